@@ -1,0 +1,1 @@
+"""The durable WhatsApp archive and gateway beside WAHA."""

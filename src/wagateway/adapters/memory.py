@@ -1,0 +1,480 @@
+"""The archive in plain Python: for tests, and to try the library without a server.
+
+Nothing is durable. It behaves as the PostgreSQL adapter does; one contract suite holds both.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+from typing_extensions import override
+
+from wagateway.domain.archives import ArchiveEntry, archive_of, current
+from wagateway.domain.cursors import (
+    MessagePosition,
+    decode_cursor,
+    encode_cursor,
+    message_position,
+)
+from wagateway.domain.errors import InvalidInput, NotFound
+from wagateway.domain.events import (
+    Account,
+    Delivery,
+    Outcome,
+    Recorded,
+    SessionChanged,
+    SessionStatus,
+)
+from wagateway.domain.identity import (
+    ChatType,
+    Evidence,
+    Jid,
+    Link,
+    SessionName,
+    canonical,
+    chat_type,
+    resolve_links,
+)
+from wagateway.domain.ledger import Ledger, Move
+from wagateway.domain.presentation import Reader, message_view
+from wagateway.domain.projection import links_of, records_of
+from wagateway.domain.records import (
+    ChatRecord,
+    ContactRecord,
+    Mark,
+    MemberRecord,
+    MessageRecord,
+    StanzaKey,
+)
+from wagateway.domain.views import (
+    ChatPage,
+    ChatView,
+    ContactPage,
+    ContactView,
+    EventPage,
+    EventView,
+    LinkView,
+    MessagePage,
+    MessageView,
+    SessionView,
+)
+from wagateway.ports.archive import Archive, ArchiveReader, LogFilter, LoggedBody
+
+
+class _LogRow(Struct, kw_only=True):
+    id: int
+    delivery: Delivery
+    recorded: Recorded
+
+
+class _Book:
+    """One archive: a session under one account."""
+
+    def __init__(self, entry: ArchiveEntry, statuses: set[tuple[datetime, str]]) -> None:
+        self.entry = entry
+        self.account: Account | None = None
+        self.engine: str | None = None
+        self.ledger = Ledger()
+        self.links: dict[tuple[Jid, Jid], Link] = {}
+        self.statuses = statuses
+
+    @property
+    def phones(self) -> Mapping[Jid, Jid]:
+        return resolve_links(self.links.values())
+
+    def messages(self) -> list[MessageRecord]:
+        return [r for r in self.ledger.records() if isinstance(r, MessageRecord)]
+
+    def learn(self, links: Iterable[Link]) -> tuple[bool, int]:
+        """Take in *links*; return whether one was new, and how many messages moved."""
+        before = self.phones
+        news = False
+        for link in links:
+            held = self.links.get((link.lid, link.phone))
+            self.links[link.lid, link.phone] = held.merged(link) if held else link
+            news = news or held is None
+        return news, self.follow(before)
+
+    def follow(self, before: Mapping[Jid, Jid]) -> int:
+        """Move what is addressed by links that differ from *before*; return messages moved."""
+        after = self.phones
+        moved = 0
+        for lid in sorted(before.keys() | after.keys()):
+            old, new = canonical(lid, before), canonical(lid, after)
+            if old != new:
+                moved += self._move(Move(lid=lid, old=old, new=new))
+        return moved
+
+    def _move(self, move: Move) -> int:
+        mine = [m for m in self.messages() if m.chat == move.old and _only_by(m, move, self.phones)]
+        stanzas = frozenset(StanzaKey(m.chat, m.stanza) for m in mine)
+        self.ledger.move(self.ledger.records(), msgspec.structs.replace(move, stanzas=stanzas))
+        self._refresh_activity(move)
+        return len(mine)
+
+    def _refresh_activity(self, move: Move) -> None:
+        for chat in (move.old, move.new):
+            times = [m.facts.sent_at for m in self.messages() if m.chat == chat and m.facts]
+            held = [r for r in self.ledger.records() if isinstance(r, ChatRecord) and r.key == chat]
+            for record in held:
+                self.ledger.remove(record)
+            if times or held:
+                base = held[0] if held else ChatRecord(chat=chat)
+                latest = max(times, default=None)
+                self.ledger.put(msgspec.structs.replace(base, last_message_at=latest))
+                self.ledger.put(ContactRecord(contact=chat))
+
+
+def _only_by(message: MessageRecord, move: Move, phones: Mapping[Jid, Jid]) -> bool:
+    """Tell whether *message* belongs where *move* leads: all its LIDs do, and no phone keeps it."""
+    if move.old == move.lid:
+        return True
+    return (
+        move.lid in message.lids
+        and not message.by_phone
+        and canonical(min(message.lids), phones) == move.new
+    )
+
+
+class InMemoryArchive(Archive, ArchiveReader):
+    """Both sides of the archive in one process's memory."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._lock = asyncio.Lock()
+        self._log: list[_LogRow] = []
+        self._books: dict[SessionName, list[_Book]] = {}
+        self._statuses: dict[SessionName, set[tuple[datetime, str]]] = {}
+
+    # Archive
+
+    @override
+    async def record(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
+        async with self._lock:
+            recorded = [self._project(delivery) for delivery in deliveries]
+            for delivery, outcome in zip(deliveries, recorded, strict=True):
+                row = _LogRow(id=len(self._log) + 1, delivery=delivery, recorded=outcome)
+                self._log.append(row)
+            for book in (book for books in self._books.values() for book in books):
+                book.ledger.settle()
+            return recorded
+
+    @override
+    async def logged(self, which: LogFilter, *, after: int, limit: int) -> list[LoggedBody]:
+        rows = [row for row in self._log if row.id > after and _matches(row, which)]
+        return [
+            LoggedBody(
+                id=row.id,
+                body=row.delivery.body,
+                received_at=row.delivery.received_at,
+                source=row.delivery.source,
+            )
+            for row in rows[:limit]
+        ]
+
+    @override
+    async def reproject(self, deliveries: Sequence[tuple[int, Delivery]]) -> list[Recorded]:
+        async with self._lock:
+            recorded = []
+            for id_, delivery in deliveries:
+                row = self._log[id_ - 1]
+                outcome = self._project(delivery)
+                if (row.recorded.outcome, outcome.outcome) == (Outcome.STORED, Outcome.DUPLICATE):
+                    outcome = row.recorded
+                row.delivery, row.recorded = delivery, outcome
+                recorded.append(outcome)
+            return recorded
+
+    @override
+    async def unlink(self, session: SessionName, lid: Jid, *, at: datetime) -> int:
+        async with self._lock:
+            book = self._current(session)
+            phone = book.phones.get(lid)
+            if phone is None:
+                raise NotFound(f"session {session!r} has no link of {lid} in force")
+            before = book.phones
+            held = book.links[lid, phone]
+            book.links[lid, phone] = msgspec.structs.replace(held, rejected_at=at)
+            return book.follow(before)
+
+    @override
+    async def link(self, session: SessionName, lid: Jid, phone: Jid, *, at: datetime) -> int:
+        async with self._lock:
+            book = self._current(session)
+            before = book.phones
+            book.links[lid, phone] = Link(
+                lid=lid, phone=phone, evidence=Evidence.PERSON, first_seen_at=at
+            )
+            return book.follow(before)
+
+    def _project(self, delivery: Delivery) -> Recorded:
+        book = self._book_of(delivery)
+        try:
+            news, _ = book.learn(links_of(delivery))
+            statuses = {
+                (seen.at, seen.status.value)
+                for seen in delivery.observations
+                if isinstance(seen, SessionChanged)
+            }
+            news = news or not statuses <= book.statuses
+            book.statuses |= statuses
+            projected = list(records_of(delivery, book.phones))
+            return book.ledger.apply(delivery, projected, news=news)
+        except Exception as exc:  # noqa: BLE001 - a defect of ours must not lose the delivery
+            return Recorded(outcome=Outcome.FAILED, reason=f"{type(exc).__name__}: {exc}"[:500])
+
+    def _book_of(self, delivery: Delivery) -> _Book:
+        books = self._books.setdefault(delivery.session, [])
+        phone = delivery.account.phone if delivery.account else None
+        entry = archive_of([book.entry for book in books], phone)
+        if entry is None:
+            entry = ArchiveEntry(
+                id=sum(len(b) for b in self._books.values()) + 1,
+                session=delivery.session,
+                account=phone,
+                last_event_at=delivery.occurred_at,
+            )
+            statuses = self._statuses.setdefault(delivery.session, set())
+            books.append(_Book(entry, statuses))
+        book = next(book for book in books if book.entry.id == entry.id)
+        book.entry = msgspec.structs.replace(
+            book.entry,
+            account=book.entry.account or phone,
+            last_event_at=max(book.entry.last_event_at, delivery.occurred_at),
+        )
+        book.account = delivery.account or book.account
+        book.engine = delivery.engine or book.engine
+        return book
+
+    def _current(self, session: SessionName) -> _Book:
+        books = self._books.get(session, [])
+        entry = current(book.entry for book in books)
+        if entry is None:
+            raise NotFound(f"there is no session {session!r}")
+        return next(book for book in books if book.entry.id == entry.id)
+
+    # ArchiveReader
+
+    @override
+    async def messages(
+        self,
+        session: SessionName,
+        chat: Sequence[Jid],
+        *,
+        before: str | None = None,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> MessagePage:
+        if before is not None and after is not None:
+            raise InvalidInput("give before or after, not both")
+        book = self._current(session)
+        found = self._find_chat(book, chat)
+        rows = sorted(
+            (m for m in book.messages() if m.chat == found and m.facts), key=_position, reverse=True
+        )
+        start, end = 0, limit
+        if before is not None:
+            at = message_position(before, end_of_instant=False)
+            start = sum(_position(m) >= at for m in rows)
+            end = start + limit
+        elif after is not None:
+            at = message_position(after, end_of_instant=True)
+            end = sum(_position(m) > at for m in rows)
+            start = max(end - limit, 0)
+        page = rows[start:end]
+        return MessagePage(
+            messages=self._views(book, page),
+            next=encode_cursor(_position(page[-1])) if page and end < len(rows) else None,
+            previous=encode_cursor(_position(page[0])) if page and start > 0 else None,
+        )
+
+    def _find_chat(self, book: _Book, candidates: Sequence[Jid]) -> Jid:
+        chats = {r.chat for r in book.ledger.records() if isinstance(r, ChatRecord)}
+        for candidate in candidates:
+            if (chat := canonical(candidate, book.phones)) in chats:
+                return chat
+        raise NotFound(f"session {book.entry.session!r} has no chat {candidates[0]}")
+
+    def _views(self, book: _Book, page: Sequence[MessageRecord]) -> list[MessageView]:
+        reader = Reader(session=book.entry.session, account=book.entry.account, phones=book.phones)
+        wanted = {StanzaKey(m.chat, m.stanza) for m in page}
+        marks: dict[StanzaKey, list[Mark]] = {}
+        claims: Counter[StanzaKey] = Counter()
+        for record in book.ledger.records():
+            if isinstance(record, ContactRecord | ChatRecord | MemberRecord):
+                continue
+            stanza = StanzaKey(record.chat, record.stanza)
+            if stanza not in wanted:
+                continue
+            if isinstance(record, MessageRecord):
+                claims[stanza] += record.facts is not None
+            else:
+                marks.setdefault(stanza, []).append(record)
+        return [
+            message_view(m, marks.get(key, []), reader, clash=claims[key] > 1)
+            for m, key in ((m, StanzaKey(m.chat, m.stanza)) for m in page)
+        ]
+
+    @override
+    async def chats(
+        self, session: SessionName, *, cursor: str | None = None, limit: int = 100
+    ) -> ChatPage:
+        book = self._current(session)
+        names = {r.contact: r for r in book.ledger.records() if isinstance(r, ContactRecord)}
+        views = [
+            ChatView(
+                session=session,
+                id=record.chat,
+                type=chat_type(record.chat),
+                name=_name(names.get(record.chat)),
+                description=record.description,
+                last_message_at=record.last_message_at,
+                archived=record.archived,
+            )
+            for record in book.ledger.records()
+            if isinstance(record, ChatRecord)
+        ]
+        views.sort(key=_activity, reverse=True)
+        if cursor is not None:
+            at = decode_cursor(cursor, tuple[float, Jid])
+            views = [view for view in views if _activity(view) < at]
+        more = len(views) > limit
+        views = views[:limit]
+        return ChatPage(chats=views, next=encode_cursor(_activity(views[-1])) if more else None)
+
+    @override
+    async def contacts(
+        self,
+        session: SessionName,
+        *,
+        type: ChatType | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> ContactPage:
+        book = self._current(session)
+        lids: dict[Jid, list[Jid]] = {}
+        for lid, phone in sorted(book.phones.items()):
+            lids.setdefault(phone, []).append(lid)
+        after = decode_cursor(cursor, str) if cursor is not None else ""
+        views = [
+            ContactView(
+                session=session,
+                id=record.contact,
+                type=chat_type(record.contact),
+                name=record.name,
+                push_name=record.push_name,
+                lids=tuple(lids.get(record.contact, ())),
+            )
+            for record in book.ledger.records()
+            if isinstance(record, ContactRecord)
+            and record.contact > after
+            and type in {None, chat_type(record.contact)}
+        ]
+        views.sort(key=lambda view: view.id)
+        more = len(views) > limit
+        views = views[:limit]
+        return ContactPage(contacts=views, next=encode_cursor(views[-1].id) if more else None)
+
+    @override
+    async def sessions(self) -> list[SessionView]:
+        return [
+            self._session_view(book)
+            for _, books in sorted(self._books.items())
+            for book in sorted(books, key=lambda b: (not self._is_current(b), -b.entry.id))
+        ]
+
+    def _is_current(self, book: _Book) -> bool:
+        return self._current(book.entry.session) is book
+
+    def _session_view(self, book: _Book) -> SessionView:
+        at, status = (
+            max(book.statuses, default=(None, None)) if self._is_current(book) else (None, None)
+        )
+        return SessionView(
+            session=book.entry.session,
+            account=book.entry.account,
+            push_name=book.account.push_name if book.account else None,
+            engine=book.engine,
+            current=self._is_current(book),
+            status=SessionStatus(status) if status else None,
+            status_at=at,
+            last_event_at=book.entry.last_event_at,
+        )
+
+    @override
+    async def events(
+        self, which: LogFilter, *, cursor: str | None = None, limit: int = 100
+    ) -> EventPage:
+        before = decode_cursor(cursor, int) if cursor is not None else len(self._log) + 1
+        rows = [r for r in reversed(self._log) if r.id < before and _matches(r, which)]
+        views = [_event_view(row) for row in rows[:limit]]
+        more = len(rows) > limit
+        return EventPage(events=views, next=encode_cursor(views[-1].id) if more else None)
+
+    @override
+    async def event_body(self, event_id: int) -> bytes:
+        if not 1 <= event_id <= len(self._log):
+            raise NotFound(f"there is no event {event_id}")
+        return self._log[event_id - 1].delivery.body
+
+    @override
+    async def links(self, session: SessionName) -> list[LinkView]:
+        book = self._current(session)
+        return [
+            LinkView(session=session, **msgspec.structs.asdict(link))
+            for _, link in sorted(book.links.items())
+        ]
+
+    @override
+    async def counts(self) -> dict[Outcome, int]:
+        counted = Counter(row.recorded.outcome for row in self._log)
+        return {outcome: counted[outcome] for outcome in Outcome}
+
+    @override
+    async def ping(self) -> None:
+        return
+
+
+def _position(message: MessageRecord) -> MessagePosition:
+    assert message.facts is not None  # noqa: S101 - callers filter
+    return MessagePosition(message.facts.sent_at, message.stanza, message.author)
+
+
+def _activity(view: ChatView) -> tuple[float, Jid]:
+    """Return a chat's place: microseconds of its latest message, those without one last."""
+    at = view.last_message_at
+    return (round(at.timestamp() * 1_000_000) if at else -1, view.id)
+
+
+def _name(contact: ContactRecord | None) -> str | None:
+    return contact.name or contact.push_name if contact else None
+
+
+def _event_view(row: _LogRow) -> EventView:
+    delivery = row.delivery
+    return EventView(
+        id=row.id,
+        received_at=delivery.received_at,
+        session=delivery.session,
+        event=delivery.event,
+        source=delivery.source,
+        engine=delivery.engine,
+        envelope_id=delivery.envelope_id,
+        outcome=row.recorded.outcome,
+        reason=row.recorded.reason,
+        size_bytes=len(delivery.body),
+    )
+
+
+def _matches(row: _LogRow, which: LogFilter) -> bool:
+    delivery = row.delivery
+    return (
+        (which.outcome is None or row.recorded.outcome is which.outcome)
+        and (which.session is None or delivery.session == which.session)
+        and (which.event is None or delivery.event == which.event)
+        and (which.since is None or delivery.received_at >= which.since)
+        and (which.until is None or delivery.received_at < which.until)
+    )

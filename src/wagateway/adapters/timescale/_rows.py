@@ -1,0 +1,210 @@
+"""Records as rows: which statement loads, saves and removes each, and how values cross over."""
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from wagateway.domain.records import (
+    AnswerRecord,
+    ChatRecord,
+    ContactRecord,
+    EditRecord,
+    MemberRecord,
+    MessageRecord,
+    ReactionRecord,
+    ReceiptRecord,
+    Record,
+    RevocationRecord,
+    VoteRecord,
+)
+
+Row = Mapping[str, Any]
+T = TypeVar("T", bound=Struct)
+
+
+class Table(Struct, frozen=True):
+    """The statements of one kind of record.
+
+    Attributes:
+        key: the fields that a load asks for, as parallel arrays.
+        at_lid: statement that finds what still stands at a LID.
+        seen_by_lid: statement that finds what a LID stood for, or "" where that cannot be told.
+    """
+
+    load: str
+    save: str
+    remove: str
+    at_lid: str
+    seen_by_lid: str
+    key: tuple[str, ...]
+
+
+_ON_MESSAGE = ("chat", "stanza", "author")
+
+
+def _table(name: str, key: tuple[str, ...], *, seen_by_lid: bool = True) -> Table:
+    return Table(
+        load=f"load_{name}s",
+        save=f"save_{name}",
+        remove=f"remove_{name}",
+        at_lid=f"{name}s_at_lid",
+        seen_by_lid=f"{name}s_seen_by_lid" if seen_by_lid else "",
+        key=key,
+    )
+
+
+TABLES: Mapping[type[Record], Table] = {
+    MessageRecord: _table("message", ("chat", "stanza")),
+    EditRecord: _table("edit", (*_ON_MESSAGE, "edit_id")),
+    RevocationRecord: _table("revocation", _ON_MESSAGE),
+    ReactionRecord: _table("reaction", _ON_MESSAGE),
+    ReceiptRecord: _table("receipt", _ON_MESSAGE),
+    VoteRecord: _table("vote", _ON_MESSAGE),
+    AnswerRecord: _table("answer", _ON_MESSAGE),
+    ContactRecord: _table("contact", ("contact",), seen_by_lid=False),
+    ChatRecord: _table("chat", ("chat",), seen_by_lid=False),
+    MemberRecord: _table("member", ("group", "member", "at")),
+}
+"""In the order in which they are written."""
+
+
+def key_arrays(kind: type[Record], records: Iterable[Record]) -> dict[str, list[Any]]:
+    """Return the keys of *records* as parallel arrays, each key once."""
+    fields = TABLES[kind].key
+    keys = sorted({tuple(getattr(record, field) for field in fields) for record in records})
+    return {field: [key[i] for key in keys] for i, field in enumerate(fields)}
+
+
+@functools.cache
+def _never_null(type_: type[Struct]) -> frozenset[str]:
+    """Return the fields of *type_* whose default stands for SQL's NULL."""
+    return frozenset(
+        field.name
+        for field in msgspec.structs.fields(type_)
+        if field.default is not msgspec.NODEFAULT and field.default is not None
+    )
+
+
+def from_row(type_: type[T], row: Row) -> T:
+    """Return a struct of *type_* from a row whose columns are named as its fields."""
+    defaults = _never_null(type_)
+    values = {
+        name: _in_utc(value)
+        for name, value in row.items()
+        if value is not None or name not in defaults
+    }
+    return msgspec.convert(values, type_)
+
+
+def from_rows(type_: type[T], rows: Iterable[Row]) -> list[T]:
+    """Return structs of *type_*."""
+    return [from_row(type_, row) for row in rows]
+
+
+def _in_utc(value: Any) -> Any:  # noqa: ANN401 - any column's value
+    if isinstance(value, datetime) and value.tzinfo is not UTC:
+        return value.astimezone(UTC)
+    return value
+
+
+def to_values(record: Record) -> dict[str, Any]:
+    """Return the values of *record* for its save and remove statements."""
+    values = msgspec.structs.asdict(record)
+    if isinstance(record, MessageRecord):
+        values["lids"] = sorted(record.lids) or None
+        values["offer"] = to_json(record.offer)
+    elif isinstance(record, VoteRecord):
+        values["options"] = None if record.options is None else list(record.options)
+    return values
+
+
+def to_json(value: Any) -> str | None:  # noqa: ANN401 - any struct or tuple of structs
+    """Return *value* as JSON text, None where there is nothing."""
+    return msgspec.json.encode(value).decode() if value else None
+
+
+STATE_TYPES: Sequence[str] = (
+    *("int4", "text", "text", "text", "timestamptz", "bytea"),
+    *("text", "text", "timestamptz", "text[]", "bool", "jsonb"),
+)
+
+
+def state_row(session_id: int, record: MessageRecord) -> tuple[Any, ...]:
+    """Return *record* as a row of ``copy_messages_state``."""
+    return (
+        session_id,
+        record.chat,
+        record.stanza,
+        record.author,
+        record.sent_at,
+        record.facts_key,
+        record.ack,
+        record.text,
+        record.edited_at,
+        sorted(record.lids) or None,
+        record.by_phone,
+        record.offer,
+    )
+
+
+FACTS_TYPES: Sequence[str] = (
+    *(
+        "int4",
+        "text",
+        "text",
+        "text",
+        "text",
+        "timestamptz",
+        "text",
+        "text",
+        "text",
+        "bool",
+        "text",
+    ),
+    *("text", "text", "text", "jsonb", "text[]", "bool", "int4", "bool", "jsonb"),
+    *("jsonb", "jsonb", "jsonb", "jsonb", "jsonb", "text"),
+)
+
+
+def facts_row(session_id: int, session: str, record: MessageRecord) -> tuple[Any, ...]:
+    """Return the facts of *record*, which must be there, as a row of ``copy_facts``."""
+    m = record.facts
+    assert m is not None  # noqa: S101 - callers pass records with facts
+    return (
+        session_id,
+        session,
+        record.chat,
+        record.stanza,
+        record.author,
+        m.sent_at,
+        m.waha_id,
+        m.sender,
+        m.sender_name,
+        m.from_me,
+        m.kind,
+        m.subtype,
+        m.completeness,
+        m.text,
+        m.reply_to,
+        list(m.mentions) or None,
+        m.forwarded,
+        min(m.forwarding_score, 2**31 - 1),
+        m.view_once,
+        m.link_preview,
+        m.location,
+        m.contacts or None,
+        m.poll,
+        m.event,
+        m.media,
+        m.source,
+    )
+
+
+LOG_TYPES: Sequence[str] = (
+    *("timestamptz", "timestamptz", "text", "text", "text"),
+    *("text", "text", "text", "text", "bytea"),
+)

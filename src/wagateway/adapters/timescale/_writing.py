@@ -1,0 +1,244 @@
+"""One archive's changes within one transaction: load what a batch touches, write what changed."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from wagateway.adapters.timescale._queries import QUERIES
+from wagateway.adapters.timescale._rows import (
+    FACTS_TYPES,
+    STATE_TYPES,
+    TABLES,
+    Row,
+    facts_row,
+    from_rows,
+    key_arrays,
+    state_row,
+    to_values,
+)
+from wagateway.adapters.timescale.pool import Connection
+from wagateway.domain.identity import Jid, canonical
+from wagateway.domain.ledger import Change, Ledger, Move
+from wagateway.domain.records import (
+    ChatRecord,
+    ContactRecord,
+    MessageRecord,
+    Record,
+    StanzaKey,
+)
+
+_MOVED_AT_ONCE = 2000
+
+
+class Writing:
+    """The write side of one archive, while its session is locked."""
+
+    def __init__(self, conn: Connection, session_id: int, session: str) -> None:
+        """Write into archive *session_id* over *conn*, inside an open transaction."""
+        self._conn = conn
+        self._session_id = session_id
+        self._session = session
+
+    async def fetch(self, query: str, **values: Any) -> list[Row]:  # noqa: ANN401 - SQL values
+        """Return the rows of a named query of this archive."""
+        cursor = await self._conn.execute(QUERIES[query], {"session_id": self._session_id} | values)
+        return list(await cursor.fetchall())
+
+    async def execute(self, query: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Run a named statement once per row of values, in one round trip."""
+        ids = {"session_id": self._session_id, "session": self._session}
+        values = [{**row, **ids} for row in rows]
+        if values:
+            await self._conn.cursor().executemany(QUERIES[query], values)
+
+    async def load(self, records: Iterable[Record]) -> list[Record]:
+        """Return what the store has under the keys of *records*; siblings of messages too."""
+        by_kind: dict[type[Record], list[Record]] = defaultdict(list)
+        for record in records:
+            by_kind[type(record)].append(record)
+        async with self._conn.pipeline():
+            cursors = [
+                (
+                    kind,
+                    await self._conn.execute(
+                        QUERIES[TABLES[kind].load],
+                        {"session_id": self._session_id} | key_arrays(kind, by_kind[kind]),
+                    ),
+                )
+                for kind in TABLES
+                if kind in by_kind
+            ]
+            return [
+                record
+                for kind, cursor in cursors
+                for record in from_rows(kind, await cursor.fetchall())
+            ]
+
+    async def write(self, changes: Iterable[Change]) -> None:
+        """Write *changes*, the ledger first."""
+        by_kind: dict[type[Record], list[Change]] = defaultdict(list)
+        for change in changes:
+            if (record := change.after or change.before) is not None:
+                by_kind[type(record)].append(change)
+        await self._write_messages(by_kind.pop(MessageRecord, []))
+        for kind, table in TABLES.items():
+            found = by_kind.get(kind, [])
+            saved = [to_values(c.after) for c in found if c.after]
+            removed = [to_values(c.before) for c in found if c.before and not c.after]
+            await self.execute(table.remove, removed)
+            await self.execute(table.save, saved)
+
+    async def _write_messages(self, changes: list[Change]) -> None:
+        pairs = [
+            (
+                c.before if isinstance(c.before, MessageRecord) else None,
+                c.after if isinstance(c.after, MessageRecord) else None,
+            )
+            for c in changes
+        ]
+        pairs.sort(key=lambda pair: [record.key for record in pair if record])
+        await self._make_room_for_facts(pairs)
+        gone = [to_values(before) for before, after in pairs if before and not after]
+        await self.execute("remove_message", gone)
+        kept = [to_values(after) for before, after in pairs if before and after]
+        await self.execute("save_message", kept)
+        added = [after for before, after in pairs if after and not before]
+        await self._copy(
+            "copy_messages_state", STATE_TYPES, [state_row(self._session_id, r) for r in added]
+        )
+        facts = [
+            after
+            for before, after in pairs
+            if after and after.facts and (not before or before.facts_key != after.facts_key)
+        ]
+        await self._copy(
+            "copy_facts",
+            FACTS_TYPES,
+            [facts_row(self._session_id, self._session, record) for record in facts],
+        )
+        await self._save_words(pairs)
+
+    async def _make_room_for_facts(
+        self, pairs: list[tuple[MessageRecord | None, MessageRecord | None]]
+    ) -> None:
+        """Drop facts that better ones replace, and carry along those whose message moved."""
+        targets = {
+            after.facts_key: after
+            for before, after in pairs
+            if after and after.facts_key and not after.facts
+            if before is None or before.facts_key != after.facts_key
+        }
+        dropped, moved = [], []
+        for before, after in pairs:
+            if before is None or before.facts_key is None:
+                continue
+            if after is not None and after.facts_key == before.facts_key:
+                continue
+            target = None if after else targets.get(before.facts_key)
+            if target is None:
+                dropped.append(to_values(before))
+            else:
+                moved.append(
+                    to_values(before) | {"new_chat": target.chat, "new_author": target.author}
+                )
+        await self.execute("remove_facts", dropped)
+        await self.execute("remove_words", [*dropped, *moved])
+        await self.execute("move_facts", moved)
+
+    async def _save_words(
+        self, pairs: list[tuple[MessageRecord | None, MessageRecord | None]]
+    ) -> None:
+        words: dict[str, list[str]] = {"chat": [], "stanza": [], "author": [], "text": []}
+        refreshed = []
+        for before, after in pairs:
+            if after is None or after.facts_key is None or not _words_differ(before, after):
+                continue
+            text = after.text if after.edited_at else (after.facts.text if after.facts else None)
+            if after.facts is None and not after.edited_at:
+                refreshed.append(
+                    to_values(after) | {"new_chat": after.chat, "new_author": after.author}
+                )
+            elif text:
+                for field, value in zip(words, (*after.key, text), strict=True):
+                    words[field].append(value)
+        if words["text"]:
+            await self.execute("save_words", [words])
+        await self.execute("refresh_words", refreshed)
+
+    async def _copy(self, query: str, types: Iterable[str], rows: list[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        async with self._conn.cursor() as cursor, cursor.copy(QUERIES[query]) as copy:
+            copy.set_types(list(types))
+            for row in rows:
+                await copy.write_row(row)
+
+    async def move(self, move: Move, phones: Mapping[Jid, Jid]) -> int:
+        """Follow a changed link in all tables; return how many messages moved."""
+        if move.old == move.lid:
+            moved = await self._move_all(move)
+        else:
+            moved = await self._move_some(move, phones)
+        await self._conn.execute(
+            QUERIES["refresh_activity"],
+            {"session_id": self._session_id, "chats": [move.old, move.new]},
+        )
+        return moved
+
+    async def _move_all(self, move: Move) -> int:
+        """Move everything that stands at a LID, some thousand rows at a time."""
+        moved = 0
+        for kind, table in TABLES.items():
+            while rows := await self.fetch(table.at_lid, lid=move.lid, limit=_MOVED_AT_ONCE):
+                records = from_rows(kind, rows)
+                await self._readdress(records, move)
+                moved += sum(
+                    isinstance(record, MessageRecord) and record.chat == move.lid
+                    for record in records
+                )
+        return moved
+
+    async def _move_some(self, move: Move, phones: Mapping[Jid, Jid]) -> int:
+        """Move what stands at a phone only because a LID meant that phone."""
+        rows = await self.fetch(TABLES[MessageRecord].seen_by_lid, lid=move.lid, phone=move.old)
+        messages = from_rows(MessageRecord, rows)
+        mine = [
+            m
+            for m in messages
+            if m.chat == move.old and m.lids and canonical(min(m.lids), phones) == move.new
+        ]
+        stanzas = frozenset(StanzaKey(m.chat, m.stanza) for m in mine)
+        move = Move(lid=move.lid, old=move.old, new=move.new, stanzas=stanzas)
+        records: list[Record] = list(messages)
+        for kind, table in TABLES.items():
+            if table.seen_by_lid and kind is not MessageRecord:
+                found = await self.fetch(
+                    table.seen_by_lid,
+                    lid=move.lid,
+                    phone=move.old,
+                    stanzas=sorted(key.stanza for key in stanzas),
+                )
+                records += from_rows(kind, found)
+        await self._readdress(records, move)
+        await self._save([ChatRecord(chat=move.new), ContactRecord(contact=move.new)])
+        return len(mine)
+
+    async def _save(self, records: list[Record]) -> None:
+        ledger = Ledger()
+        ledger.load(await self.load(records))
+        for record in records:
+            ledger.put(record)
+        await self.write(ledger.changes())
+
+    async def _readdress(self, records: list[Record], move: Move) -> None:
+        ledger = Ledger()
+        ledger.load(await self.load([move.readdressed(record) for record in records]))
+        ledger.load(records)
+        ledger.move(records, move)
+        await self.write(ledger.changes())
+
+
+def _words_differ(before: MessageRecord | None, after: MessageRecord) -> bool:
+    if before is None or before.facts_key != after.facts_key:
+        return True
+    return before.edited_at != after.edited_at or before.text != after.text

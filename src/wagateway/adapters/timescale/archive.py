@@ -1,0 +1,373 @@
+"""The archive in PostgreSQL, with or without TimescaleDB.
+
+Writers of one session take turns: a transaction first locks its sessions, then loads the records
+that its deliveries touch, lets the domain's Ledger merge them, and writes what changed. So the
+merge rules exist once, in Python; two processes neither deadlock nor make twins; and the unique
+keys stand behind it all. Statements are sent in pipelines: a group costs a handful of round trips.
+"""
+
+import zlib
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+from psycopg import errors
+from typing_extensions import override
+
+from wagateway.adapters.timescale._errors import translated_errors
+from wagateway.adapters.timescale._queries import QUERIES
+from wagateway.adapters.timescale._rows import LOG_TYPES, Row, from_row, from_rows
+from wagateway.adapters.timescale._writing import Writing
+from wagateway.adapters.timescale.pool import Connection, Pool
+from wagateway.domain.archives import ArchiveEntry, archive_of, current
+from wagateway.domain.errors import Defect, NotFound
+from wagateway.domain.events import (
+    AnyObservation,
+    Delivery,
+    Outcome,
+    Recorded,
+    SessionChanged,
+)
+from wagateway.domain.identity import Evidence, Jid, Link, SessionName, canonical, resolve_links
+from wagateway.domain.ledger import Ledger, Move
+from wagateway.domain.projection import Phones, lids_of, links_of, records_of
+from wagateway.domain.records import Record
+from wagateway.ports.archive import Archive, LogFilter, LoggedBody
+
+T = TypeVar("T")
+
+_LOCK_SPACE = 0x57414757
+"""Keeps our advisory locks apart from other applications' of the same database: "WAGW"."""
+
+_LAST_EVENT_STEP = timedelta(seconds=60)
+_TRIES = 5
+
+
+class _Entry(ArchiveEntry, frozen=True, kw_only=True):
+    """An archive with what the sessions table knows of its account."""
+
+    account_lid: Jid | None = None
+    push_name: str | None = None
+    engine: str | None = None
+
+
+class TimescaleArchive(Archive):
+    """The write side over a pool of connections."""
+
+    def __init__(self, pool: Pool) -> None:
+        """Write through *pool*, which stays the caller's."""
+        self._pool = pool
+
+    @override
+    async def record(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
+        if not deliveries:
+            return []
+        try:
+            return await self._repeatedly(lambda conn: _record(conn, deliveries))
+        except Defect as exc:
+            if len(deliveries) == 1:
+                return await self._only_log(deliveries[0], exc)
+        half = len(deliveries) // 2
+        return await self.record(deliveries[:half]) + await self.record(deliveries[half:])
+
+    async def _only_log(self, delivery: Delivery, why: Defect) -> list[Recorded]:
+        """Keep the body of a delivery that the database will not let us project."""
+        recorded = [Recorded(outcome=Outcome.FAILED, reason=str(why)[:500])]
+        await self._repeatedly(lambda conn: _log(conn, [delivery], recorded))
+        return recorded
+
+    @override
+    async def logged(self, which: LogFilter, *, after: int, limit: int) -> list[LoggedBody]:
+        values = filter_values(which) | {"after": after, "limit": limit}
+        with translated_errors():
+            async with self._pool.connection() as conn:
+                cursor = await conn.execute(QUERIES["logged_bodies"], values)
+                return from_rows(LoggedBody, await cursor.fetchall())
+
+    @override
+    async def reproject(self, deliveries: Sequence[tuple[int, Delivery]]) -> list[Recorded]:
+        if not deliveries:
+            return []
+        try:
+            return await self._repeatedly(lambda conn: _reproject(conn, deliveries))
+        except Defect as exc:
+            if len(deliveries) == 1:
+                failed = [Recorded(outcome=Outcome.FAILED, reason=str(exc)[:500])]
+                ids = [deliveries[0][0]]
+                await self._repeatedly(lambda conn: _set_outcomes(conn, ids, failed))
+                return failed
+        half = len(deliveries) // 2
+        first = await self.reproject(deliveries[:half])
+        return first + await self.reproject(deliveries[half:])
+
+    @override
+    async def unlink(self, session: SessionName, lid: Jid, *, at: datetime) -> int:
+        async def act(conn: Connection) -> int:
+            writing, links = await _identity_of(conn, session, lid)
+            phone = resolve_links(links).get(lid)
+            if phone is None:
+                raise NotFound(f"session {session!r} has no link of {lid} in force")
+            held = next(link for link in links if link.phone == phone)
+            return await _relink(writing, links, msgspec.structs.replace(held, rejected_at=at))
+
+        return await self._repeatedly(act)
+
+    @override
+    async def link(self, session: SessionName, lid: Jid, phone: Jid, *, at: datetime) -> int:
+        async def act(conn: Connection) -> int:
+            writing, links = await _identity_of(conn, session, lid)
+            said = Link(lid=lid, phone=phone, evidence=Evidence.PERSON, first_seen_at=at)
+            return await _relink(writing, links, said)
+
+        return await self._repeatedly(act)
+
+    async def _repeatedly(self, act: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run *act* in a transaction; again when the server undid it for others' sake."""
+        with translated_errors():
+            for left in reversed(range(_TRIES)):
+                try:
+                    async with self._pool.connection() as conn, conn.transaction():
+                        return await act(conn)
+                except (
+                    errors.DeadlockDetected,
+                    errors.SerializationFailure,
+                    errors.UniqueViolation,
+                ):
+                    if not left:
+                        raise
+        raise Defect("a transaction neither succeeded nor failed")
+
+
+def filter_values(which: LogFilter) -> dict[str, Any]:
+    """Return *which* as the values of the log's queries."""
+    return msgspec.structs.asdict(which)
+
+
+async def _lock(conn: Connection, sessions: set[SessionName]) -> None:
+    keys = sorted({zlib.crc32(name.encode()) - 2**31 for name in sessions})
+    await conn.execute(QUERIES["limit_waiting"])
+    await conn.execute(QUERIES["lock_sessions"], {"space": _LOCK_SPACE, "keys": keys})
+
+
+async def _record(conn: Connection, deliveries: Sequence[Delivery]) -> list[Recorded]:
+    recorded = await _project(conn, deliveries)
+    return await _log(conn, deliveries, recorded)
+
+
+async def _log(
+    conn: Connection, deliveries: Sequence[Delivery], recorded: list[Recorded]
+) -> list[Recorded]:
+    async with conn.cursor() as cursor, cursor.copy(QUERIES["copy_events"]) as copy:
+        copy.set_types(list(LOG_TYPES))
+        for d, r in zip(deliveries, recorded, strict=True):
+            row = (d.received_at, d.occurred_at, d.session, d.event, d.source, d.engine)
+            await copy.write_row((*row, d.envelope_id, r.outcome, r.reason, d.body))
+    return recorded
+
+
+async def _reproject(
+    conn: Connection, deliveries: Sequence[tuple[int, Delivery]]
+) -> list[Recorded]:
+    recorded = await _project(conn, [delivery for _, delivery in deliveries])
+    return await _set_outcomes(conn, [id_ for id_, _ in deliveries], recorded)
+
+
+async def _set_outcomes(
+    conn: Connection, ids: Sequence[int], recorded: list[Recorded]
+) -> list[Recorded]:
+    await conn.cursor().executemany(
+        QUERIES["set_outcome"],
+        [
+            {"event_id": id_, "outcome": r.outcome, "reason": r.reason}
+            for id_, r in zip(ids, recorded, strict=True)
+        ],
+    )
+    return recorded
+
+
+class _Share(Struct):
+    """One archive's part of a batch: positions in the batch, and what is news already."""
+
+    entry: _Entry
+    positions: list[int]
+    news: set[int]
+
+
+async def _project(conn: Connection, deliveries: Sequence[Delivery]) -> list[Recorded]:
+    sessions = {delivery.session for delivery in deliveries}
+    async with conn.pipeline():
+        await _lock(conn, sessions)
+        cursor = await conn.execute(QUERIES["session_entries"], {"sessions": sorted(sessions)})
+        entries = from_rows(_Entry, await cursor.fetchall())
+    shares = await _shares(conn, deliveries, entries)
+    news = await _new_statuses(conn, deliveries)
+    recorded: dict[int, Recorded] = {}
+    for share in shares:
+        share.news |= news
+        recorded |= await _project_share(conn, deliveries, share)
+    return [recorded[position] for position in range(len(deliveries))]
+
+
+async def _shares(
+    conn: Connection, deliveries: Sequence[Delivery], entries: list[_Entry]
+) -> list[_Share]:
+    """Find, or begin, the archive of each delivery."""
+    shares: dict[int, _Share] = {}
+    known: dict[SessionName, list[_Entry]] = defaultdict(list)
+    for held in entries:
+        known[held.session].append(held)
+    for position, delivery in enumerate(deliveries):
+        account = delivery.account.phone if delivery.account else None
+        mine = known[delivery.session]
+        found = archive_of(mine, account)
+        entry = next((e for e in mine if found is not None and e.id == found.id), None)
+        after = await (_touched(conn, entry, delivery) if entry else _begun(conn, delivery))
+        if entry is not after:
+            known[delivery.session] = [e for e in mine if e.id != after.id] + [after]
+        share = shares.setdefault(after.id, _Share(after, [], set()))
+        share.entry = after
+        share.positions.append(position)
+    return list(shares.values())
+
+
+def _session_values(delivery: Delivery) -> dict[str, Any]:
+    account = delivery.account
+    return {
+        "session": delivery.session,
+        "account": account.phone if account else None,
+        "account_lid": account.lid if account else None,
+        "push_name": account.push_name if account else None,
+        "engine": delivery.engine,
+        "at": delivery.occurred_at,
+    }
+
+
+async def _begun(conn: Connection, delivery: Delivery) -> _Entry:
+    values = _session_values(delivery)
+    cursor = await conn.execute(QUERIES["add_session"], values)
+    row = await cursor.fetchone()
+    if row is None:
+        raise Defect("a new session got no id")
+    return from_row(_Entry, {**values, "id": row["id"], "last_event_at": values["at"]})
+
+
+async def _touched(conn: Connection, entry: _Entry, delivery: Delivery) -> _Entry:
+    """Note what *delivery* says of the account; small steps of time are not worth a write."""
+    account = delivery.account
+    after = msgspec.structs.replace(
+        entry,
+        account=entry.account or (account.phone if account else None),
+        account_lid=(account.lid if account else None) or entry.account_lid,
+        push_name=(account.push_name if account else None) or entry.push_name,
+        engine=delivery.engine or entry.engine,
+    )
+    if after == entry and delivery.occurred_at < entry.last_event_at + _LAST_EVENT_STEP:
+        return entry
+    await conn.execute(
+        QUERIES["touch_session"], {**_session_values(delivery), "session_id": entry.id}
+    )
+    latest = max(entry.last_event_at, delivery.occurred_at)
+    return msgspec.structs.replace(after, last_event_at=latest)
+
+
+async def _new_statuses(conn: Connection, deliveries: Sequence[Delivery]) -> set[int]:
+    """Save the session states that deliveries tell; return the positions that told a new one."""
+    told = [
+        (position, (delivery.session, seen.at, seen.status.value))
+        for position, delivery in enumerate(deliveries)
+        for seen in delivery.observations
+        if isinstance(seen, SessionChanged)
+    ]
+    if not told:
+        return set()
+    values = {"sessions": sorted({s[0] for _, s in told}), "ats": sorted({s[1] for _, s in told})}
+    cursor = await conn.execute(QUERIES["known_statuses"], values)
+    known = {(row["session"], row["at"], row["status"]) for row in await cursor.fetchall()}
+    new: dict[tuple[str, datetime, str], int] = {}
+    for position, status in told:
+        if status not in known:
+            new.setdefault(status, position)
+    rows = [{"session": session, "at": at, "status": status} for session, at, status in new]
+    await conn.cursor().executemany(QUERIES["save_status"], rows)
+    return set(new.values())
+
+
+async def _project_share(
+    conn: Connection, deliveries: Sequence[Delivery], share: _Share
+) -> dict[int, Recorded]:
+    """Project one archive's deliveries."""
+    writing = Writing(conn, share.entry.id, share.entry.session)
+    phones = await _learn(writing, deliveries, share)
+    projected: dict[int, list[tuple[AnyObservation, Record]]] = {}
+    recorded: dict[int, Recorded] = {}
+    for position in share.positions:
+        try:
+            projected[position] = list(records_of(deliveries[position], phones))
+        except Exception as exc:  # noqa: BLE001 - a defect of ours must not lose the neighbours
+            reason = f"{type(exc).__name__}: {exc}"[:500]
+            recorded[position] = Recorded(outcome=Outcome.FAILED, reason=reason)
+    ledger = Ledger()
+    ledger.load(await writing.load(record for rs in projected.values() for _, record in rs))
+    for position, records in projected.items():
+        news = position in share.news
+        recorded[position] = ledger.apply(deliveries[position], records, news=news)
+    await writing.write(ledger.changes())
+    return recorded
+
+
+async def _learn(writing: Writing, deliveries: Sequence[Delivery], share: _Share) -> Phones:
+    """Take in the links that a batch tells, move what they move, and return who is who."""
+    mine = [(position, deliveries[position]) for position in share.positions]
+    lids = set[Jid]().union(*(lids_of(delivery) for _, delivery in mine))
+    if not lids:
+        return {}
+    held = await _links(writing, lids)
+    told = dict(held)
+    for position, delivery in mine:
+        for link in links_of(delivery):
+            known = told.get((link.lid, link.phone))
+            if known is None:
+                share.news.add(position)
+            told[link.lid, link.phone] = known.merged(link) if known else link
+    changed = [link for key, link in told.items() if held.get(key) != link]
+    await writing.execute("save_link", [msgspec.structs.asdict(link) for link in changed])
+    before, after = resolve_links(held.values()), resolve_links(told.values())
+    await _follow(writing, before, after)
+    return after
+
+
+async def _links(writing: Writing, lids: set[Jid]) -> dict[tuple[Jid, Jid], Link]:
+    rows: list[Row] = await writing.fetch("links_of_lids", lids=sorted(lids))
+    return {(link.lid, link.phone): link for link in from_rows(Link, rows)}
+
+
+async def _follow(writing: Writing, before: Phones, after: Phones) -> int:
+    moved = 0
+    for lid in sorted(before.keys() | after.keys()):
+        old, new = canonical(lid, before), canonical(lid, after)
+        if old != new:
+            moved += await writing.move(Move(lid=lid, old=old, new=new), after)
+    return moved
+
+
+async def _identity_of(
+    conn: Connection, session: SessionName, lid: Jid
+) -> tuple[Writing, list[Link]]:
+    """Lock *session* and return its current archive with the links of *lid*."""
+    await _lock(conn, {session})
+    cursor = await conn.execute(QUERIES["session_entries"], {"sessions": [session]})
+    entry = current(from_rows(_Entry, await cursor.fetchall()))
+    if entry is None:
+        raise NotFound(f"there is no session {session!r}")
+    writing = Writing(conn, entry.id, entry.session)
+    return writing, list((await _links(writing, {lid})).values())
+
+
+async def _relink(writing: Writing, links: list[Link], changed: Link) -> int:
+    await writing.execute("save_link", [msgspec.structs.asdict(changed)])
+    others = [link for link in links if link.phone != changed.phone]
+    after = resolve_links([*others, changed])
+    return await _follow(writing, resolve_links(links), after)

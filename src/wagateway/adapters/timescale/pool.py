@@ -1,0 +1,60 @@
+"""Connections to PostgreSQL, set up alike."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg_pool import AsyncConnectionPool
+
+Connection = AsyncConnection[DictRow]
+Pool = AsyncConnectionPool[Connection]
+
+
+async def _configure(conn: Connection) -> None:
+    set_json_dumps(msgspec.json.encode, conn)
+    set_json_loads(msgspec.json.decode, conn)
+
+
+@asynccontextmanager
+async def open_pool(
+    url: str,
+    *,
+    min_size: int = 1,
+    max_size: int = 10,
+    timeout_s: float = 5.0,
+    prepare_threshold: int | None = None,
+) -> AsyncIterator[Pool]:
+    """Open a pool; it fills and heals in the background, so that a start needs no database.
+
+    Args:
+        url: libpq URL or conninfo, direct or through PgBouncer in transaction mode.
+        min_size: connections kept.
+        max_size: connections at most.
+        timeout_s: how long a caller waits for a connection before StoreUnavailable.
+        prepare_threshold: uses of a statement before it is prepared; None never prepares, which
+            PgBouncer before 1.22 needs.
+    """
+    pool: Pool = AsyncConnectionPool(
+        url,
+        connection_class=AsyncConnection[DictRow],
+        kwargs={
+            "autocommit": True,
+            "prepare_threshold": prepare_threshold,
+            "row_factory": dict_row,
+            "application_name": "wagateway",
+            "connect_timeout": 5,
+            "keepalives_idle": 30,
+        },
+        configure=_configure,
+        check=AsyncConnectionPool.check_connection,
+        min_size=min_size,
+        max_size=max_size,
+        timeout=timeout_s,
+        reconnect_timeout=float("inf"),
+        open=False,
+    )
+    async with pool:
+        yield pool

@@ -1,0 +1,700 @@
+-- The statements of the PostgreSQL adapter. Each has a name, a line on what it returns and why so,
+-- and named values. Records are merged in Python under the session's lock, so saving one is an upsert
+-- of its final state.
+
+-- name: limit_waiting
+-- A writer never waits for ever: neither for a lock nor for one statement.
+SELECT set_config('lock_timeout', '30s', true), set_config('statement_timeout', '120s', true);
+
+-- name: lock_sessions
+-- Serialises writers of the same sessions until the transaction ends; keys come sorted, so that two
+-- processes never wait for each other in a circle.
+SELECT pg_advisory_xact_lock(%(space)s::int, key)
+FROM unnest(%(keys)s::int[]) AS key;
+
+-- name: session_entries
+-- The archives of the named sessions.
+SELECT session_id AS id, session, account, last_event_at, account_lid, push_name, engine
+FROM whatsapp_gateway.sessions
+WHERE session = ANY (%(sessions)s::text[]);
+
+-- name: add_session
+-- A new archive; returns its id.
+INSERT INTO whatsapp_gateway.sessions
+    (session, account, account_lid, push_name, engine, first_event_at, last_event_at)
+VALUES (%(session)s, %(account)s, %(account_lid)s, %(push_name)s, %(engine)s, %(at)s, %(at)s)
+RETURNING session_id AS id;
+
+-- name: touch_session
+-- What the latest delivery says of the session and its account.
+UPDATE whatsapp_gateway.sessions
+SET account = coalesce(account, %(account)s::text),
+    account_lid = coalesce(%(account_lid)s::text, account_lid),
+    push_name = coalesce(%(push_name)s::text, push_name),
+    engine = coalesce(%(engine)s::text, engine),
+    last_event_at = greatest(last_event_at, %(at)s)
+WHERE session_id = %(session_id)s::int;
+
+-- name: known_statuses
+-- The states of the named sessions at the given instants.
+SELECT session, at, status
+FROM whatsapp_gateway.session_statuses
+WHERE session = ANY (%(sessions)s::text[]) AND at = ANY (%(ats)s::timestamptz[]);
+
+-- name: save_status
+-- One state of a session; the same state twice is one.
+INSERT INTO whatsapp_gateway.session_statuses (session, at, status)
+VALUES (%(session)s, %(at)s, %(status)s)
+ON CONFLICT ON CONSTRAINT session_statuses_pkey DO NOTHING;
+
+-- name: links_of_lids
+-- All links of the given LIDs, rejected ones too.
+SELECT lid, phone, evidence, first_seen_at, rejected_at
+FROM whatsapp_gateway.identities
+WHERE session_id = %(session_id)s::int AND lid = ANY (%(lids)s::text[]);
+
+-- name: all_links
+-- All links of an archive.
+SELECT lid, phone, evidence, first_seen_at, rejected_at
+FROM whatsapp_gateway.identities
+WHERE session_id = %(session_id)s::int
+ORDER BY lid, phone;
+
+-- name: links_of_phones
+-- The LIDs that may stand for the given phones.
+SELECT lid, phone, evidence, first_seen_at, rejected_at
+FROM whatsapp_gateway.identities
+WHERE session_id = %(session_id)s::int
+  AND lid IN (
+      SELECT i.lid FROM whatsapp_gateway.identities AS i
+      WHERE i.session_id = %(session_id)s::int AND i.phone = ANY (%(phones)s::text[])
+  );
+
+-- name: save_link
+-- One link in its final state.
+INSERT INTO whatsapp_gateway.identities
+    (session_id, lid, phone, evidence, first_seen_at, rejected_at)
+VALUES (%(session_id)s, %(lid)s, %(phone)s, %(evidence)s, %(first_seen_at)s, %(rejected_at)s)
+ON CONFLICT ON CONSTRAINT identities_pkey DO UPDATE
+SET evidence = excluded.evidence,
+    first_seen_at = excluded.first_seen_at,
+    rejected_at = excluded.rejected_at;
+
+-- name: load_messages
+-- The ledger's rows of the given stanza ids, whoever their author is: siblings decide about twins.
+SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.facts_key, t.sent_at, t.ack, t.text, t.edited_at, t.lids,
+    t.by_phone, t.media_offer AS offer
+FROM unnest(%(chat)s::text[], %(stanza)s::text[]) AS k (chat_id, stanza_id)
+JOIN whatsapp_gateway.message_state AS t
+    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id;
+
+-- name: copy_messages_state
+-- New rows of the ledger.
+COPY whatsapp_gateway.message_state
+    (session_id, chat_id, stanza_id, author, sent_at, facts_key, ack, text, edited_at, lids, by_phone, media_offer)
+FROM STDIN (FORMAT BINARY);
+
+-- name: save_message
+-- One row of the ledger in its final state.
+INSERT INTO whatsapp_gateway.message_state
+    (session_id, chat_id, stanza_id, author, sent_at, facts_key, ack, text, edited_at, lids, by_phone, media_offer)
+VALUES (
+    %(session_id)s::int, %(chat)s::text, %(stanza)s::text, %(author)s::text, %(sent_at)s::timestamptz,
+    %(facts_key)s::bytea, %(ack)s::whatsapp_gateway.ack, %(text)s::text, %(edited_at)s::timestamptz,
+    %(lids)s::text[], %(by_phone)s::boolean, %(offer)s::jsonb
+)
+ON CONFLICT ON CONSTRAINT message_state_pkey DO UPDATE
+SET sent_at = excluded.sent_at,
+    facts_key = excluded.facts_key,
+    ack = excluded.ack,
+    text = excluded.text,
+    edited_at = excluded.edited_at,
+    lids = excluded.lids,
+    by_phone = excluded.by_phone,
+    media_offer = excluded.media_offer;
+
+-- name: remove_message
+-- One row of the ledger.
+DELETE FROM whatsapp_gateway.message_state
+WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text
+  AND author = %(author)s::text;
+
+-- name: copy_facts
+-- The facts of new messages.
+COPY whatsapp_gateway.messages (
+    session_id, session, chat_id, stanza_id, author, sent_at, waha_id, sender_id, sender_name, from_me, kind,
+    subtype, completeness, text, reply_to, mentions, forwarded, forwarding_score, view_once, link_preview,
+    location, contacts, poll, event, media, source
+) FROM STDIN (FORMAT BINARY);
+
+-- name: remove_facts
+-- One message's facts, because better ones replace them.
+DELETE FROM whatsapp_gateway.messages
+WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text
+  AND author = %(author)s::text AND sent_at = %(sent_at)s::timestamptz;
+
+-- name: move_facts
+-- One message's facts to its new address.
+UPDATE whatsapp_gateway.messages
+SET chat_id = %(new_chat)s::text, author = %(new_author)s::text
+WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text
+  AND author = %(author)s::text AND sent_at = %(sent_at)s::timestamptz;
+
+-- name: save_words
+-- Search vectors of current texts. Very long texts are searchable by their first 50,000 characters.
+INSERT INTO whatsapp_gateway.message_search (session_id, chat_id, stanza_id, author, words)
+SELECT %(session_id)s::int, k.chat_id, k.stanza_id, k.author,
+    to_tsvector('whatsapp_gateway.message_text', left(k.text, 50000))
+FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[], %(text)s::text[])
+    AS k (chat_id, stanza_id, author, text)
+ON CONFLICT ON CONSTRAINT message_search_pkey DO UPDATE
+SET words = excluded.words;
+
+-- name: remove_words
+-- One message's search vector.
+DELETE FROM whatsapp_gateway.message_search
+WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text
+  AND author = %(author)s::text;
+
+-- name: refresh_words
+-- The search vector of one message from what is stored, after it moved.
+INSERT INTO whatsapp_gateway.message_search (session_id, chat_id, stanza_id, author, words)
+SELECT t.session_id, t.chat_id, t.stanza_id, t.author,
+    to_tsvector('whatsapp_gateway.message_text',
+        left(CASE WHEN t.edited_at IS NULL THEN m.text ELSE t.text END, 50000))
+FROM whatsapp_gateway.message_state AS t
+JOIN whatsapp_gateway.messages AS m USING (session_id, chat_id, sent_at, stanza_id, author)
+WHERE t.session_id = %(session_id)s::int AND t.chat_id = %(new_chat)s::text AND t.stanza_id = %(stanza)s::text
+  AND t.author = %(new_author)s::text AND coalesce(t.text, m.text) IS NOT NULL
+ON CONFLICT ON CONSTRAINT message_search_pkey DO UPDATE
+SET words = excluded.words;
+
+-- name: messages_at_lid
+-- A handful of ledger rows that still stand at a LID, as chat or as author.
+SELECT chat_id AS chat, stanza_id AS stanza, author, facts_key, sent_at, ack, text, edited_at, lids, by_phone,
+    media_offer AS offer
+FROM whatsapp_gateway.message_state
+WHERE session_id = %(session_id)s::int
+  AND (chat_id = %(lid)s::text OR (author = %(lid)s::text AND author LIKE '%%@lid'))
+LIMIT %(limit)s::int;
+
+-- name: messages_seen_by_lid
+-- The ledger rows at a phone that were seen under a LID, as chat or as author.
+SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.facts_key, t.sent_at, m.sender_id AS sender_lid, t.ack,
+    t.text, t.edited_at, t.lids, t.by_phone, t.media_offer AS offer
+FROM whatsapp_gateway.message_state AS t
+LEFT JOIN whatsapp_gateway.messages AS m USING (session_id, chat_id, sent_at, stanza_id, author)
+WHERE t.session_id = %(session_id)s::int
+  AND (
+      (t.chat_id = %(phone)s::text AND t.lids @> ARRAY[%(lid)s::text] AND NOT t.by_phone)
+      OR (t.author = %(phone)s::text AND m.sender_id = %(lid)s::text)
+  );
+
+-- name: refresh_activity
+-- The latest message of a chat, after messages moved.
+UPDATE whatsapp_gateway.chats AS c
+SET last_message_at = (
+    SELECT max(m.sent_at) FROM whatsapp_gateway.messages AS m
+    WHERE m.session_id = c.session_id AND m.chat_id = c.chat_id
+)
+WHERE c.session_id = %(session_id)s::int AND c.chat_id = ANY (%(chats)s::text[]);
+
+-- name: load_edits
+-- The rows of message_edits with the given keys.
+SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.edit_id, t.edited_at, t.text
+FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[], %(edit_id)s::text[]) AS k (chat_id, stanza_id, author, edit_id)
+JOIN whatsapp_gateway.message_edits AS t
+    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author AND t.edit_id = k.edit_id;
+
+-- name: save_edit
+-- One row of message_edits in its final state.
+INSERT INTO whatsapp_gateway.message_edits (session_id, chat_id, stanza_id, author, edit_id, edited_at, text)
+VALUES (%(session_id)s::int, %(chat)s::text, %(stanza)s::text, %(author)s::text, %(edit_id)s::text, %(edited_at)s::timestamptz, %(text)s::text)
+ON CONFLICT ON CONSTRAINT message_edits_pkey DO UPDATE
+SET edited_at = excluded.edited_at,
+    text = excluded.text;
+
+-- name: remove_edit
+-- One row of message_edits.
+DELETE FROM whatsapp_gateway.message_edits
+WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text AND author = %(author)s::text AND edit_id = %(edit_id)s::text;
+
+-- name: edits_at_lid
+-- A handful of rows of message_edits that still stand at a LID.
+SELECT chat_id AS chat, stanza_id AS stanza, author, edit_id, edited_at, text
+FROM whatsapp_gateway.message_edits
+WHERE session_id = %(session_id)s::int
+  AND (chat_id = %(lid)s::text OR (author = %(lid)s::text AND author LIKE '%%@lid'))
+LIMIT %(limit)s::int;
+
+-- name: edits_seen_by_lid
+-- The rows of message_edits at a phone that a LID stood for.
+SELECT chat_id AS chat, stanza_id AS stanza, author, edit_id, edited_at, text
+FROM whatsapp_gateway.message_edits
+WHERE session_id = %(session_id)s::int
+  AND (
+      (chat_id = %(phone)s::text AND stanza_id = ANY (%(stanzas)s::text[]))
+  );
+
+-- name: load_revocations
+-- The rows of message_revocations with the given keys.
+SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.revoked_at, t.revoked_by
+FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[]) AS k (chat_id, stanza_id, author)
+JOIN whatsapp_gateway.message_revocations AS t
+    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
+
+-- name: save_revocation
+-- One row of message_revocations in its final state.
+INSERT INTO whatsapp_gateway.message_revocations (session_id, chat_id, stanza_id, author, revoked_at, revoked_by)
+VALUES (%(session_id)s::int, %(chat)s::text, %(stanza)s::text, %(author)s::text, %(revoked_at)s::timestamptz, %(revoked_by)s::text)
+ON CONFLICT ON CONSTRAINT message_revocations_pkey DO UPDATE
+SET revoked_at = excluded.revoked_at,
+    revoked_by = excluded.revoked_by;
+
+-- name: remove_revocation
+-- One row of message_revocations.
+DELETE FROM whatsapp_gateway.message_revocations
+WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text AND author = %(author)s::text;
+
+-- name: revocations_at_lid
+-- A handful of rows of message_revocations that still stand at a LID.
+SELECT chat_id AS chat, stanza_id AS stanza, author, revoked_at, revoked_by
+FROM whatsapp_gateway.message_revocations
+WHERE session_id = %(session_id)s::int
+  AND chat_id = %(lid)s::text
+LIMIT %(limit)s::int;
+
+-- name: revocations_seen_by_lid
+-- The rows of message_revocations at a phone that a LID stood for.
+SELECT chat_id AS chat, stanza_id AS stanza, author, revoked_at, revoked_by
+FROM whatsapp_gateway.message_revocations
+WHERE session_id = %(session_id)s::int
+  AND (
+      (chat_id = %(phone)s::text AND stanza_id = ANY (%(stanzas)s::text[]))
+  );
+
+-- name: load_reactions
+-- The rows of reactions with the given keys.
+SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.emoji, t.at, t.seen_at, t.seen_as
+FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[]) AS k (chat_id, stanza_id, author)
+JOIN whatsapp_gateway.reactions AS t
+    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
+
+-- name: save_reaction
+-- One row of reactions in its final state.
+INSERT INTO whatsapp_gateway.reactions (session_id, chat_id, stanza_id, author, emoji, at, seen_at, seen_as)
+VALUES (%(session_id)s::int, %(chat)s::text, %(stanza)s::text, %(author)s::text, %(emoji)s::text, %(at)s::timestamptz, %(seen_at)s::timestamptz, %(seen_as)s::text)
+ON CONFLICT ON CONSTRAINT reactions_pkey DO UPDATE
+SET emoji = excluded.emoji,
+    at = excluded.at,
+    seen_at = excluded.seen_at,
+    seen_as = excluded.seen_as;
+
+-- name: remove_reaction
+-- One row of reactions.
+DELETE FROM whatsapp_gateway.reactions
+WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text AND author = %(author)s::text;
+
+-- name: reactions_at_lid
+-- A handful of rows of reactions that still stand at a LID.
+SELECT chat_id AS chat, stanza_id AS stanza, author, emoji, at, seen_at, seen_as
+FROM whatsapp_gateway.reactions
+WHERE session_id = %(session_id)s::int
+  AND (chat_id = %(lid)s::text OR (author = %(lid)s::text AND author LIKE '%%@lid'))
+LIMIT %(limit)s::int;
+
+-- name: reactions_seen_by_lid
+-- The rows of reactions at a phone that a LID stood for.
+SELECT chat_id AS chat, stanza_id AS stanza, author, emoji, at, seen_at, seen_as
+FROM whatsapp_gateway.reactions
+WHERE session_id = %(session_id)s::int
+  AND (
+      (chat_id = %(phone)s::text AND stanza_id = ANY (%(stanzas)s::text[]))
+      OR (author = %(phone)s::text AND seen_as = %(lid)s::text)
+  );
+
+-- name: load_receipts
+-- The rows of receipts with the given keys.
+SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.ack, t.delivered_at, t.read_at, t.played_at, t.seen_as
+FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[]) AS k (chat_id, stanza_id, author)
+JOIN whatsapp_gateway.receipts AS t
+    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
+
+-- name: save_receipt
+-- One row of receipts in its final state.
+INSERT INTO whatsapp_gateway.receipts (session_id, chat_id, stanza_id, author, ack, delivered_at, read_at, played_at, seen_as)
+VALUES (%(session_id)s::int, %(chat)s::text, %(stanza)s::text, %(author)s::text, %(ack)s::whatsapp_gateway.ack, %(delivered_at)s::timestamptz, %(read_at)s::timestamptz, %(played_at)s::timestamptz, %(seen_as)s::text)
+ON CONFLICT ON CONSTRAINT receipts_pkey DO UPDATE
+SET ack = excluded.ack,
+    delivered_at = excluded.delivered_at,
+    read_at = excluded.read_at,
+    played_at = excluded.played_at,
+    seen_as = excluded.seen_as;
+
+-- name: remove_receipt
+-- One row of receipts.
+DELETE FROM whatsapp_gateway.receipts
+WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text AND author = %(author)s::text;
+
+-- name: receipts_at_lid
+-- A handful of rows of receipts that still stand at a LID.
+SELECT chat_id AS chat, stanza_id AS stanza, author, ack, delivered_at, read_at, played_at, seen_as
+FROM whatsapp_gateway.receipts
+WHERE session_id = %(session_id)s::int
+  AND (chat_id = %(lid)s::text OR (author = %(lid)s::text AND author LIKE '%%@lid'))
+LIMIT %(limit)s::int;
+
+-- name: receipts_seen_by_lid
+-- The rows of receipts at a phone that a LID stood for.
+SELECT chat_id AS chat, stanza_id AS stanza, author, ack, delivered_at, read_at, played_at, seen_as
+FROM whatsapp_gateway.receipts
+WHERE session_id = %(session_id)s::int
+  AND (
+      (chat_id = %(phone)s::text AND stanza_id = ANY (%(stanzas)s::text[]))
+      OR (author = %(phone)s::text AND seen_as = %(lid)s::text)
+  );
+
+-- name: load_votes
+-- The rows of poll_votes with the given keys.
+SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.options, t.at, t.seen_at, t.seen_as
+FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[]) AS k (chat_id, stanza_id, author)
+JOIN whatsapp_gateway.poll_votes AS t
+    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
+
+-- name: save_vote
+-- One row of poll_votes in its final state.
+INSERT INTO whatsapp_gateway.poll_votes (session_id, chat_id, stanza_id, author, options, at, seen_at, seen_as)
+VALUES (%(session_id)s::int, %(chat)s::text, %(stanza)s::text, %(author)s::text, %(options)s::text[], %(at)s::timestamptz, %(seen_at)s::timestamptz, %(seen_as)s::text)
+ON CONFLICT ON CONSTRAINT poll_votes_pkey DO UPDATE
+SET options = excluded.options,
+    at = excluded.at,
+    seen_at = excluded.seen_at,
+    seen_as = excluded.seen_as;
+
+-- name: remove_vote
+-- One row of poll_votes.
+DELETE FROM whatsapp_gateway.poll_votes
+WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text AND author = %(author)s::text;
+
+-- name: votes_at_lid
+-- A handful of rows of poll_votes that still stand at a LID.
+SELECT chat_id AS chat, stanza_id AS stanza, author, options, at, seen_at, seen_as
+FROM whatsapp_gateway.poll_votes
+WHERE session_id = %(session_id)s::int
+  AND (chat_id = %(lid)s::text OR (author = %(lid)s::text AND author LIKE '%%@lid'))
+LIMIT %(limit)s::int;
+
+-- name: votes_seen_by_lid
+-- The rows of poll_votes at a phone that a LID stood for.
+SELECT chat_id AS chat, stanza_id AS stanza, author, options, at, seen_at, seen_as
+FROM whatsapp_gateway.poll_votes
+WHERE session_id = %(session_id)s::int
+  AND (
+      (chat_id = %(phone)s::text AND stanza_id = ANY (%(stanzas)s::text[]))
+      OR (author = %(phone)s::text AND seen_as = %(lid)s::text)
+  );
+
+-- name: load_answers
+-- The rows of event_answers with the given keys.
+SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.response, t.extra_guests, t.at, t.seen_at, t.seen_as
+FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[]) AS k (chat_id, stanza_id, author)
+JOIN whatsapp_gateway.event_answers AS t
+    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
+
+-- name: save_answer
+-- One row of event_answers in its final state.
+INSERT INTO whatsapp_gateway.event_answers (session_id, chat_id, stanza_id, author, response, extra_guests, at, seen_at, seen_as)
+VALUES (%(session_id)s::int, %(chat)s::text, %(stanza)s::text, %(author)s::text, %(response)s::text, %(extra_guests)s::int, %(at)s::timestamptz, %(seen_at)s::timestamptz, %(seen_as)s::text)
+ON CONFLICT ON CONSTRAINT event_answers_pkey DO UPDATE
+SET response = excluded.response,
+    extra_guests = excluded.extra_guests,
+    at = excluded.at,
+    seen_at = excluded.seen_at,
+    seen_as = excluded.seen_as;
+
+-- name: remove_answer
+-- One row of event_answers.
+DELETE FROM whatsapp_gateway.event_answers
+WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text AND author = %(author)s::text;
+
+-- name: answers_at_lid
+-- A handful of rows of event_answers that still stand at a LID.
+SELECT chat_id AS chat, stanza_id AS stanza, author, response, extra_guests, at, seen_at, seen_as
+FROM whatsapp_gateway.event_answers
+WHERE session_id = %(session_id)s::int
+  AND (chat_id = %(lid)s::text OR (author = %(lid)s::text AND author LIKE '%%@lid'))
+LIMIT %(limit)s::int;
+
+-- name: answers_seen_by_lid
+-- The rows of event_answers at a phone that a LID stood for.
+SELECT chat_id AS chat, stanza_id AS stanza, author, response, extra_guests, at, seen_at, seen_as
+FROM whatsapp_gateway.event_answers
+WHERE session_id = %(session_id)s::int
+  AND (
+      (chat_id = %(phone)s::text AND stanza_id = ANY (%(stanzas)s::text[]))
+      OR (author = %(phone)s::text AND seen_as = %(lid)s::text)
+  );
+
+-- name: load_contacts
+-- The rows of contacts with the given keys.
+SELECT t.contact_id AS contact, t.name, t.name_at, t.push_name, t.push_name_at
+FROM unnest(%(contact)s::text[]) AS k (contact_id)
+JOIN whatsapp_gateway.contacts AS t
+    ON t.session_id = %(session_id)s::int AND t.contact_id = k.contact_id;
+
+-- name: save_contact
+-- One row of contacts in its final state.
+INSERT INTO whatsapp_gateway.contacts (session_id, session, contact_id, name, name_at, push_name, push_name_at)
+VALUES (%(session_id)s::int, %(session)s::text, %(contact)s::text, %(name)s::text, %(name_at)s::timestamptz, %(push_name)s::text, %(push_name_at)s::timestamptz)
+ON CONFLICT ON CONSTRAINT contacts_pkey DO UPDATE
+SET name = excluded.name,
+    name_at = excluded.name_at,
+    push_name = excluded.push_name,
+    push_name_at = excluded.push_name_at;
+
+-- name: remove_contact
+-- One row of contacts.
+DELETE FROM whatsapp_gateway.contacts
+WHERE session_id = %(session_id)s::int AND contact_id = %(contact)s::text;
+
+-- name: contacts_at_lid
+-- A handful of rows of contacts that still stand at a LID.
+SELECT contact_id AS contact, name, name_at, push_name, push_name_at
+FROM whatsapp_gateway.contacts
+WHERE session_id = %(session_id)s::int
+  AND contact_id = %(lid)s::text
+LIMIT %(limit)s::int;
+
+-- name: load_chats
+-- The rows of chats with the given keys.
+SELECT t.chat_id AS chat, t.last_message_at, t.archived, t.archived_at, t.description, t.description_at
+FROM unnest(%(chat)s::text[]) AS k (chat_id)
+JOIN whatsapp_gateway.chats AS t
+    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat_id;
+
+-- name: save_chat
+-- One row of chats in its final state.
+INSERT INTO whatsapp_gateway.chats (session_id, session, chat_id, last_message_at, archived, archived_at, description, description_at)
+VALUES (%(session_id)s::int, %(session)s::text, %(chat)s::text, %(last_message_at)s::timestamptz, %(archived)s::boolean, %(archived_at)s::timestamptz, %(description)s::text, %(description_at)s::timestamptz)
+ON CONFLICT ON CONSTRAINT chats_pkey DO UPDATE
+SET last_message_at = excluded.last_message_at,
+    archived = excluded.archived,
+    archived_at = excluded.archived_at,
+    description = excluded.description,
+    description_at = excluded.description_at;
+
+-- name: remove_chat
+-- One row of chats.
+DELETE FROM whatsapp_gateway.chats
+WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text;
+
+-- name: chats_at_lid
+-- A handful of rows of chats that still stand at a LID.
+SELECT chat_id AS chat, last_message_at, archived, archived_at, description, description_at
+FROM whatsapp_gateway.chats
+WHERE session_id = %(session_id)s::int
+  AND chat_id = %(lid)s::text
+LIMIT %(limit)s::int;
+
+-- name: load_members
+-- The rows of group_members with the given keys.
+SELECT t.group_id AS "group", t.member_id AS member, t.at, t.role, t.seen_as
+FROM unnest(%(group)s::text[], %(member)s::text[], %(at)s::timestamptz[]) AS k (group_id, member_id, at)
+JOIN whatsapp_gateway.group_members AS t
+    ON t.session_id = %(session_id)s::int AND t.group_id = k.group_id AND t.member_id = k.member_id AND t.at = k.at;
+
+-- name: save_member
+-- One row of group_members in its final state.
+INSERT INTO whatsapp_gateway.group_members (session_id, group_id, member_id, at, role, seen_as)
+VALUES (%(session_id)s::int, %(group)s::text, %(member)s::text, %(at)s::timestamptz, %(role)s::text, %(seen_as)s::text)
+ON CONFLICT ON CONSTRAINT group_members_pkey DO UPDATE
+SET role = excluded.role,
+    seen_as = excluded.seen_as;
+
+-- name: remove_member
+-- One row of group_members.
+DELETE FROM whatsapp_gateway.group_members
+WHERE session_id = %(session_id)s::int AND group_id = %(group)s::text AND member_id = %(member)s::text AND at = %(at)s::timestamptz;
+
+-- name: members_at_lid
+-- A handful of rows of group_members that still stand at a LID.
+SELECT group_id AS "group", member_id AS member, at, role, seen_as
+FROM whatsapp_gateway.group_members
+WHERE session_id = %(session_id)s::int
+  AND (member_id = %(lid)s::text AND member_id LIKE '%%@lid')
+LIMIT %(limit)s::int;
+
+-- name: members_seen_by_lid
+-- The rows of group_members at a phone that a LID stood for.
+SELECT group_id AS "group", member_id AS member, at, role, seen_as
+FROM whatsapp_gateway.group_members
+WHERE session_id = %(session_id)s::int
+  AND (member_id = %(phone)s::text AND seen_as = %(lid)s::text);
+
+-- name: copy_events
+-- New log rows.
+COPY whatsapp_gateway.event_log
+    (received_at, occurred_at, session, event, source, engine, envelope_id, outcome, reason, body)
+FROM STDIN (FORMAT BINARY);
+
+-- name: set_outcome
+-- What a replay made of a log row; a row that was stored stays so when nothing is new.
+UPDATE whatsapp_gateway.event_log
+SET outcome = %(outcome)s::whatsapp_gateway.outcome, reason = %(reason)s
+WHERE event_id = %(event_id)s::bigint
+  AND NOT (outcome = 'stored' AND %(outcome)s::whatsapp_gateway.outcome = 'duplicate');
+
+-- name: logged_bodies
+-- Bodies in order of arrival, for a replay.
+SELECT event_id AS id, body, received_at, source
+FROM whatsapp_gateway.event_log
+WHERE event_id > %(after)s::bigint
+  AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s::text::whatsapp_gateway.outcome)
+  AND (%(session)s::text IS NULL OR session = %(session)s::text)
+  AND (%(event)s::text IS NULL OR event = %(event)s::text)
+  AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
+  AND (%(until)s::timestamptz IS NULL OR received_at < %(until)s::timestamptz)
+ORDER BY event_id
+LIMIT %(limit)s::int;
+
+-- name: event_page
+-- Log rows without their bodies, newest first.
+SELECT event_id AS id, received_at, session, event, source, engine, envelope_id, outcome, reason,
+    length(body) AS size_bytes
+FROM whatsapp_gateway.event_log
+WHERE event_id < %(before)s::bigint
+  AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s::text::whatsapp_gateway.outcome)
+  AND (%(session)s::text IS NULL OR session = %(session)s::text)
+  AND (%(event)s::text IS NULL OR event = %(event)s::text)
+  AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
+  AND (%(until)s::timestamptz IS NULL OR received_at < %(until)s::timestamptz)
+ORDER BY event_id DESC
+LIMIT %(limit)s::int;
+
+-- name: event_body
+-- One log row's raw body.
+SELECT body FROM whatsapp_gateway.event_log WHERE event_id = %(event_id)s::bigint;
+
+-- name: outcome_counts
+-- How many log rows have each outcome.
+SELECT outcome::text, count(*) AS rows FROM whatsapp_gateway.event_log GROUP BY outcome;
+
+-- name: known_chats
+-- Which of the given chats the archive has.
+SELECT chat_id FROM whatsapp_gateway.chats
+WHERE session_id = %(session_id)s::int AND chat_id = ANY (%(chats)s::text[]);
+
+-- name: latest_messages
+-- The newest page of a chat.
+SELECT m.chat_id AS chat, m.stanza_id AS stanza, m.author, m.sent_at, m.waha_id, m.sender_id AS sender, m.sender_name,
+    m.from_me, m.kind, m.subtype, m.completeness, m.text, m.reply_to, m.mentions, m.forwarded,
+    m.forwarding_score, m.view_once, m.link_preview, m.location, m.contacts, m.poll, m.event, m.media, m.source,
+    s.facts_key, s.ack, s.text AS edited_text, s.edited_at, s.lids, s.by_phone, s.media_offer
+FROM whatsapp_gateway.messages AS m
+JOIN whatsapp_gateway.message_state AS s USING (session_id, chat_id, stanza_id, author)
+WHERE m.session_id = %(session_id)s::int AND m.chat_id = %(chat)s::text
+ORDER BY m.sent_at DESC, m.stanza_id DESC, m.author DESC
+LIMIT %(limit)s::int;
+
+-- name: older_messages
+-- The page of a chat before a position, newest first.
+SELECT m.chat_id AS chat, m.stanza_id AS stanza, m.author, m.sent_at, m.waha_id, m.sender_id AS sender, m.sender_name,
+    m.from_me, m.kind, m.subtype, m.completeness, m.text, m.reply_to, m.mentions, m.forwarded,
+    m.forwarding_score, m.view_once, m.link_preview, m.location, m.contacts, m.poll, m.event, m.media, m.source,
+    s.facts_key, s.ack, s.text AS edited_text, s.edited_at, s.lids, s.by_phone, s.media_offer
+FROM whatsapp_gateway.messages AS m
+JOIN whatsapp_gateway.message_state AS s USING (session_id, chat_id, stanza_id, author)
+WHERE m.session_id = %(session_id)s::int AND m.chat_id = %(chat)s::text
+  AND m.sent_at <= %(sent_at)s::timestamptz
+  AND (m.sent_at, m.stanza_id, m.author)
+    < (%(sent_at)s::timestamptz, %(stanza)s::text COLLATE "C", %(author)s::text COLLATE "C")
+ORDER BY m.sent_at DESC, m.stanza_id DESC, m.author DESC
+LIMIT %(limit)s::int;
+
+-- name: newer_messages
+-- The page of a chat next after a position, oldest first.
+SELECT m.chat_id AS chat, m.stanza_id AS stanza, m.author, m.sent_at, m.waha_id, m.sender_id AS sender, m.sender_name,
+    m.from_me, m.kind, m.subtype, m.completeness, m.text, m.reply_to, m.mentions, m.forwarded,
+    m.forwarding_score, m.view_once, m.link_preview, m.location, m.contacts, m.poll, m.event, m.media, m.source,
+    s.facts_key, s.ack, s.text AS edited_text, s.edited_at, s.lids, s.by_phone, s.media_offer
+FROM whatsapp_gateway.messages AS m
+JOIN whatsapp_gateway.message_state AS s USING (session_id, chat_id, stanza_id, author)
+WHERE m.session_id = %(session_id)s::int AND m.chat_id = %(chat)s::text
+  AND m.sent_at >= %(sent_at)s::timestamptz
+  AND (m.sent_at, m.stanza_id, m.author)
+    > (%(sent_at)s::timestamptz, %(stanza)s::text COLLATE "C", %(author)s::text COLLATE "C")
+ORDER BY m.sent_at ASC, m.stanza_id ASC, m.author ASC
+LIMIT %(limit)s::int;
+
+-- name: message_claims
+-- How many messages claim each of the given stanza ids; more than one is a clash.
+SELECT t.stanza_id, count(*) AS claims
+FROM whatsapp_gateway.message_state AS t
+WHERE t.session_id = %(session_id)s::int AND t.chat_id = %(chat)s::text
+  AND t.stanza_id = ANY (%(stanzas)s::text[]) AND t.facts_key IS NOT NULL
+GROUP BY t.stanza_id
+HAVING count(*) > 1;
+
+-- name: page_edits
+-- The rows of message_edits about the given stanza ids.
+SELECT chat_id AS chat, stanza_id AS stanza, author, edit_id, edited_at, text
+FROM whatsapp_gateway.message_edits
+WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = ANY (%(stanzas)s::text[]);
+
+-- name: page_revocations
+-- The rows of message_revocations about the given stanza ids.
+SELECT chat_id AS chat, stanza_id AS stanza, author, revoked_at, revoked_by
+FROM whatsapp_gateway.message_revocations
+WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = ANY (%(stanzas)s::text[]);
+
+-- name: page_reactions
+-- The rows of reactions about the given stanza ids.
+SELECT chat_id AS chat, stanza_id AS stanza, author, emoji, at, seen_at, seen_as
+FROM whatsapp_gateway.reactions
+WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = ANY (%(stanzas)s::text[]);
+
+-- name: page_votes
+-- The rows of poll_votes about the given stanza ids.
+SELECT chat_id AS chat, stanza_id AS stanza, author, options, at, seen_at, seen_as
+FROM whatsapp_gateway.poll_votes
+WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = ANY (%(stanzas)s::text[]);
+
+-- name: chat_page
+-- Chats by latest activity, those without messages last, with the name of each.
+SELECT c.session, c.chat_id AS id, coalesce(n.name, n.push_name) AS name, c.description, c.last_message_at, c.archived
+FROM whatsapp_gateway.chats AS c
+LEFT JOIN whatsapp_gateway.contacts AS n ON n.session_id = c.session_id AND n.contact_id = c.chat_id
+WHERE c.session_id = %(session_id)s::int
+  AND (
+      %(after_id)s::text IS NULL
+      OR (c.last_message_at IS NULL AND (%(after_at)s::timestamptz IS NOT NULL OR c.chat_id < %(after_id)s::text))
+      OR (c.last_message_at, c.chat_id) < (%(after_at)s::timestamptz, %(after_id)s::text COLLATE "C")
+  )
+ORDER BY c.last_message_at DESC NULLS LAST, c.chat_id DESC
+LIMIT %(limit)s::int;
+
+-- name: contact_page
+-- Contacts by id, of the given kinds of address.
+SELECT session, contact_id AS id, name, push_name
+FROM whatsapp_gateway.contacts
+WHERE session_id = %(session_id)s::int
+  AND contact_id > %(after)s::text
+  AND (%(servers)s::text[] IS NULL OR split_part(contact_id, '@', 2) = ANY (%(servers)s::text[]))
+ORDER BY contact_id
+LIMIT %(limit)s::int;
+
+-- name: session_list
+-- Every archive with the latest state of its session.
+SELECT s.session_id, s.session, s.account, s.push_name, s.engine, s.last_event_at, status.status, status.at AS status_at
+FROM whatsapp_gateway.sessions AS s
+LEFT JOIN LATERAL (
+    SELECT t.status, t.at FROM whatsapp_gateway.session_statuses AS t
+    WHERE t.session = s.session
+    ORDER BY t.at DESC, t.status COLLATE "C" DESC
+    LIMIT 1
+) AS status ON true
+ORDER BY s.session COLLATE "C", s.last_event_at DESC, s.session_id DESC;
+
+-- name: ping
+-- Whether the schema answers.
+SELECT 1 FROM whatsapp_gateway.schema_migrations LIMIT 1;

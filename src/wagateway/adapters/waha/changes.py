@@ -1,0 +1,134 @@
+"""Edits and revocations: the events of their own, and those that old versions send as messages."""
+
+from datetime import datetime
+
+from wagateway.adapters.waha.engines import Family
+from wagateway.adapters.waha.envelope import Envelope
+from wagateway.adapters.waha.fields import Obj, moment, obj, text
+from wagateway.adapters.waha.places import Place, learned, place
+from wagateway.adapters.waha.proto import Opened, opened, proto_message, text_of
+from wagateway.adapters.waha.proto_content import protocol_type
+from wagateway.adapters.waha.refs import address, has_many_authors, stanza
+from wagateway.domain.errors import InvalidInput
+from wagateway.domain.events import AnyObservation, MessageEdited, MessageRevoked
+from wagateway.domain.identity import Jid, MessageRef, StanzaId
+
+_PROTOCOL = "protocolmessage"
+_NO_NODE: Obj = {}
+_LATEST_EDIT = "latestEditSenderTimestampMs"
+
+
+def edited_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
+    """Read ``message.edited``; ``payload.id`` is the edit on NOWEB and GOWS, on WEBJS the original.
+
+    Raises:
+        InvalidInput: no chat, or no id of the edited message.
+    """
+    here = place(payload, env)
+    node = _protocol_node(proto_message(here.data, here.kin))
+    target = stanza(payload.get("editedMessageId")) or stanza(node.get("key"))
+    if target is None and here.kin is Family.BROWSER:
+        target = here.ref.stanza
+    if target is None:
+        raise InvalidInput("no id of the edited message: expected editedMessageId")
+    return [_edit(payload, here, node, target, env), *learned(here, env)]
+
+
+def embedded_change(
+    payload: Obj, here: Place, found: Opened | None, env: Envelope
+) -> MessageEdited | MessageRevoked | None:
+    """Return the edit or revocation that a message's own data is, else None.
+
+    Raises:
+        InvalidInput: the id of the message that it changes is longer than 512 characters.
+    """
+    if here.kin is Family.BROWSER and here.data.get("type") == "revoked":
+        key = stanza(here.data.get("protocolMessageKey"))
+        return revocation(here, key or here.ref.stanza, env)
+    node = _protocol_node(found)
+    type_ = protocol_type(node) if node else ""
+    target = stanza(node.get("key"))
+    if target is None:
+        return None
+    if type_ == "REVOKE":
+        return revocation(here, target, env)
+    return _edit(payload, here, node, target, env) if type_ == "MESSAGE_EDIT" else None
+
+
+def edited_at(here: Place) -> datetime | None:
+    """Return when the message that a browser engine shows was last edited, None if never."""
+    return moment(here.data.get(_LATEST_EDIT)) if here.kin is Family.BROWSER else None
+
+
+def shown_edit(here: Place, text_: str | None) -> list[AnyObservation]:
+    """Return the edit whose text a browser engine shows in place of the original one's."""
+    at = edited_at(here)
+    if at is None:
+        return []
+    edit_id = _edit_id_of(at)
+    return [MessageEdited(ref=here.ref, edit_id=edit_id, edited_at=at, text=text_)]
+
+
+def revoked_stanza(here: Place) -> StanzaId | None:
+    """Return which message the engine's data says is deleted."""
+    if here.kin is Family.BROWSER:
+        return stanza(here.data.get("protocolMessageKey")) or here.ref.stanza
+    return stanza(_protocol_node(proto_message(here.data, here.kin)).get("key"))
+
+
+def revocation(here: Place, target: StanzaId, env: Envelope) -> MessageRevoked:
+    """Return the deletion of *target* that happened at *here*.
+
+    On browser engines the notice stands under the deleted message's own id and author, and
+    ``revokeSender`` is who deleted it.
+    """
+    remover = address(here.data.get("revokeSender")) if here.kin is Family.BROWSER else None
+    ref = here.ref
+    from_me = here.from_me if remover is None else env.is_own(remover)
+    participant = (remover or ref.participant) if has_many_authors(ref.chat) else None
+    return MessageRevoked(
+        ref=MessageRef(chat=ref.chat, stanza=target, from_me=from_me, participant=participant),
+        revoked_at=here.at,
+        revoked_by=_by(here, remover, env),
+    )
+
+
+def _by(here: Place, remover: Jid | None, env: Envelope) -> Jid | None:
+    if remover is None:
+        return here.sender
+    return env.phone if env.is_own(remover) and not has_many_authors(here.ref.chat) else remover
+
+
+def _protocol_node(found: Opened | None) -> Obj:
+    return found.node if found is not None and found.name == _PROTOCOL else _NO_NODE
+
+
+def _edit(payload: Obj, here: Place, node: Obj, target: StanzaId, env: Envelope) -> MessageEdited:
+    ref = here.ref
+    is_action = ref.stanza != target
+    at = _edit_time(payload, here, node) or (here.at if is_action else env.occurred_at)
+    new_text = text(payload.get("body")) or text_of(opened(node.get("editedmessage")))
+    return MessageEdited(
+        ref=MessageRef(
+            chat=ref.chat, stanza=target, from_me=ref.from_me, participant=ref.participant
+        ),
+        edit_id=ref.stanza if is_action else _edit_id_of(at),
+        edited_at=at,
+        text=new_text,
+    )
+
+
+def _edit_time(payload: Obj, here: Place, node: Obj) -> datetime | None:
+    data = obj(payload.get("_data"))
+    told = (
+        node.get("timestampms"),
+        here.data.get(_LATEST_EDIT),
+        data.get(_LATEST_EDIT),
+        obj(data.get("message")).get(_LATEST_EDIT),
+    )
+    return next(filter(None, map(moment, told)), None)
+
+
+def _edit_id_of(at: datetime) -> StanzaId:
+    """Return what tells edits apart where the engine gives them no id: epoch milliseconds."""
+    return StanzaId(str(round(at.timestamp() * 1000)))

@@ -1,0 +1,66 @@
+"""Places in an ordered list, as opaque text: stable while the list grows at either end."""
+
+import base64
+from datetime import UTC, datetime
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from wagateway.domain.errors import InvalidInput
+from wagateway.domain.times import instant
+
+T = TypeVar("T")
+
+LAST_CHARACTER = "\U0010ffff"
+
+
+class MessagePosition(NamedTuple):
+    """A message's place in its chat; messages of one instant are ordered by id, then author."""
+
+    sent_at: datetime
+    stanza: str
+    author: str
+
+
+def encode_cursor(position: object) -> str:
+    """Return *position* as URL-safe text."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
+
+
+def decode_cursor(text: str, type_: type[T]) -> T:
+    """Read what encode_cursor() wrote.
+
+    Raises:
+        InvalidInput: *text* is nothing that encode_cursor() wrote for this type.
+    """
+    try:
+        raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+        return msgspec.json.decode(raw, type=type_)
+    except (ValueError, msgspec.MsgspecError) as exc:
+        raise InvalidInput("not a cursor of this list; use one that an answer gave") from exc
+
+
+def message_position(text: str, *, end_of_instant: bool) -> MessagePosition:
+    """Read a message cursor or an ISO 8601 instant.
+
+    Args:
+        text: what the reader gave.
+        end_of_instant: whether an instant stands for its end or for its beginning.
+
+    Raises:
+        InvalidInput: neither.
+    """
+    at = instant(text) if text[4:5] == "-" else None
+    if at is not None:
+        edge = LAST_CHARACTER if end_of_instant else ""
+        return MessagePosition(at, edge, edge)
+    try:
+        position = decode_cursor(text, MessagePosition)
+    except InvalidInput as exc:
+        raise InvalidInput(
+            "before and after take a cursor from an answer or an ISO 8601 instant, "
+            "such as 2026-01-31T12:00:00Z"
+        ) from exc
+    if position.sent_at.tzinfo is None:
+        raise InvalidInput("not a cursor of this list; use one that an answer gave")
+    return position._replace(sent_at=position.sent_at.astimezone(UTC))

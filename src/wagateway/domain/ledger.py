@@ -1,0 +1,266 @@
+"""A working set of one archive's records: what a batch touches, or all of it.
+
+Every store applies deliveries through this class, so that one implementation of the rules decides
+what is a twin, what is a clash and what is news, and a store only loads and writes records.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from wagateway.domain.events import (
+    AnyObservation,
+    CallSeen,
+    ContactSeen,
+    Delivery,
+    IdentityLinked,
+    LabelChanged,
+    MessageSeen,
+    NotArchived,
+    NotUnderstood,
+    Outcome,
+    Recorded,
+)
+from wagateway.domain.identity import ME, Author, ChatType, Jid, chat_type, is_lid
+from wagateway.domain.records import (
+    AuthorKey,
+    ChatRecord,
+    ContactRecord,
+    MemberRecord,
+    MessageRecord,
+    Record,
+    StanzaKey,
+    same_content,
+)
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """One record before and after; None where there was or is none."""
+
+    before: Record | None
+    after: Record | None
+
+
+class Ledger:
+    """Records by key, with what changed since they were loaded."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._records: dict[tuple[type[Record], Any], Record] = {}
+        self._authors: dict[StanzaKey, set[Author]] = {}
+        self._originals: dict[tuple[type[Record], Any], Record | None] = {}
+
+    def load(self, records: Iterable[Record]) -> None:
+        """Take *records* as they stand in the store."""
+        for record in records:
+            self._set(record)
+
+    def changes(self) -> Iterator[Change]:
+        """Return what differs from what was loaded."""
+        for slot, before in self._originals.items():
+            after = self._records.get(slot)
+            if before != after:
+                yield Change(before=before, after=after)
+
+    def settle(self) -> None:
+        """Take the present records as the loaded ones."""
+        self._originals.clear()
+
+    def records(self) -> Iterator[Record]:
+        """Return all records, in no order."""
+        return iter(list(self._records.values()))
+
+    def apply(
+        self,
+        delivery: Delivery,
+        projected: Iterable[tuple[AnyObservation, Record]],
+        *,
+        news: bool = False,
+    ) -> Recorded:
+        """Merge what *delivery* tells.
+
+        Args:
+            delivery: what came.
+            projected: its records, see records_of().
+            news: whether it taught the store something that is kept outside the ledger.
+        """
+        for observation, record in projected:
+            news = self.put(record, observation) or news
+        return _judge(delivery, changed=news)
+
+    def put(self, record: Record, observation: AnyObservation | None = None) -> bool:
+        """Merge *record* into what is there.
+
+        Returns:
+            Whether a reader can see the difference and *observation* is what makes it news.
+        """
+        if isinstance(record, MessageRecord):
+            record = self._joined_with_its_twin(record)
+        slot = (type(record), record.key)
+        before = self._records.get(slot)
+        after = _merged(before, record)
+        if after == before:
+            return False
+        self._originals.setdefault(slot, before)
+        self._set(after)
+        return _is_news(before, after, observation)
+
+    def remove(self, record: Record) -> None:
+        """Take *record* out."""
+        slot = (type(record), record.key)
+        self._originals.setdefault(slot, self._records.pop(slot, None))
+        if isinstance(record, MessageRecord):
+            self._authors.get(StanzaKey(record.chat, record.stanza), set()).discard(record.author)
+
+    def move(self, records: Iterable[Record], to: "Move") -> None:
+        """Put *records*, which must be in the ledger, under their new addresses."""
+        for record in list(records):
+            moved = to.readdressed(record)
+            if moved != record:
+                self.remove(record)
+                self.put(moved)
+
+    def _set(self, record: Record) -> None:
+        self._records[type(record), record.key] = record
+        if isinstance(record, MessageRecord):
+            stanza = StanzaKey(record.chat, record.stanza)
+            self._authors.setdefault(stanza, set()).add(record.author)
+
+    def _joined_with_its_twin(self, record: MessageRecord) -> MessageRecord:
+        """Return *record* under the author whom an equal message of the same stanza names best.
+
+        In a group the author of one message may come as a phone, as a LID that nobody has linked
+        yet, or not at all. Only equal time, kind and text make these one message: an id that
+        somebody forged joins nothing (G3).
+        """
+        if record.author == ME or chat_type(record.chat) is ChatType.INDIVIDUAL:
+            return record
+        own = self._message(record.key)
+        whole: MessageRecord = _merged(own, record)
+        for sibling in self._siblings(record):
+            if Jid(record.author) in sibling.lids:
+                return msgspec.structs.replace(record, author=sibling.author)
+            if not _are_twins(whole, sibling):
+                continue
+            if _vagueness(sibling.author) > _vagueness(record.author):
+                self.remove(sibling)
+                return record.merged(_alias(sibling, record.author))
+            if own is not None:
+                self.remove(own)
+            return _alias(whole, sibling.author)
+        return record
+
+    def _message(self, key: AuthorKey) -> MessageRecord | None:
+        found = self._records.get((MessageRecord, key))
+        return found if isinstance(found, MessageRecord) else None
+
+    def _siblings(self, record: MessageRecord) -> list[MessageRecord]:
+        """Return the other authors' messages of the same stanza, by author."""
+        stanza = StanzaKey(record.chat, record.stanza)
+        authors = sorted(self._authors.get(stanza, set()) - {record.author, ME})
+        found = [self._message(AuthorKey(*stanza, author)) for author in authors]
+        return [sibling for sibling in found if sibling is not None]
+
+
+def _merged(before: Any, record: Any) -> Any:  # noqa: ANN401 - two records of one type
+    return record if before is None else before.merged(record)
+
+
+def _alias(record: MessageRecord, author: Author) -> MessageRecord:
+    """Return *record* as *author*'s, remembering the LID it came under."""
+    lids = record.lids | {Jid(record.author)} if is_lid(record.author) else record.lids
+    return msgspec.structs.replace(record, author=author, lids=lids)
+
+
+def _are_twins(a: MessageRecord, b: MessageRecord) -> bool:
+    return (
+        a.facts_key is not None
+        and _vagueness(a.author) != _vagueness(b.author)
+        and same_content(a.facts_key) == same_content(b.facts_key)
+    )
+
+
+def _vagueness(author: Author) -> int:
+    """Return 0 for a phone, 1 for a LID that is not linked, 2 for nobody."""
+    if not author:
+        return 2
+    return 1 if is_lid(author) else 0
+
+
+_BESIDE = (IdentityLinked, ContactSeen)
+"""What other events mention in passing; news only when it comes alone."""
+
+_NOT_PROJECTED = (CallSeen, LabelChanged, NotArchived)
+
+
+def _is_news(before: Record | None, after: Record, observation: AnyObservation | None) -> bool:
+    if isinstance(observation, MessageSeen):
+        if not isinstance(after, MessageRecord):
+            return False
+        return not isinstance(before, MessageRecord) or before.visible_state != after.visible_state
+    if isinstance(after, ContactRecord) and isinstance(before, ContactRecord):
+        return (before.name, before.push_name) != (after.name, after.push_name)
+    return True
+
+
+def _judge(delivery: Delivery, *, changed: bool) -> Recorded:
+    """Return the outcome of *delivery*."""
+    seen: list[AnyObservation] = list(delivery.observations)
+    broken = [o.reason for o in seen if isinstance(o, NotUnderstood) and o.known_event]
+    if broken:
+        return Recorded(outcome=Outcome.FAILED, reason="; ".join(broken)[:500])
+    new = [o.reason for o in seen if isinstance(o, NotUnderstood)]
+    if new:
+        return Recorded(outcome=Outcome.IGNORED, reason="; ".join(new)[:500])
+    main = [o for o in seen if not isinstance(o, _BESIDE)] or seen
+    if all(isinstance(o, _NOT_PROJECTED) for o in main):
+        reasons = [o.reason for o in main if isinstance(o, NotArchived)]
+        return Recorded(outcome=Outcome.IGNORED, reason=reasons[0] if reasons else "not projected")
+    return Recorded(outcome=Outcome.STORED if changed else Outcome.DUPLICATE)
+
+
+class Move(Struct, frozen=True, kw_only=True):
+    """A change of what a LID stands for: all of *old* that means *lid* becomes *new*.
+
+    Attributes:
+        lid: whose link changed.
+        old: what it stood for: itself, or a phone JID.
+        new: what it stands for now.
+        stanzas: which messages of chat *old* are meant when *old* is a phone JID, because they
+            were only seen under *lid*.
+    """
+
+    lid: Jid
+    old: Jid
+    new: Jid
+    stanzas: frozenset[StanzaKey] = frozenset()
+
+    def readdressed(self, record: Record) -> Record:
+        """Return *record* under its new addresses; itself when none of them changes."""
+        if isinstance(record, ContactRecord):
+            changes: dict[str, Jid] = {"contact": self.new} if self._is_all(record.contact) else {}
+        elif isinstance(record, ChatRecord):
+            changes = {"chat": self.new} if self._is_all(record.chat) else {}
+        elif isinstance(record, MemberRecord):
+            changes = {"member": self.new} if self._acts(record.member, record.seen_as) else {}
+        else:
+            changes = self._on_message(record)
+        return msgspec.structs.replace(record, **changes) if changes else record
+
+    def _on_message(self, record: Any) -> dict[str, Jid]:  # noqa: ANN401 - any record about a message
+        changes = {}
+        stanza = StanzaKey(record.chat, record.stanza)
+        if self._is_all(record.chat) or (record.chat == self.old and stanza in self.stanzas):
+            changes["chat"] = self.new
+        field = "sender_lid" if isinstance(record, MessageRecord) else "seen_as"
+        if self._acts(record.author, getattr(record, field, None)):
+            changes["author"] = self.new
+        return changes
+
+    def _is_all(self, address: str) -> bool:
+        return address == self.old == self.lid
+
+    def _acts(self, address: str, seen_as: Jid | None) -> bool:
+        return address == self.old and self.lid in (self.old, seen_as)

@@ -1,0 +1,176 @@
+"""From records to what a reader sees."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from wagateway.domain.errors import Defect
+from wagateway.domain.identity import ME, Author, ChatType, Jid, SessionName, canonical, chat_type
+from wagateway.domain.messages import MediaFacts, MediaOffer, Poll, Reply
+from wagateway.domain.projection import Phones
+from wagateway.domain.records import (
+    EditRecord,
+    Mark,
+    MessageRecord,
+    ReactionRecord,
+    RevocationRecord,
+    VoteRecord,
+)
+from wagateway.domain.views import (
+    EditView,
+    MediaView,
+    MessageView,
+    PollView,
+    ReactionView,
+    ReplyView,
+    VoteView,
+)
+
+
+class Reader(Struct, frozen=True, kw_only=True):
+    """Whose archive is read, and which LIDs are known to be whom."""
+
+    session: SessionName
+    account: Jid | None
+    phones: Phones
+
+
+class _Marks(NamedTuple):
+    edits: list[EditRecord]
+    revocations: list[RevocationRecord]
+    reactions: list[ReactionRecord]
+    votes: list[VoteRecord]
+
+
+def message_view(
+    record: MessageRecord, marks: Iterable[Mark], reader: Reader, *, clash: bool
+) -> MessageView:
+    """Return *record*, whose facts must be there, as a reader sees it.
+
+    Args:
+        record: the message.
+        marks: what happened to its stanza id, by whomever.
+        reader: whose archive it is.
+        clash: whether another author claims the same id.
+    """
+    facts = record.facts
+    if facts is None:
+        raise Defect("a message without facts cannot be shown")
+    found = _applicable(record, marks)
+    revocation = min(found.revocations, key=lambda r: r.revoked_at, default=None)
+    return MessageView(
+        session=reader.session,
+        chat_id=record.chat,
+        id=record.stanza,
+        waha_id=facts.waha_id,
+        sender_id=_sender(record, reader),
+        sender_name=facts.sender_name,
+        from_me=facts.from_me,
+        kind=facts.kind,
+        text=facts.text if record.edited_at is None else record.text,
+        sent_at=facts.sent_at,
+        reply_to=_reply(facts.reply_to, reader),
+        mentions=tuple(canonical(jid, reader.phones) for jid in facts.mentions),
+        forwarded=facts.forwarded,
+        view_once=facts.view_once,
+        link_preview=facts.link_preview,
+        media=_media(facts.media, record.offer),
+        location=facts.location,
+        contacts=facts.contacts,
+        poll=_poll(facts.poll, found.votes, reader),
+        event=facts.event,
+        ack=record.ack,
+        edited_at=record.edited_at,
+        edits=_edits(found.edits),
+        revoked_at=revocation.revoked_at if revocation else None,
+        revoked_by=_known(revocation.revoked_by, reader) if revocation else None,
+        reactions=_reactions(found.reactions, reader),
+        source=facts.source,
+        clash=clash,
+    )
+
+
+def _applicable(record: MessageRecord, marks: Iterable[Mark]) -> _Marks:
+    """Return the marks that are about *record* and not about another author's message."""
+    found = _Marks([], [], [], [])
+    authors = {record.author, *record.lids}
+    for mark in marks:
+        if isinstance(mark, EditRecord) and mark.author in authors:
+            found.edits.append(mark)
+        elif isinstance(mark, RevocationRecord) and mark.author in {"", record.author}:
+            found.revocations.append(mark)
+        elif isinstance(mark, ReactionRecord) and mark.emoji:
+            found.reactions.append(mark)
+        elif isinstance(mark, VoteRecord):
+            found.votes.append(mark)
+    return found
+
+
+def _sender(record: MessageRecord, reader: Reader) -> Jid | None:
+    kind = chat_type(record.chat)
+    if kind is ChatType.NEWSLETTER:
+        return None
+    if record.author == ME:
+        return reader.account
+    if kind is ChatType.INDIVIDUAL:
+        return record.chat
+    return canonical(Jid(record.author), reader.phones) if record.author else None
+
+
+def _actor(author: Author, reader: Reader) -> Jid:
+    if author == ME:
+        return reader.account or Jid(ME)
+    return canonical(Jid(author), reader.phones)
+
+
+def _known(jid: Jid | None, reader: Reader) -> Jid | None:
+    return canonical(jid, reader.phones) if jid else None
+
+
+def _reply(reply: Reply | None, reader: Reader) -> ReplyView | None:
+    if reply is None:
+        return None
+    return ReplyView(id=reply.id, sender_id=_known(reply.sender, reader), text=reply.text)
+
+
+def _media(facts: MediaFacts | None, offer: MediaOffer | None) -> MediaView | None:
+    if facts is None:
+        return None
+    error = offer.error if offer is not None and offer.url is None else None
+    return MediaView(
+        status="failed" if error else "pending",
+        mimetype=facts.mimetype,
+        filename=facts.filename,
+        size_bytes=facts.size_bytes,
+        sha256=facts.sha256,
+        width=facts.width,
+        height=facts.height,
+        duration_s=facts.duration_s,
+        pages=facts.pages,
+        error=error,
+    )
+
+
+def _poll(poll: Poll | None, votes: list[VoteRecord], reader: Reader) -> PollView | None:
+    if poll is None:
+        return None
+    views = [VoteView(voter_id=_actor(v.author, reader), options=v.options, at=v.at) for v in votes]
+    return PollView(
+        question=poll.question,
+        options=poll.options,
+        selectable=poll.selectable,
+        votes=tuple(sorted(views, key=lambda v: (v.at, v.voter_id))),
+    )
+
+
+def _edits(edits: list[EditRecord]) -> tuple[EditView, ...]:
+    ordered = sorted(edits, key=lambda e: (e.edited_at, e.edit_id))
+    return tuple(EditView(text=e.text, edited_at=e.edited_at) for e in ordered)
+
+
+def _reactions(reactions: list[ReactionRecord], reader: Reader) -> tuple[ReactionView, ...]:
+    views = [
+        ReactionView(sender_id=_actor(r.author, reader), emoji=r.emoji, at=r.at) for r in reactions
+    ]
+    return tuple(sorted(views, key=lambda v: (v.at, v.sender_id)))

@@ -1,0 +1,227 @@
+"""What readers see of the archive: the shapes of the library's and the HTTP API's answers.
+
+Instants are aware UTC, addresses canonical (the phone JID where the link is known, else the LID).
+"""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from wagateway.domain.events import Outcome, SessionStatus, Source
+from wagateway.domain.identity import ChatType, Evidence, Jid, SessionName, StanzaId
+from wagateway.domain.messages import (
+    Ack,
+    CalendarEvent,
+    ContactCard,
+    Kind,
+    LinkPreview,
+    Location,
+    Poll,
+)
+
+
+class ReplyView(Struct, frozen=True, kw_only=True):
+    """The message that was replied to, as quoted."""
+
+    id: StanzaId
+    sender_id: Jid | None
+    text: str | None
+
+
+class MediaView(Struct, frozen=True, kw_only=True):
+    """An attached file: what its sender said of it, and how far its download is.
+
+    Attributes:
+        status: ``pending`` until the file is kept by the archive; ``failed`` when the engine could
+            not get it from WhatsApp.
+        error: the engine's reason.
+    """
+
+    status: str
+    mimetype: str | None = None
+    filename: str | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+    pages: int | None = None
+    error: str | None = None
+
+
+class ReactionView(Struct, frozen=True, kw_only=True):
+    """One sender's current reaction."""
+
+    sender_id: Jid
+    emoji: str
+    at: datetime
+
+
+class VoteView(Struct, frozen=True, kw_only=True):
+    """One voter's current choice in a poll; ``options`` is None when it could not be decrypted."""
+
+    voter_id: Jid
+    options: tuple[str, ...] | None
+    at: datetime
+
+
+class PollView(Poll, frozen=True, kw_only=True):
+    """A poll and who chose what."""
+
+    votes: tuple[VoteView, ...] = ()
+
+
+class EditView(Struct, frozen=True, kw_only=True):
+    """A later version of the text; None when it could not be decrypted."""
+
+    text: str | None
+    edited_at: datetime
+
+
+class MessageView(Struct, frozen=True, kw_only=True):
+    """One archived message in its current state.
+
+    Attributes:
+        id: the stanza id.
+        waha_id: the serialised id, for calls to the engine.
+        sender_id: who wrote it; None where WhatsApp does not tell, as in channels.
+        text: the current text; a revoked message keeps its last one.
+        edits: every later version, oldest first.
+        clash: another message of the same chat claims the same id; both are kept.
+    """
+
+    session: SessionName
+    chat_id: Jid
+    id: StanzaId
+    waha_id: str
+    sender_id: Jid | None
+    sender_name: str | None
+    from_me: bool
+    kind: Kind
+    text: str | None
+    sent_at: datetime
+    reply_to: ReplyView | None
+    mentions: tuple[Jid, ...]
+    forwarded: bool
+    view_once: bool
+    link_preview: LinkPreview | None
+    media: MediaView | None
+    location: Location | None
+    contacts: tuple[ContactCard, ...]
+    poll: PollView | None
+    event: CalendarEvent | None
+    ack: Ack | None
+    edited_at: datetime | None
+    edits: tuple[EditView, ...]
+    revoked_at: datetime | None
+    revoked_by: Jid | None
+    reactions: tuple[ReactionView, ...]
+    source: str | None
+    clash: bool
+
+
+class MessagePage(Struct, frozen=True, kw_only=True):
+    """Messages, newest first; ``next`` leads to older ones, ``previous`` to newer ones."""
+
+    messages: list[MessageView]
+    next: str | None
+    previous: str | None
+
+
+class ChatView(Struct, frozen=True, kw_only=True):
+    """One chat, with the instant of its latest message."""
+
+    session: SessionName
+    id: Jid
+    type: ChatType
+    name: str | None
+    description: str | None
+    last_message_at: datetime | None
+    archived: bool
+
+
+class ContactView(Struct, frozen=True, kw_only=True):
+    """A person, group, broadcast or channel that the account knows.
+
+    Attributes:
+        name: from the address book, or a group's subject.
+        push_name: what the person calls themself.
+        lids: hidden ids that are known to be this person.
+    """
+
+    session: SessionName
+    id: Jid
+    type: ChatType
+    name: str | None
+    push_name: str | None
+    lids: tuple[Jid, ...]
+
+
+class SessionView(Struct, frozen=True, kw_only=True):
+    """One archive: a session under one account.
+
+    Attributes:
+        account: phone JID; None until the engine names it.
+        current: False for the archive of an account that the session had before.
+        status: the latest that the engine told, None if it never did.
+        last_event_at: of the latest delivery, to within a minute.
+    """
+
+    session: SessionName
+    account: Jid | None
+    push_name: str | None
+    engine: str | None
+    current: bool
+    status: SessionStatus | None
+    status_at: datetime | None
+    last_event_at: datetime
+
+
+class EventView(Struct, frozen=True, kw_only=True):
+    """One row of the event log, without its body."""
+
+    id: int
+    received_at: datetime
+    session: SessionName
+    event: str
+    source: Source
+    engine: str | None
+    envelope_id: str | None
+    outcome: Outcome
+    reason: str | None
+    size_bytes: int
+
+
+class LinkView(Struct, frozen=True, kw_only=True):
+    """A LID ↔ phone link with its evidence."""
+
+    session: SessionName
+    lid: Jid
+    phone: Jid
+    evidence: Evidence
+    first_seen_at: datetime
+    rejected_at: datetime | None
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """Where a list goes on; None at its end."""
+
+    next: str | None
+
+
+class ChatPage(Page, frozen=True, kw_only=True):
+    """Chats, latest activity first."""
+
+    chats: list[ChatView]
+
+
+class ContactPage(Page, frozen=True, kw_only=True):
+    """Contacts by id, in code-point order."""
+
+    contacts: list[ContactView]
+
+
+class EventPage(Page, frozen=True, kw_only=True):
+    """Log rows, newest first."""
+
+    events: list[EventView]

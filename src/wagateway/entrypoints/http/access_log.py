@@ -1,0 +1,69 @@
+"""One log line per request, and the id that ties it to everything else that was logged.
+
+Neither path nor query is logged: both name people. The path's template says which route it was.
+"""
+
+import re
+import time
+import uuid
+
+import structlog
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+_CLEAN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_SERVER_ERROR = 500
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.access")
+
+
+def request_id_of(scope: Scope) -> str | None:
+    """Return the id of this request, once the access log has given it one."""
+    return scope.get("state", {}).get("request_id")
+
+
+def access_logged(app: ASGIApp) -> ASGIApp:
+    """Wrap *app*: a request id in the answer, and one line when it ended, however it ended."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            await _logged(app, scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return wrapped
+
+
+async def _logged(app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
+    request_id = _request_id(scope)
+    scope.setdefault("state", {})["request_id"] = request_id
+    status = _SERVER_ERROR
+
+    async def observed(message: Message) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+            message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+        await send(message)
+
+    began = time.perf_counter()
+    with structlog.contextvars.bound_contextvars(request_id=request_id):
+        try:
+            await app(scope, receive, observed)
+        finally:
+            write = _log.info if status < _SERVER_ERROR else _log.warning
+            write(
+                "request",
+                method=scope["method"],
+                route=scope.get("path_template", "unmatched"),
+                status=status,
+                ms=round((time.perf_counter() - began) * 1000, 1),
+            )
+
+
+def _request_id(scope: HTTPScope) -> str:
+    """Take over the caller's id where it is harmless, so that both logs can be joined."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _CLEAN_ID.fullmatch(value):
+            return value.decode()
+    return uuid.uuid4().hex

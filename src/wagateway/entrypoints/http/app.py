@@ -1,0 +1,73 @@
+"""The HTTP application: routes, what surrounds them, and nothing of the outside world."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.types import ControllerRouterHandler
+
+from wagateway.entrypoints.http.access_log import access_logged
+from wagateway.entrypoints.http.api import api_router
+from wagateway.entrypoints.http.auth import HttpSecurity, api_gate, api_guard
+from wagateway.entrypoints.http.docs import documentation
+from wagateway.entrypoints.http.health import Health, health_router
+from wagateway.entrypoints.http.openapi import openapi_config
+from wagateway.entrypoints.http.problems import ERROR_HANDLERS
+from wagateway.entrypoints.http.security_headers import with_security_headers
+from wagateway.entrypoints.http.webhooks import Ingest, Intake, receive_event
+from wagateway.ports.archive import ArchiveReader
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    *,
+    ingest: Ingest,
+    reader: ArchiveReader,
+    health: Health,
+    security: HttpSecurity,
+    max_body_bytes: int = 16 * 2**20,
+    body_timeout_s: float = 30.0,
+    docs: bool = True,
+    lifespan: Sequence[Lifespan] = (),
+) -> Litestar:
+    """Build the application; it opens nothing by itself.
+
+    Args:
+        ingest: records one webhook body durably.
+        reader: what ``/api`` reads.
+        health: what ``/health`` tells, without a token.
+        security: tokens and keys.
+        max_body_bytes: of a webhook; larger ones are refused without being read.
+        body_timeout_s: for a webhook's whole body.
+        docs: serve ``/docs`` and the OpenAPI document, both without a token.
+        lifespan: entered in order when the server starts, left in reverse when it stops.
+    """
+    intake = Intake(
+        ingest=ingest,
+        security=security,
+        max_body_bytes=max_body_bytes,
+        body_timeout_s=body_timeout_s,
+    )
+    routes: list[ControllerRouterHandler] = [
+        receive_event,
+        api_router(api_guard(security)),
+        health_router(),
+    ]
+    app = Litestar(
+        route_handlers=[*routes, documentation()] if docs else routes,
+        dependencies={
+            "intake": Provide(lambda: intake, sync_to_thread=False),
+            "reader": Provide(lambda: reader, sync_to_thread=False),
+            "health": Provide(lambda: health, sync_to_thread=False),
+        },
+        exception_handlers=dict(ERROR_HANDLERS),
+        openapi_config=openapi_config() if docs else None,
+        lifespan=list(lifespan),
+        logging_config=None,
+        debug=False,
+    )
+    # Litestar's own middleware sees only requests that match a route; these see all of them.
+    app.asgi_handler = access_logged(with_security_headers(api_gate(app.asgi_handler, security)))
+    return app

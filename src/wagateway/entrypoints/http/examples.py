@@ -1,0 +1,158 @@
+"""Answers as the documentation shows them; built from the real shapes, so they cannot go stale."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import Struct
+
+from wagateway.domain.events import Outcome, SessionStatus, Source
+from wagateway.domain.identity import ChatType, Jid, SessionName, StanzaId
+from wagateway.domain.messages import Ack, Kind
+from wagateway.domain.views import (
+    ChatPage,
+    ChatView,
+    ContactPage,
+    ContactView,
+    EventPage,
+    EventView,
+    MediaView,
+    MessagePage,
+    MessageView,
+    ReactionView,
+    ReplyView,
+    SessionView,
+)
+from wagateway.usecases.ingest import Ingested
+
+_SESSION = SessionName("default")
+_ANA = Jid("5511987650102@c.us")
+_ME = Jid("5511987650101@c.us")
+_AT = datetime(2026, 10, 3, 12, 0, tzinfo=UTC)
+_CURSOR = "eyJhIjoxNzkxMDI4ODAwfQ"
+
+ENVELOPE: dict[str, Any] = {
+    "id": "evt_01kz0000000000000000000000",
+    "timestamp": 1791028800000,
+    "event": "message",
+    "session": "default",
+    "me": {"id": _ME, "pushName": "Loja"},
+    "payload": {
+        "id": f"false_{_ANA}_3EB0C767D097B7C7C7C7",
+        "timestamp": 1791028800,
+        "from": _ANA,
+        "fromMe": False,
+        "body": "Bom dia!",
+        "hasMedia": False,
+    },
+    "engine": "NOWEB",
+}
+
+INGESTED = Ingested(stored=1, duplicates=0, ignored=0, failed=0)
+
+MESSAGES = MessagePage(
+    messages=[
+        MessageView(
+            session=_SESSION,
+            chat_id=_ANA,
+            id=StanzaId("3EB0C767D097B7C7C7C7"),
+            waha_id=f"false_{_ANA}_3EB0C767D097B7C7C7C7",
+            sender_id=_ANA,
+            sender_name="Ana",
+            from_me=False,
+            kind=Kind.IMAGE,
+            text="Chegou assim, olha",
+            sent_at=_AT,
+            reply_to=ReplyView(
+                id=StanzaId("3EB0A1B2C3D4E5F60718"), sender_id=_ME, text="Como chegou o pedido?"
+            ),
+            mentions=(),
+            forwarded=False,
+            view_once=False,
+            link_preview=None,
+            media=MediaView(
+                status="pending", mimetype="image/jpeg", size_bytes=48213, width=1200, height=1600
+            ),
+            location=None,
+            contacts=(),
+            poll=None,
+            event=None,
+            ack=Ack.READ,
+            edited_at=None,
+            edits=(),
+            revoked_at=None,
+            revoked_by=None,
+            reactions=(ReactionView(sender_id=_ME, emoji="❤️", at=_AT),),
+            source="app",
+            clash=False,
+        )
+    ],
+    next=_CURSOR,
+    previous=None,
+)
+
+CHATS = ChatPage(
+    chats=[
+        ChatView(
+            session=_SESSION,
+            id=_ANA,
+            type=ChatType.INDIVIDUAL,
+            name="Ana",
+            description=None,
+            last_message_at=_AT,
+            archived=False,
+        )
+    ],
+    next=None,
+)
+
+CONTACTS = ContactPage(
+    contacts=[
+        ContactView(
+            session=_SESSION,
+            id=_ANA,
+            type=ChatType.INDIVIDUAL,
+            name="Ana Souza",
+            push_name="Ana",
+            lids=(Jid("271000000000102@lid"),),
+        )
+    ],
+    next=None,
+)
+
+
+class _Sessions(Struct, frozen=True, kw_only=True):
+    sessions: list[SessionView]
+
+
+SESSIONS = _Sessions(
+    sessions=[
+        SessionView(
+            session=_SESSION,
+            account=_ME,
+            push_name="Loja",
+            engine="NOWEB",
+            current=True,
+            status=SessionStatus.WORKING,
+            status_at=_AT,
+            last_event_at=_AT,
+        )
+    ]
+)
+
+EVENTS = EventPage(
+    events=[
+        EventView(
+            id=4711,
+            received_at=_AT,
+            session=_SESSION,
+            event="message.any",
+            source=Source.WEBHOOK,
+            engine="NOWEB",
+            envelope_id="evt_01kz0000000000000000000000",
+            outcome=Outcome.FAILED,
+            reason="payload.id: expected a serialised message id",
+            size_bytes=1824,
+        )
+    ],
+    next=None,
+)

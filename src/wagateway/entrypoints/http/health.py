@@ -1,0 +1,140 @@
+"""Is the gateway well? Asked by people, by container runtimes and by load balancers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+
+import msgspec
+import structlog
+from litestar import Response, Router, get
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
+from litestar.params import SkipValidation
+
+from wagateway.domain.errors import Unavailable
+from wagateway.entrypoints.http.problems import documented
+from wagateway.ports.archive import ArchiveReader
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.health")
+
+
+class HealthStatus(StrEnum):
+    """How well a part, or the whole, is."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    """It works, slower or without something that is not needed for correctness."""
+    DOWN = "down"
+
+
+class PartHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """How well one part is; *detail* says in words what is wrong, without secrets or addresses."""
+
+    status: HealthStatus
+    detail: str | None = None
+
+
+class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How well the whole is, and each part by name."""
+
+    status: HealthStatus
+    parts: dict[str, PartHealth]
+
+
+Health = Callable[[], Awaitable[HealthReport]]
+"""Return how the gateway is, within seconds; anybody may read the answer."""
+
+
+def store_health(reader: ArchiveReader, *, timeout_s: float = 2.0) -> Health:
+    """Return the health check that asks the archive's store, giving it *timeout_s* to answer."""
+
+    async def report() -> HealthReport:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await reader.ping()
+        except (Unavailable, TimeoutError) as exc:
+            _log.warning("store_down", error=type(exc).__name__, reason=str(exc))
+            detail = "The database does not answer; the log says why."
+            store = PartHealth(status=HealthStatus.DOWN, detail=detail)
+        else:
+            store = PartHealth(status=HealthStatus.OK)
+        return HealthReport(status=store.status, parts={"store": store})
+
+    return report
+
+
+def _documented_report() -> dict[int, ResponseSpec]:
+    texts = {200: "It works.", 503: "A part that is needed is down."}
+    states = {200: HealthStatus.OK, 503: HealthStatus.DOWN}
+    return {
+        status: ResponseSpec(
+            HealthReport,
+            description=text,
+            generate_examples=False,
+            examples=[Example(value=_example(states[status]))],
+        )
+        for status, text in texts.items()
+    }
+
+
+def _example(status: HealthStatus) -> object:
+    part = PartHealth(status=status)
+    return msgspec.to_builtins(HealthReport(status=status, parts={"store": part}))
+
+
+async def _answer(health: Health) -> Response[HealthReport]:
+    report = await health()
+    return Response(report, status_code=503 if report.status is HealthStatus.DOWN else 200)
+
+
+@get(
+    "/",
+    summary="How every part is",
+    operation_id="health",
+    responses={**_documented_report(), **documented(500)},
+)
+async def whole(health: NamedDependency[SkipValidation[Health]]) -> Response[HealthReport]:
+    """Return the state of the whole and of each part; no token is needed.
+
+    `degraded` still answers 200: nothing is lost, something is slower.
+    """
+    return await _answer(health)
+
+
+@get(
+    "/ready",
+    summary="Can it serve?",
+    operation_id="ready",
+    responses={**_documented_report(), **documented(500)},
+)
+async def ready(health: NamedDependency[SkipValidation[Health]]) -> Response[HealthReport]:
+    """Return 200 when requests can be served, else 503: for load balancers."""
+    return await _answer(health)
+
+
+@get(
+    "/live",
+    summary="Is the process alive?",
+    operation_id="live",
+    responses={
+        200: ResponseSpec(
+            HealthReport,
+            description="The process answers.",
+            generate_examples=False,
+            examples=[Example(value={"status": "ok", "parts": {}})],
+        ),
+        **documented(500),
+    },
+)
+async def live() -> HealthReport:
+    """Return 200 as long as the process answers at all, whatever its parts do.
+
+    A database that is away is no reason to restart the gateway.
+    """
+    return HealthReport(status=HealthStatus.OK, parts={})
+
+
+def health_router() -> Router:
+    """Return the health routes."""
+    return Router("/health", route_handlers=[whole, ready, live], tags=["Health"])

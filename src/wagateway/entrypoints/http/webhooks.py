@@ -1,0 +1,165 @@
+"""Where the engine posts its events: everything is checked before anything is parsed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+from litestar import Request, post
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import (
+    Example,
+    OpenAPIMediaType,
+    OpenAPIType,
+    Operation,
+    RequestBody,
+    Schema,
+)
+from litestar.params import SkipValidation
+from litestar.types import Receive
+
+from wagateway.domain.errors import InvalidInput
+from wagateway.entrypoints.http import examples
+from wagateway.entrypoints.http.auth import HttpSecurity, RawHeaders
+from wagateway.entrypoints.http.problems import documented
+from wagateway.usecases.ingest import Ingested
+
+Ingest = Callable[[bytes], Awaitable[Ingested]]
+"""Record one body durably; raises InvalidInput and StoreUnavailable."""
+
+_CLOSE = {"Connection": "close"}
+"""Who was refused before the end of the body is not read any further."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """One delivery's way in: media type, size, token, body, signature, and only then its content.
+
+    Attributes:
+        max_body_bytes: not a byte more is kept.
+        body_timeout_s: for the whole body, so that a slow sender cannot hold a place.
+    """
+
+    ingest: Ingest
+    security: HttpSecurity
+    max_body_bytes: int
+    body_timeout_s: float
+
+    async def __call__(self, headers: RawHeaders, receive: Receive) -> Ingested:
+        """Check and record what comes through *receive*; answer after it is durable."""
+        require_plain_json(headers)
+        self._require_declared_size(headers)
+        self.security.require_webhook_promise(headers)
+        body = await self._body(receive)
+        self.security.require_webhook_signature(headers, body)
+        return await self.ingest(body)
+
+    def _require_declared_size(self, headers: RawHeaders) -> None:
+        for declared in (value for name, value in headers if name == b"content-length"):
+            if not declared.isdigit():
+                raise InvalidInput("Content-Length must be a whole number of bytes")
+            if len(declared) > len(str(self.max_body_bytes)) or int(declared) > self.max_body_bytes:
+                raise self._too_large()
+
+    async def _body(self, receive: Receive) -> bytes:
+        try:
+            async with asyncio.timeout(self.body_timeout_s):
+                return await self._read(receive)
+        except TimeoutError as exc:
+            raise HTTPException(
+                detail=f"The body did not arrive within {self.body_timeout_s:g} seconds.",
+                status_code=408,
+                headers=_CLOSE,
+            ) from exc
+
+    async def _read(self, receive: Receive) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise InvalidInput("the connection ended before the body did")
+            size += len(message["body"])
+            if size > self.max_body_bytes:
+                raise self._too_large()
+            chunks.append(message["body"])
+            if not message["more_body"]:
+                return b"".join(chunks)
+
+    def _too_large(self) -> HTTPException:
+        return HTTPException(
+            detail=f"A body may have at most {self.max_body_bytes} bytes.",
+            status_code=413,
+            headers=_CLOSE,
+        )
+
+
+def require_plain_json(headers: RawHeaders) -> None:
+    """Check that the body is declared as JSON in UTF-8, and not compressed.
+
+    Raises:
+        HTTPException: 415.
+    """
+    types = [value for name, value in headers if name == b"content-type"]
+    encodings = [value.lower() for name, value in headers if name == b"content-encoding"]
+    if len(types) != 1 or not _is_json(types[0]) or set(encodings) - {b"identity"}:
+        raise HTTPException(status_code=415, headers=_CLOSE)
+
+
+def _is_json(content_type: bytes) -> bool:
+    media_type, *parameters = [part.strip().lower() for part in content_type.split(b";")]
+    pairs = [parameter.partition(b"=") for parameter in parameters]
+    charsets = {value.strip(b'"') for name, _, value in pairs if name == b"charset"}
+    return media_type == b"application/json" and charsets <= {b"utf-8", b"utf8"}
+
+
+@dataclass
+class WebhookOperation(Operation):
+    """The operation with its body documented; Litestar cannot know it, as no handler names it."""
+
+    BODY: ClassVar = RequestBody(
+        description="An event envelope as WAHA sends it, or a JSON array of envelopes.",
+        required=True,
+        content={
+            "application/json": OpenAPIMediaType(
+                schema=Schema(type=[OpenAPIType.OBJECT, OpenAPIType.ARRAY]),
+                examples={"message": Example(summary="A text", value=examples.ENVELOPE)},
+            )
+        },
+    )
+
+    def __post_init__(self) -> None:
+        self.request_body = self.BODY
+
+
+@post(
+    "/webhooks/messages",
+    summary="Take in an event",
+    tags=["Webhooks"],
+    status_code=200,
+    operation_id="receive_event",
+    operation_class=WebhookOperation,
+    security=[{"webhookToken": []}, {"webhookHmac": []}],
+    responses={
+        200: ResponseSpec(
+            Ingested,
+            description="Everything is on disk; how many events had which outcome.",
+            generate_examples=False,
+            examples=[Example(value=msgspec.to_builtins(examples.INGESTED))],
+        ),
+        **documented(400, 401, 408, 413, 415, 500, 503),
+    },
+)
+async def receive_event(
+    request: Request[Any, Any, Any], intake: NamedDependency[SkipValidation[Intake]]
+) -> Ingested:
+    """Record one delivery of the engine, or a JSON array of them, before answering.
+
+    Events that the archive does not care about are a 200 too, because WAHA repeats everything
+    else. Repeating a delivery is harmless. Where both a token and an HMAC key are configured,
+    either is enough, and none that is presented may be wrong.
+    """
+    return await intake(request.scope["headers"], request.receive)

@@ -1,0 +1,188 @@
+"""Delivery as WAHA does it: independent requests, repeated until one is accepted or none is left.
+
+Source: WAHA docs, Webhooks; WAHA answers to anything but 2xx, and to silence, with the same again.
+"""
+
+import asyncio
+import math
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+import httpx
+from msgspec import Struct
+
+from wagateway.simulator.dice import Dice
+from wagateway.simulator.traffic import Delivery
+
+SOCKET_TIMEOUT_S = 8.0
+"""WAHA drops a connection on which nothing happened for so long."""
+
+_JITTER = 0.2
+_LAST_DOUBLING = 40
+_MAX_HEADER_DELAY_S = 3600.0
+
+
+class Policy(StrEnum):
+    """How the pauses between attempts grow."""
+
+    CONSTANT = "constant"
+    LINEAR = "linear"
+    EXPONENTIAL = "exponential"
+
+
+class Retries(Struct, frozen=True, kw_only=True):
+    """WAHA's retry settings, with its defaults: 15 retries, 2 s apart.
+
+    Attributes:
+        delay_s: 0 or more; constant: each pause; linear: times n; exponential: times 2 to the
+            power of n and up to a fifth more, where n counts the retries from 1.
+        attempts: retries after the first request, 0 or more.
+    """
+
+    policy: Policy = Policy.CONSTANT
+    delay_s: float = 2.0
+    attempts: int = 15
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.delay_s) and self.delay_s >= 0 and self.attempts >= 0):
+            raise ValueError("delay_s and attempts must be 0 or more")
+
+    def pause_s(self, retry: int, dice: Dice) -> float:
+        """Return the pause in seconds before retry number *retry*, counted from 1."""
+        match self.policy:
+            case Policy.CONSTANT:
+                return self.delay_s
+            case Policy.LINEAR:
+                return self.delay_s * retry
+            case Policy.EXPONENTIAL:
+                return (
+                    self.delay_s
+                    * 2.0 ** min(retry, _LAST_DOUBLING)
+                    * (1 + dice.between(0, _JITTER))
+                )
+
+
+class Counts(Struct, kw_only=True):
+    """How far the poster is; the numbers only grow.
+
+    Attributes:
+        posted: deliveries that were begun.
+        accepted: answered with 2xx.
+        retried: requests beyond each delivery's first.
+        given_up: deliveries that are lost.
+        last_refusal: why the latest attempt failed: a status such as ``401``, or the name of a
+            network error such as ``ConnectError``; None if none did.
+    """
+
+    posted: int = 0
+    accepted: int = 0
+    retried: int = 0
+    given_up: int = 0
+    last_refusal: str | None = None
+
+    @property
+    def open(self) -> int:
+        """Deliveries that are neither accepted nor lost yet."""
+        return self.posted - self.accepted - self.given_up
+
+
+class Poster:
+    """Posts deliveries to one webhook.
+
+    Attributes:
+        counts: changes while run() is at work.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        retries: Retries | None = None,
+        max_connections: int = 32,
+        max_open: int = 10_000,
+        timeout_s: float = SOCKET_TIMEOUT_S,
+    ) -> None:
+        """Describe the webhook.
+
+        Args:
+            url: where to post.
+            headers: custom headers, for instance ``{"X-Whatsapp-Token": …}``.
+            retries: WAHA's defaults if None.
+            max_connections: requests at the same time, 1 or more.
+            max_open: deliveries that wait for an answer or a retry at the same time; while there
+                are so many, no further one is begun. 1 or more.
+            timeout_s: silence that counts as failure.
+
+        Raises:
+            ValueError: *url* is not an http or https address.
+        """
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"a webhook is an http:// or https:// address, not {url!r}")
+        self.counts = Counts()
+        self._url = url
+        self._headers = dict(headers or {})
+        self._retries = retries or Retries()
+        self._timeout_s = timeout_s
+        self._connections = asyncio.Semaphore(max_connections)
+        self._room = asyncio.Semaphore(max_open)
+
+    async def run(self, deliveries: Iterable[Delivery]) -> None:
+        """Post *deliveries*, each at its offset from now; late ones at once.
+
+        Returns when all are accepted or lost; for endless deliveries never. To stop, cancel it:
+        open requests are dropped, as they are when a WAHA process ends.
+        """
+        loop = asyncio.get_running_loop()
+        begin_s = loop.time()
+        # The webhook is named exactly; a proxy from the environment would only be in the way.
+        async with (
+            httpx.AsyncClient(
+                timeout=self._timeout_s,
+                trust_env=False,
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+            ) as client,
+            asyncio.TaskGroup() as tasks,
+        ):
+            for delivery in deliveries:
+                await asyncio.sleep(max(0.0, begin_s + delivery.offset_s - loop.time()))
+                await self._room.acquire()
+                self.counts.posted += 1
+                tasks.create_task(self._deliver(client, delivery))
+
+    async def _deliver(self, client: httpx.AsyncClient, delivery: Delivery) -> None:
+        try:
+            dice = Dice("retry", delivery.headers.get("X-Webhook-Request-Id"))
+            at_least_s = await self._attempt(client, delivery)
+            for retry in range(1, self._retries.attempts + 1):
+                if at_least_s is None:
+                    break
+                await asyncio.sleep(max(at_least_s, self._retries.pause_s(retry, dice)))
+                self.counts.retried += 1
+                at_least_s = await self._attempt(client, delivery)
+            if at_least_s is None:
+                self.counts.accepted += 1
+            else:
+                self.counts.given_up += 1
+        finally:
+            self._room.release()
+
+    async def _attempt(self, client: httpx.AsyncClient, delivery: Delivery) -> float | None:
+        """Send once; return None when accepted, else the seconds to wait at least."""
+        headers = {**delivery.headers, **self._headers}
+        async with self._connections:
+            try:
+                answer = await client.post(self._url, content=delivery.body, headers=headers)
+            except httpx.RequestError as exc:
+                self.counts.last_refusal = type(exc).__name__
+                return 0.0
+        if answer.is_success:
+            return None
+        self.counts.last_refusal = str(answer.status_code)
+        return _asked_pause_s(answer)
+
+
+def _asked_pause_s(answer: httpx.Response) -> float:
+    """Return the seconds that ``Retry-After`` asks for; 0 where it is absent or a date."""
+    asked = answer.headers.get("Retry-After", "")
+    return min(float(asked), _MAX_HEADER_DELAY_S) if asked.isascii() and asked.isdigit() else 0.0

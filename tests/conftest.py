@@ -1,0 +1,23 @@
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.support.postgres import Servers, all_servers
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """One event loop for the whole session, so that fixtures can live as long."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+async def postgres_servers() -> AsyncIterator[Servers]:
+    """All servers of this test run; a contract suite asks for the one of its parameter."""
+    async with all_servers() as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+async def postgres_server(postgres_servers: Servers) -> str:
+    """URL of the embedded server, whose role may create databases."""
+    return await postgres_servers.url("embedded")

@@ -1,0 +1,170 @@
+"""PostgreSQL servers for tests: started when first asked for, one database per use."""
+
+import asyncio
+import gc
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
+from docker.errors import DockerException  # type: ignore[import-untyped]  # has no stubs
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from testcontainers.community.postgres import PostgresContainer
+from testcontainers.core.docker_client import DockerClient
+
+from wagateway.adapters.embedded.server import EmbeddedPostgres
+
+Kind = Literal["embedded", "container", "external"]
+
+IMAGE = os.environ.get("WAGATEWAY_TEST_IMAGE", "timescale/timescaledb:2.22.0-pg17")
+EXTERNAL_URL = os.environ.get("WAGATEWAY_TEST_DATABASE_URL", "")
+
+_LEAKED = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+
+
+@cache
+def docker_answers() -> bool:
+    """Return whether a Docker daemon can be used; asked once, while tests are collected."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # a failed client leaves its socket open
+        try:
+            return bool(DockerClient().client.ping())
+        except DockerException:
+            return False
+        finally:
+            gc.collect()
+
+
+def server_params() -> list[object]:
+    """Return the `Kind` of every server to test on, for ``pytest.fixture(params=…)``."""
+    return [
+        pytest.param("embedded", id="embedded", marks=pytest.mark.embedded),
+        pytest.param(
+            "container",
+            id="container",
+            marks=[
+                pytest.mark.container,
+                pytest.mark.skipif(not docker_answers(), reason="Docker does not answer"),
+            ],
+        ),
+        pytest.param(
+            "external",
+            id="external",
+            marks=[
+                pytest.mark.external,
+                pytest.mark.skipif(
+                    not EXTERNAL_URL, reason="WAGATEWAY_TEST_DATABASE_URL is not set"
+                ),
+            ],
+        ),
+    ]
+
+
+class Servers:
+    """The servers of one test run; each starts when it is first asked for."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self._urls: dict[Kind, str] = {}
+
+    async def url(self, kind: Kind) -> str:
+        """Return the URL of a role that may create databases on the server of *kind*."""
+        if kind not in self._urls:
+            start = {"embedded": embedded, "container": container, "external": external}[kind]
+            self._urls[kind] = await self._stack.enter_async_context(start())
+        return self._urls[kind]
+
+
+@asynccontextmanager
+async def all_servers() -> AsyncIterator[Servers]:
+    """Yield the servers, and stop those that were started."""
+    async with AsyncExitStack() as stack:
+        yield Servers(stack)
+
+
+@asynccontextmanager
+async def embedded() -> AsyncIterator[str]:
+    """Run the embedded server in a temporary folder."""
+    folder = Path(tempfile.mkdtemp(prefix="wagateway-test-"))
+    try:
+        async with EmbeddedPostgres.running(folder / "data") as server:
+            yield server.url
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder)
+
+
+@asynccontextmanager
+async def container() -> AsyncIterator[str]:
+    """Run the pinned image."""
+    server = PostgresContainer(IMAGE, driver=None)
+    await asyncio.to_thread(server.start)
+    try:
+        yield server.get_connection_url(host="127.0.0.1")
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+@asynccontextmanager
+async def external() -> AsyncIterator[str]:
+    """Use the server that the environment names."""
+    yield EXTERNAL_URL
+
+
+@asynccontextmanager
+async def fresh_database(server_url: str, *, template: str = "template1") -> AsyncIterator[str]:
+    """Make an empty database, yield its URL, drop it, and fail if a connection to it leaked.
+
+    Args:
+        server_url: a role that may create databases.
+        template: a database that nobody is connected to, copied as it is.
+    """
+    name = f"wagateway_test_{uuid4().hex}"
+    await _execute(server_url, "CREATE DATABASE {} TEMPLATE {}", name, template)
+    try:
+        yield database_url(server_url, name)
+        leaked = await _leaked(server_url, name)
+    finally:
+        await _execute(server_url, "DROP DATABASE {} WITH (FORCE)", name)
+    assert leaked == 0, f"{leaked} connections were left open"
+
+
+def database_url(server_url: str, name: str) -> str:
+    """Return *server_url* with *name* as its database."""
+    if "://" in server_url:
+        return urlsplit(server_url)._replace(path=f"/{name}").geturl()
+    return make_conninfo(server_url, dbname=name)
+
+
+async def _execute(
+    url: str,
+    statement: Literal["CREATE DATABASE {} TEMPLATE {}", "DROP DATABASE {} WITH (FORCE)"],
+    *names: str,
+) -> None:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        await conn.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+async def _leaked(url: str, name: str) -> int:
+    """Count connections to the database *name*, after those just closed had time to go."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        count = 1
+        for _ in range(40):
+            row = await (await conn.execute(_LEAKED, [name])).fetchone()
+            count = row[0] if row else 0
+            if count == 0:
+                break
+            await asyncio.sleep(0.05)
+        return count

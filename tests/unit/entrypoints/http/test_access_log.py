@@ -1,0 +1,95 @@
+import re
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+from structlog.testing import capture_logs
+from tests.unit.entrypoints.http.world import ANA, API, WEBHOOK, Ingesting, application, client_of
+from typing_extensions import override
+
+from wagateway.usecases.ingest import Ingested
+
+MESSAGES = "/api/messages/{session}/{chat}"
+
+
+def lines(logs: list[Any]) -> list[Any]:
+    return [line for line in logs if line["event"] == "request"]
+
+
+@pytest.mark.parametrize(
+    ("path", "route", "status"),
+    [
+        (f"/api/messages/default/{ANA}?before=5511000&limit=5", MESSAGES, 400),
+        (f"/api/messages/default/{ANA}?limit=5", MESSAGES, 200),
+        ("/api/messages/default/+55 11 98765-0102", MESSAGES, 200),
+        ("/5511987650102", "unmatched", 404),
+    ],
+)
+async def test_logs_the_route_and_never_whom_it_was_about(
+    client: httpx.AsyncClient, path: str, route: str, status: int
+) -> None:
+    with capture_logs() as logs:
+        await client.get(path, headers=API)
+    (line,) = lines(logs)
+    assert line["route"] == route
+    assert (line["method"], line["status"]) == ("GET", status)
+    assert 0 <= line["ms"] < 60_000
+    assert "5511" not in str(logs)
+    assert "98765" not in str(logs)
+    assert "limit" not in str(logs)
+
+
+async def test_logs_neither_body_nor_credentials() -> None:
+    with capture_logs() as logs:
+        async with client_of(application()) as client:
+            await client.post("/webhooks/messages", content=b'"segredo"', headers=WEBHOOK)
+    assert len(lines(logs)) == 1
+    assert "segredo" not in str(logs)
+    assert WEBHOOK["X-Whatsapp-Token"] not in str(logs)
+
+
+async def test_a_refusal_at_the_gate_is_logged(client: httpx.AsyncClient) -> None:
+    with capture_logs() as logs:
+        await client.get("/api/sessions")
+    assert [line["status"] for line in lines(logs)] == [401]
+
+
+async def test_server_errors_are_warnings() -> None:
+    with capture_logs() as logs:
+        async with client_of(application(ingest=Ingesting(failure=ValueError()))) as client:
+            await client.post("/webhooks/messages", content=b"{}", headers=WEBHOOK)
+    assert [(line["log_level"], line["status"]) for line in lines(logs)] == [("warning", 500)]
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("muaxk1f0w3q9zt7h", "muaxk1f0w3q9zt7h"),
+        ("a" * 64, "a" * 64),
+        ("a" * 65, "[0-9a-f]{32}"),
+        ("x y", "[0-9a-f]{32}"),
+        ("'; DROP", "[0-9a-f]{32}"),
+        ("", "[0-9a-f]{32}"),
+    ],
+)
+async def test_takes_over_a_harmless_request_id(
+    client: httpx.AsyncClient, given: str, used: str
+) -> None:
+    response = await client.get("/health/live", headers={"X-Request-Id": given})
+    assert re.fullmatch(used, response.headers["x-request-id"])
+
+
+async def test_the_request_id_is_on_every_line_of_the_request() -> None:
+    seen: list[str] = []
+
+    class Curious(Ingesting):
+        @override
+        async def __call__(self, body: bytes) -> Ingested:
+            seen.append(structlog.contextvars.get_contextvars()["request_id"])
+            return await super().__call__(body)
+
+    async with client_of(application(ingest=Curious())) as client:
+        response = await client.post("/webhooks/messages", content=b"{}", headers=WEBHOOK)
+    assert seen == [response.headers["x-request-id"]]
+    assert "request_id" not in structlog.contextvars.get_contextvars()

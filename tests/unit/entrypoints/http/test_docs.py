@@ -1,0 +1,203 @@
+import base64
+import hashlib
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from importlib.metadata import version
+from typing import Any
+
+import httpx
+import pytest
+from tests.unit.entrypoints.http.world import application, client_of
+from typing_extensions import override
+
+from wagateway.entrypoints.http.docs import render
+from wagateway.entrypoints.http.problems import KINDS
+
+Json = dict[str, Any]
+
+ROUTES = {
+    ("post", "/webhooks/messages"): {400, 401, 408, 413, 415, 500, 503},
+    ("get", "/api/messages/{session}/{chat}"): {400, 401, 404, 500, 503},
+    ("get", "/api/chats/{session}"): {400, 401, 404, 500, 503},
+    ("get", "/api/contacts/{session}"): {400, 401, 404, 500, 503},
+    ("get", "/api/sessions"): {401, 500, 503},
+    ("get", "/api/events"): {400, 401, 500, 503},
+    ("get", "/api/events/{event_id}/body"): {400, 401, 404, 500, 503},
+    ("get", "/health"): {500, 503},
+    ("get", "/health/ready"): {500, 503},
+    ("get", "/health/live"): {500},
+}
+
+
+@pytest.fixture
+async def document() -> Json:
+    async with client_of(application()) as client:
+        response = await client.get("/schema/openapi.json")
+    assert response.status_code == 200
+    parsed: Json = response.json()
+    return parsed
+
+
+@pytest.fixture
+async def page() -> httpx.Response:
+    async with client_of(application()) as client:
+        response = await client.get("/docs")
+    assert response.status_code == 200
+    return response
+
+
+def operations(document: Json) -> Iterator[tuple[tuple[str, str], Json]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield (method, path), operation
+
+
+async def test_the_document_names_itself(document: Json) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert document["info"]["title"] == "wagateway"
+    assert document["info"]["version"] == version("wagateway")
+
+
+async def test_every_route_is_documented_with_its_errors(document: Json) -> None:
+    found = {
+        route: {int(status) for status in operation["responses"]} - {200}
+        for route, operation in operations(document)
+    }
+    assert found == ROUTES
+
+
+async def test_every_operation_is_described(document: Json) -> None:
+    for route, operation in operations(document):
+        assert operation["summary"], route
+        assert len(operation["description"]) > 40, route
+        assert "200" in operation["responses"], route
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"], (route, parameter["name"])
+            assert parameter["examples"], (route, parameter["name"])
+        for status, response in operation["responses"].items():
+            assert response["description"] not in ("", "Additional response"), route
+            for media, content in response["content"].items():
+                problem = int(status) >= 400 and not route[1].startswith("/health")
+                assert (media == "application/problem+json") == (problem or status == "500"), (
+                    route,
+                    status,
+                )
+                if media != "application/octet-stream":
+                    assert content["examples"], (route, status)
+
+
+async def test_every_operation_names_its_credentials(document: Json) -> None:
+    schemes = set(document["components"]["securitySchemes"])
+    assert schemes == {"apiToken", "bearer", "webhookToken", "webhookHmac"}
+    for (_, path), operation in operations(document):
+        names = [name for way in operation.get("security", []) for name in way]
+        if path.startswith("/api"):
+            assert names == ["apiToken", "bearer"]
+        elif path.startswith("/webhooks"):
+            assert names == ["webhookToken", "webhookHmac"]
+        else:
+            assert names == []
+
+
+async def test_the_webhook_names_its_body(document: Json) -> None:
+    body = document["paths"]["/webhooks/messages"]["post"]["requestBody"]
+    assert body["required"]
+    assert body["content"]["application/json"]["examples"]
+
+
+async def test_operation_ids_are_unique(document: Json) -> None:
+    ids = [operation["operationId"] for _, operation in operations(document)]
+    assert len(set(ids)) == len(ids)
+
+
+async def test_every_reference_leads_somewhere(document: Json) -> None:
+    references = set(re.findall(r"'\$ref': '#/components/schemas/(\w+)'", str(document)))
+    assert references
+    assert references <= set(document["components"]["schemas"])
+
+
+async def test_fields_carry_their_meaning(document: Json) -> None:
+    message = document["components"]["schemas"]["MessageView"]
+    assert message["description"] == "One archived message in its current state."
+    assert "stanza id" in message["properties"]["id"]["description"]
+    assert "``" not in str(document)
+
+
+class Page(HTMLParser):
+    """Collects what a page refers to, and what can be referred to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.targets: set[str] = set()
+        self.links: set[str] = set()
+        self.tags: set[str] = set()
+        self.feed(text)
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if tag != "meta":
+            self.open.append(tag)
+        for name, value in attrs:
+            assert name in {"id", "href", "class", "charset", "content", "name", "lang", "open"} | {
+                "aria-label"
+            }
+            if name == "id":
+                self.targets.add(value or "")
+            if name == "href":
+                self.links.add(value or "")
+
+    @override
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+async def test_the_page_loads_nothing(page: httpx.Response) -> None:
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    parsed = Page(page.text)
+    assert parsed.tags.isdisjoint({"script", "link", "img", "iframe", "form", "object"})
+    assert "http:" not in page.text
+    assert "https:" not in page.text
+    assert "url(" not in page.text
+    assert "@import" not in page.text
+    assert 'href="//' not in page.text
+
+
+async def test_the_page_is_whole(page: httpx.Response) -> None:
+    parsed = Page(page.text)
+    assert parsed.open == []
+    inside = {link for link in parsed.links if link.startswith("#")}
+    assert {link.removeprefix("#") for link in inside} <= parsed.targets
+    assert parsed.links - inside == {"/schema/openapi.json"}
+
+
+async def test_the_page_shows_every_route_and_problem(page: httpx.Response) -> None:
+    for _, path in ROUTES:
+        assert f"<code>{path}</code>" in page.text
+    targets = Page(page.text).targets
+    assert {f"problem-{kind.slug}" for kind in KINDS.values()} <= targets
+
+
+async def test_the_policy_admits_the_style_and_nothing_else(page: httpx.Response) -> None:
+    policy = page.headers["content-security-policy"]
+    (style,) = re.findall(r"<style>(.*?)</style>", page.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+
+
+async def test_text_cannot_become_markup(document: Json) -> None:
+    hostile = {**document, "info": {"title": "<b>", "version": "&", "description": "<script>"}}
+    text = render(hostile)
+    assert "<script>" not in text
+    assert "<b> API" not in text
+
+
+async def test_docs_can_be_switched_off() -> None:
+    async with client_of(application(docs=False)) as client:
+        for path in ("/docs", "/schema", "/schema/openapi.json"):
+            assert (await client.get(path)).status_code == 404
+        assert (await client.get("/health")).status_code == 200

@@ -1,0 +1,92 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.testing import AsyncTestClient
+from tests.unit.entrypoints.http.world import AwayArchive, application, client_of
+from typing_extensions import override
+
+from wagateway.adapters.memory import InMemoryArchive
+from wagateway.entrypoints.http.health import (
+    HealthReport,
+    HealthStatus,
+    PartHealth,
+    store_health,
+)
+
+DOWN = {"status": "down", "parts": {"store": {"status": "down"}}}
+
+
+class SilentArchive(InMemoryArchive):
+    @override
+    async def ping(self) -> None:
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/ready", "/health/"])
+async def test_a_well_gateway_needs_no_token_to_say_so(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    response = await client.get(path)
+    assert response.status_code == 200
+    assert response.json() == {
+        "status": "ok",
+        "parts": {"store": {"status": "ok", "detail": None}},
+    }
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/ready"])
+async def test_a_store_that_is_away_is_down(path: str) -> None:
+    async with client_of(application(reader=AwayArchive())) as client:
+        response = await client.get(path)
+    assert response.status_code == 503
+    report = response.json()
+    assert (report["status"], report["parts"]["store"]["status"]) == ("down", "down")
+    assert "db.internal" not in response.text
+
+
+async def test_a_store_that_says_nothing_is_down() -> None:
+    reader = SilentArchive()
+    app = application(reader=reader, health=store_health(reader, timeout_s=0.05))
+    async with asyncio.timeout(5), client_of(app) as client:
+        assert (await client.get("/health")).status_code == 503
+
+
+async def test_a_process_lives_without_its_store() -> None:
+    async with client_of(application(reader=AwayArchive())) as client:
+        response = await client.get("/health/live")
+    assert (response.status_code, response.json()["status"]) == (200, "ok")
+
+
+async def test_degraded_still_serves() -> None:
+    async def health() -> HealthReport:
+        parts = {"redis": PartHealth(status=HealthStatus.DOWN, detail="polling instead")}
+        return HealthReport(status=HealthStatus.DEGRADED, parts=parts)
+
+    async with client_of(application(health=health)) as client:
+        for path in ("/health", "/health/ready"):
+            response = await client.get(path)
+            assert (response.status_code, response.json()["status"]) == (200, "degraded")
+
+
+async def test_lifespans_open_in_order_and_close_in_reverse() -> None:
+    seen: list[str] = []
+
+    @asynccontextmanager
+    async def first(_: Litestar) -> AsyncIterator[None]:
+        seen.append("first opens")
+        yield
+        seen.append("first closes")
+
+    @asynccontextmanager
+    async def second(_: Litestar) -> AsyncIterator[None]:
+        seen.append("second opens")
+        yield
+        seen.append("second closes")
+
+    async with AsyncTestClient(application(lifespan=[first, second])) as client:
+        assert (await client.get("/health/live")).status_code == 200
+    assert seen == ["first opens", "second opens", "second closes", "first closes"]
