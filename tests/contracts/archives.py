@@ -1,71 +1,159 @@
-"""The backends of the archive, and what a whole archive looks like to a reader."""
+"""The backends of the archive, and what a whole archive looks like."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
+from typing import Any, LiteralString
 
 import msgspec
+import pytest
+from tests.support.deliveries import NOON, SESSION
 from tests.support.postgres import Kind, Servers, fresh_database, server_params
 
-import pytest
-
 from wagateway.adapters.memory import InMemoryArchive
+from wagateway.adapters.timescale._rows import from_rows
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.migrate import migrate
-from wagateway.adapters.timescale.pool import open_pool
+from wagateway.adapters.timescale.pool import Pool, open_pool
 from wagateway.adapters.timescale.reader import TimescaleReader
 from wagateway.domain.events import Delivery, Recorded
 from wagateway.domain.identity import SessionName
-from wagateway.ports.archive import Archive, ArchiveReader, LogFilter
-from wagateway.domain.errors import NotFound
+from wagateway.domain.records import (
+    AnswerRecord,
+    ChatRecord,
+    ContactRecord,
+    EditRecord,
+    MemberRecord,
+    MessageRecord,
+    ReactionRecord,
+    ReceiptRecord,
+    Record,
+    RevocationRecord,
+    VoteRecord,
+)
+from wagateway.ports.archive import Archive, ArchiveReader
 
 BACKENDS = [pytest.param("memory", id="memory"), *server_params()]
 
+Records = Callable[[SessionName], Awaitable[list[Record]]]
 
-class Backend(msgspec.Struct, frozen=True):
+
+class Backend:
     """Both sides of one archive."""
 
-    archive: Archive
-    reader: ArchiveReader
+    def __init__(self, archive: Archive, reader: ArchiveReader, records: Records) -> None:
+        self.archive = archive
+        self.reader = reader
+        self._records = records
 
     async def record(self, *deliveries: Delivery) -> list[Recorded]:
         """Record *deliveries* as one group."""
         return await self.archive.record(deliveries)
 
-    async def picture(self) -> dict[str, Any]:
-        """Return everything that a reader can see, but for the log and the times of arrival."""
-        sessions = [
-            {k: v for k, v in msgspec.to_builtins(s).items() if k != "last_event_at"}
-            for s in await self.reader.sessions()
-        ]
-        picture: dict[str, Any] = {"sessions": sessions}
-        for name in sorted({s["session"] for s in sessions}):
-            picture[name] = await self._session(SessionName(name))
-        return picture
-
-    async def _session(self, session: SessionName) -> dict[str, Any]:
+    async def picture(self, session: SessionName = SESSION) -> dict[str, Any]:
+        """Return everything that the archive of *session* holds, but for the times of arrival."""
+        views = [view for view in await self.reader.sessions() if view.session == session]
+        if not views:
+            return {}
         chats = (await self.reader.chats(session, limit=500)).chats
-        messages = {
-            chat.id: (await self.reader.messages(session, [chat.id], limit=500)).messages
-            for chat in chats
+        shown = {
+            "sessions": [msgspec.structs.replace(view, last_event_at=NOON) for view in views],
+            "chats": chats,
+            "messages": {
+                chat.id: (await self.reader.messages(session, [chat.id], limit=500)).messages
+                for chat in chats
+            },
+            "contacts": (await self.reader.contacts(session, limit=500)).contacts,
+            "links": await self.reader.links(session),
+            "records": sorted(map(_bare, await self._records(session)), key=repr),
         }
-        contacts = (await self.reader.contacts(session, limit=500)).contacts
-        links = await self.reader.links(session)
-        seen = {"chats": chats, "messages": messages, "contacts": contacts, "links": links}
-        return dict(msgspec.to_builtins(seen))
+        return dict(msgspec.to_builtins(shown))
+
+
+def _bare(record: Record) -> dict[str, Any]:
+    """Return *record* without what one store keeps apart."""
+    if isinstance(record, MessageRecord):
+        record = msgspec.structs.replace(record, facts=None, sender_lid=None)
+    fields = msgspec.to_builtins(record, builtin_types=(bytes,), order="sorted")
+    return {"type": type(record).__name__, **fields}
 
 
 @asynccontextmanager
 async def backend(kind: str, servers: Servers) -> AsyncIterator[Backend]:
     """Yield an empty archive of *kind*."""
     if kind == "memory":
-        archive = InMemoryArchive()
-        yield Backend(archive, archive)
+        yield in_memory()
         return
     async with fresh_database(await servers.url(_server_kind(kind))) as url:
         await migrate(url)
         async with open_pool(url, max_size=4) as pool:
-            yield Backend(TimescaleArchive(pool), TimescaleReader(pool))
+            yield Backend(TimescaleArchive(pool), TimescaleReader(pool), partial(_stored, pool))
+
+
+def in_memory() -> Backend:
+    """Return an empty archive in memory."""
+    archive = InMemoryArchive()
+
+    async def records(session: SessionName) -> list[Record]:
+        return archive.records(session)
+
+    return Backend(archive, archive, records)
+
+
+async def _stored(pool: Pool, session: SessionName) -> list[Record]:
+    """Return the rows of the archive of *session* as records."""
+    found: list[Record] = []
+    async with pool.connection() as conn:
+        for kind, statement in _EVERYTHING.items():
+            cursor = await conn.execute(statement, {"session": session})
+            found += from_rows(kind, await cursor.fetchall())
+    return found
+
+
+_OF_SESSION = "WHERE session_id = (SELECT max(session_id) FROM whatsapp_gateway.sessions WHERE session = %(session)s)"
+_MESSAGE = "chat_id AS chat, stanza_id AS stanza, author"
+_EVERYTHING: dict[type[Record], LiteralString] = {
+    MessageRecord: (
+        f"SELECT {_MESSAGE}, facts_key, sent_at, ack, text, edited_at, lids, by_phone,"
+        f" media_offer AS offer FROM whatsapp_gateway.message_state {_OF_SESSION}"
+    ),
+    EditRecord: (
+        f"SELECT {_MESSAGE}, edit_id, edited_at, text"
+        f" FROM whatsapp_gateway.message_edits {_OF_SESSION}"
+    ),
+    RevocationRecord: (
+        f"SELECT {_MESSAGE}, revoked_at, revoked_by"
+        f" FROM whatsapp_gateway.message_revocations {_OF_SESSION}"
+    ),
+    ReactionRecord: (
+        f"SELECT {_MESSAGE}, emoji, at, seen_at, seen_as"
+        f" FROM whatsapp_gateway.reactions {_OF_SESSION}"
+    ),
+    ReceiptRecord: (
+        f"SELECT {_MESSAGE}, ack, delivered_at, read_at, played_at, seen_as"
+        f" FROM whatsapp_gateway.receipts {_OF_SESSION}"
+    ),
+    VoteRecord: (
+        f"SELECT {_MESSAGE}, options, at, seen_at, seen_as"
+        f" FROM whatsapp_gateway.poll_votes {_OF_SESSION}"
+    ),
+    AnswerRecord: (
+        f"SELECT {_MESSAGE}, response, extra_guests, at, seen_at, seen_as"
+        f" FROM whatsapp_gateway.event_answers {_OF_SESSION}"
+    ),
+    ContactRecord: (
+        "SELECT contact_id AS contact, name, name_at, push_name, push_name_at"
+        f" FROM whatsapp_gateway.contacts {_OF_SESSION}"
+    ),
+    ChatRecord: (
+        "SELECT chat_id AS chat, last_message_at, archived, archived_at, description,"
+        f" description_at FROM whatsapp_gateway.chats {_OF_SESSION}"
+    ),
+    MemberRecord: (
+        'SELECT group_id AS "group", member_id AS member, at, role, seen_as'
+        f" FROM whatsapp_gateway.group_members {_OF_SESSION}"
+    ),
+}
 
 
 def _server_kind(kind: str) -> Kind:

@@ -114,30 +114,31 @@ def linked(lid: Jid = ANA_LID, phone: Jid = ANA) -> IdentityLinked:
 # ── Random worlds ───────────────────────────────────────────────────────────────────────────────
 
 _PEOPLE = {ANA_LID: ANA, BRUNO_LID: BRUNO}
-_instants = st.integers(0, 6).map(lambda n: NOON + n * SECOND)
-_stanzas = st.sampled_from(["A1", "A2", "A3"])
+_instants = st.integers(0, 4).map(lambda n: NOON + n * SECOND)
 _texts = st.sampled_from(["oi", "tudo bem?", "até já 😀", ""])
 _addresses = st.sampled_from([ANA, ANA_LID, BRUNO, BRUNO_LID])
-_direct_chats = _addresses
 _acks = st.sampled_from(list(Ack))
+_some = st.booleans()
+
+Refs = st.SearchStrategy[MessageRef]
 
 
 @st.composite
 def _refs(draw: st.DrawFn) -> MessageRef:
-    stanza = draw(_stanzas)
-    kind = draw(st.integers(0, 5))
-    if kind <= 2:
-        return ref(draw(_direct_chats), stanza, from_me=draw(st.booleans()))
-    if kind == 5:
+    stanza = draw(st.sampled_from(["A1", "A2"]))
+    kind = draw(st.integers(0, 4))
+    if kind <= 1:
+        return ref(draw(st.sampled_from([ANA, ANA_LID])), stanza, from_me=draw(_some))
+    if kind == 4:
         return ref(CHANNEL, stanza, from_me=False)
-    from_me = draw(st.booleans())
+    from_me = draw(_some)
     return ref(GROUP, stanza, from_me=from_me, by=None if from_me else draw(_addresses))
 
 
 @st.composite
-def _messages(draw: st.DrawFn) -> MessageSeen:
-    where = draw(_refs())
-    kind = draw(st.sampled_from([Kind.TEXT, Kind.IMAGE, Kind.POLL, Kind.UNKNOWN]))
+def _messages(draw: st.DrawFn, refs: Refs) -> MessageSeen:
+    where = draw(refs)
+    kind = draw(st.sampled_from([Kind.TEXT, Kind.TEXT, Kind.IMAGE, Kind.POLL, Kind.UNKNOWN]))
     message = Message(
         waha_id=f"{where.chat}/{where.stanza}",
         from_me=bool(where.from_me),
@@ -152,63 +153,53 @@ def _messages(draw: st.DrawFn) -> MessageSeen:
         poll=Poll(question="?", options=("a", "b")) if kind is Kind.POLL else None,
         media=MediaFacts(mimetype="image/jpeg") if kind is Kind.IMAGE else None,
     )
-    offer = draw(
-        st.sampled_from(
-            [
-                None,
-                MediaOffer(offered_at=NOON, url="http://localhost:3000/api/files/a.jpeg"),
-                MediaOffer(offered_at=NOON + SECOND, error="404"),
-            ]
-        )
-    )
     return MessageSeen(
-        ref=where, message=message, ack=draw(st.none() | _acks), offer=offer if message.media else None
-    )
-
-
-@st.composite
-def _edits(draw: st.DrawFn) -> MessageEdited:
-    return MessageEdited(
-        ref=draw(_refs()),
-        edit_id=StanzaId(draw(st.sampled_from(["E1", "E2"]))),
-        edited_at=draw(_instants),
-        text=draw(_texts) or None,
-    )
-
-
-@st.composite
-def _revocations(draw: st.DrawFn) -> MessageRevoked:
-    return MessageRevoked(
-        ref=draw(_refs()), revoked_at=draw(_instants), revoked_by=draw(st.none() | _addresses)
-    )
-
-
-@st.composite
-def _ack_changes(draw: st.DrawFn) -> AckAdvanced:
-    where = draw(_refs())
-    group = where.chat == GROUP and where.from_me
-    return AckAdvanced(
         ref=where,
-        ack=draw(_acks),
-        at=draw(_instants),
-        recipient=draw(_addresses) if group else None,
+        message=message,
+        ack=draw(st.none() | _acks),
+        offer=draw(st.sampled_from(_OFFERS)) if message.media else None,
     )
 
 
+_OFFERS = [
+    None,
+    MediaOffer(offered_at=NOON, url="http://localhost:3000/api/files/a.jpeg"),
+    MediaOffer(offered_at=NOON + SECOND, error="404"),
+]
+
+
 @st.composite
-def _answers(draw: st.DrawFn) -> ReactionChanged | PollVoted | EventAnswered:
-    where = draw(_refs())
-    from_me = draw(st.booleans())
-    who = None if from_me else where.participant or (where.chat if where.chat != GROUP else ANA)
-    at = draw(_instants)
+def _changes(draw: st.DrawFn, refs: Refs) -> AnyObservation:
+    where, at = draw(refs), draw(_instants)
+    group = where.chat == GROUP and bool(where.from_me)
+    edit_id = StanzaId(draw(st.sampled_from(["E1", "E2"])))
     return draw(
         st.sampled_from(
             [
-                ReactionChanged(ref=where, sender=who, from_me=from_me, emoji="👍", at=at),
-                ReactionChanged(ref=where, sender=who, from_me=from_me, emoji="", at=at),
-                PollVoted(ref=where, voter=who, from_me=from_me, options=("a",), at=at),
-                PollVoted(ref=where, voter=who, from_me=from_me, options=None, at=at),
-                EventAnswered(ref=where, responder=who, from_me=from_me, response="going", at=at),
+                MessageEdited(ref=where, edit_id=edit_id, edited_at=at, text=draw(_texts) or None),
+                MessageRevoked(ref=where, revoked_at=at, revoked_by=draw(st.none() | _addresses)),
+                AckAdvanced(
+                    ref=where,
+                    ack=draw(_acks),
+                    at=at,
+                    recipient=draw(_addresses) if group else None,
+                ),
+            ]
+        )
+    )
+
+
+@st.composite
+def _answers(draw: st.DrawFn, refs: Refs) -> AnyObservation:
+    where, at, from_me = draw(refs), draw(_instants), draw(_some)
+    who = None if from_me else where.participant or (ANA if where.chat == GROUP else where.chat)
+    emoji, options = draw(st.sampled_from([("👍", ("a",)), ("❤️", None), ("", ())]))
+    return draw(
+        st.sampled_from(
+            [
+                ReactionChanged(ref=where, sender=who, from_me=from_me, emoji=emoji, at=at),
+                PollVoted(ref=where, voter=who, from_me=from_me, options=options, at=at),
+                EventAnswered(ref=where, responder=who, from_me=from_me, response=None, at=at),
             ]
         )
     )
@@ -216,22 +207,22 @@ def _answers(draw: st.DrawFn) -> ReactionChanged | PollVoted | EventAnswered:
 
 @st.composite
 def _others(draw: st.DrawFn) -> AnyObservation:
-    at = draw(_instants)
-    role = draw(st.sampled_from(list(Role)))
-    lid = draw(st.sampled_from(sorted(_PEOPLE)))
+    at, lid = draw(_instants), draw(st.sampled_from(sorted(_PEOPLE)))
+    member = Member(jid=draw(_addresses), role=draw(st.sampled_from(list(Role))))
     return draw(
         st.sampled_from(
             [
+                IdentityLinked(lid=lid, phone=_PEOPLE[lid], evidence=Evidence.GROUP_MEMBER),
+                IdentityLinked(lid=ANA_LID, phone=ANA, evidence=Evidence.LID_API),
                 ContactSeen(contact=draw(_addresses), at=at, push_name=draw(_texts)),
-                ChatChanged(chat=draw(_addresses), at=at, archived=draw(st.booleans())),
+                ChatChanged(chat=draw(_addresses), at=at, archived=draw(_some)),
                 GroupChanged(
                     group=GROUP,
                     at=at,
                     subject=draw(st.none() | _texts),
                     description=draw(st.none() | _texts),
-                    members=(Member(jid=draw(_addresses), role=role),),
+                    members=(member,),
                 ),
-                IdentityLinked(lid=lid, phone=_PEOPLE[lid], evidence=Evidence.GROUP_MEMBER),
                 SessionChanged(status=draw(st.sampled_from(list(SessionStatus))), at=at),
                 NotArchived(reason="presence"),
                 NotUnderstood(reason="what is this", known_event=False),
@@ -241,10 +232,45 @@ def _others(draw: st.DrawFn) -> AnyObservation:
 
 
 @st.composite
-def deliveries(draw: st.DrawFn) -> Delivery:
-    """Return one random delivery of a small world, where clashes and twins abound."""
-    observation = draw(
-        _messages() | _messages() | _edits() | _revocations() | _ack_changes() | _answers() | _others()
+def worlds(draw: st.DrawFn, *, max_size: int = 14) -> list[Delivery]:
+    """Return random deliveries about a handful of messages, where clashes and twins abound."""
+    refs = st.sampled_from(draw(st.lists(_refs(), min_size=1, max_size=4)))
+    observations = draw(
+        st.lists(
+            _messages(refs) | _messages(refs) | _changes(refs) | _answers(refs) | _others(),
+            min_size=1,
+            max_size=max_size,
+        )
     )
-    at = NOON + draw(st.integers(0, 9)) * SECOND
-    return delivery(observation, at=at)
+    return [
+        delivery(observation, at=NOON + draw(st.integers(0, 5)) * SECOND)
+        for observation in observations
+    ]
+
+
+_TWIN_REFS = [
+    *(ref(chat, "A1", from_me=False) for chat in (ANA, ANA_LID)),
+    *(ref(GROUP, "A1", from_me=False, by=by) for by in (ANA, ANA_LID, None)),
+]
+_TWIN_OBSERVATIONS: list[AnyObservation] = [
+    *(
+        seen("oi", chat=where.chat, stanza="A1", by=where.participant, ack=ack)
+        for where in _TWIN_REFS
+        for ack in (None, Ack.READ)
+    ),
+    *(
+        MessageEdited(ref=where, edit_id=StanzaId("E1"), edited_at=NOON, text="olá")
+        for where in _TWIN_REFS
+        if where.chat != GROUP or where.participant
+    ),
+    linked(),
+    seen("outra coisa", chat=GROUP, stanza="A1", by=BRUNO),
+]
+
+
+def twin_worlds() -> st.SearchStrategy[list[Delivery]]:
+    """Return worlds in which one message comes under every address of its chat and author."""
+    told = st.tuples(st.sampled_from(_TWIN_OBSERVATIONS), st.integers(0, 3))
+    return st.lists(told, min_size=2, max_size=7).map(
+        lambda world: [delivery(what, at=NOON + n * SECOND) for what, n in world]
+    )

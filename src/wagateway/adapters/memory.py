@@ -47,6 +47,7 @@ from wagateway.domain.records import (
     Mark,
     MemberRecord,
     MessageRecord,
+    Record,
     StanzaKey,
 )
 from wagateway.domain.views import (
@@ -112,7 +113,8 @@ class _Book:
         mine = [m for m in self.messages() if m.chat == move.old and _only_by(m, move, self.phones)]
         stanzas = frozenset(StanzaKey(m.chat, m.stanza) for m in mine)
         self.ledger.move(self.ledger.records(), msgspec.structs.replace(move, stanzas=stanzas))
-        self._refresh_activity(move)
+        if move.old != move.lid:
+            self._refresh_activity(move)
         return len(mine)
 
     def _refresh_activity(self, move: Move) -> None:
@@ -148,6 +150,10 @@ class InMemoryArchive(Archive, ArchiveReader):
         self._log: list[_LogRow] = []
         self._books: dict[SessionName, list[_Book]] = {}
         self._statuses: dict[SessionName, set[tuple[datetime, str]]] = {}
+
+    def records(self, session: SessionName) -> list[Record]:
+        """Return all records of the session's latest archive, in no order."""
+        return list(self._books[session][-1].ledger.records())
 
     # Archive
 

@@ -176,9 +176,8 @@ class Writing:
     async def move(self, move: Move, phones: Mapping[Jid, Jid]) -> int:
         """Follow a changed link in all tables; return how many messages moved."""
         if move.old == move.lid:
-            moved = await self._move_all(move)
-        else:
-            moved = await self._move_some(move, phones)
+            return await self._move_all(move)
+        moved = await self._move_some(move, phones)
         await self._conn.execute(
             QUERIES["refresh_activity"],
             {"session_id": self._session_id, "chats": [move.old, move.new]},
