@@ -92,7 +92,7 @@ COMMENT ON COLUMN whatsapp_gateway.message_state.facts_key IS
     'Orders observations of one message, the smallest is the best; see facts_key() in wagateway.domain.records.';
 COMMENT ON COLUMN whatsapp_gateway.message_state.text IS 'The text of the latest edit; null when the message was never edited.';
 COMMENT ON COLUMN whatsapp_gateway.message_state.lids IS
-    'The LIDs under which the chat (or, in a group, the author) was seen; what undoing a wrong link needs.';
+    'The LIDs under which the chat (or, in a group, the author) was seen; with by_phone what undoing a wrong link needs.';
 
 CREATE TABLE whatsapp_gateway.messages (
     session_id       integer NOT NULL,

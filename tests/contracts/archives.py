@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString
 
 import msgspec
 import pytest
@@ -73,18 +73,18 @@ class Backend:
 def _bare(record: Record) -> dict[str, Any]:
     """Return *record* without what one store keeps apart."""
     if isinstance(record, MessageRecord):
-        record = msgspec.structs.replace(record, facts=None, sender_lid=None)
+        record = msgspec.structs.replace(record, facts=None)
     fields = msgspec.to_builtins(record, builtin_types=(bytes,), order="sorted")
     return {"type": type(record).__name__, **fields}
 
 
 @asynccontextmanager
-async def backend(kind: str, servers: Servers) -> AsyncIterator[Backend]:
+async def backend(kind: Kind | Literal["memory"], servers: Servers) -> AsyncIterator[Backend]:
     """Yield an empty archive of *kind*."""
     if kind == "memory":
         yield in_memory()
         return
-    async with fresh_database(await servers.url(_server_kind(kind))) as url:
+    async with fresh_database(await servers.url(kind)) as url:
         await migrate(url)
         async with open_pool(url, max_size=4) as pool:
             yield Backend(TimescaleArchive(pool), TimescaleReader(pool), partial(_stored, pool))
@@ -110,7 +110,10 @@ async def _stored(pool: Pool, session: SessionName) -> list[Record]:
     return found
 
 
-_OF_SESSION = "WHERE session_id = (SELECT max(session_id) FROM whatsapp_gateway.sessions WHERE session = %(session)s)"
+_OF_SESSION = (
+    "WHERE session_id ="
+    " (SELECT max(session_id) FROM whatsapp_gateway.sessions WHERE session = %(session)s)"
+)
 _MESSAGE = "chat_id AS chat, stanza_id AS stanza, author"
 _EVERYTHING: dict[type[Record], LiteralString] = {
     MessageRecord: (
@@ -154,9 +157,3 @@ _EVERYTHING: dict[type[Record], LiteralString] = {
         f" FROM whatsapp_gateway.group_members {_OF_SESSION}"
     ),
 }
-
-
-def _server_kind(kind: str) -> Kind:
-    if kind == "embedded" or kind == "container" or kind == "external":
-        return kind
-    raise AssertionError(kind)

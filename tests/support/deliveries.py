@@ -78,7 +78,7 @@ def ref(
     return MessageRef(chat=chat, stanza=StanzaId(stanza), from_me=from_me, participant=by)
 
 
-def seen(
+def seen(  # noqa: PLR0913 - one argument for each fact that tests vary
     text: str | None = "Bom dia!",
     *,
     chat: Jid = ANA,
@@ -173,20 +173,17 @@ def _changes(draw: st.DrawFn, refs: Refs) -> AnyObservation:
     where, at = draw(refs), draw(_instants)
     group = where.chat == GROUP and bool(where.from_me)
     edit_id = StanzaId(draw(st.sampled_from(["E1", "E2"])))
-    return draw(
-        st.sampled_from(
-            [
-                MessageEdited(ref=where, edit_id=edit_id, edited_at=at, text=draw(_texts) or None),
-                MessageRevoked(ref=where, revoked_at=at, revoked_by=draw(st.none() | _addresses)),
-                AckAdvanced(
-                    ref=where,
-                    ack=draw(_acks),
-                    at=at,
-                    recipient=draw(_addresses) if group else None,
-                ),
-            ]
-        )
-    )
+    choices: list[AnyObservation] = [
+        MessageEdited(ref=where, edit_id=edit_id, edited_at=at, text=draw(_texts) or None),
+        MessageRevoked(ref=where, revoked_at=at, revoked_by=draw(st.none() | _addresses)),
+        AckAdvanced(
+            ref=where,
+            ack=draw(_acks),
+            at=at,
+            recipient=draw(_addresses) if group else None,
+        ),
+    ]
+    return draw(st.sampled_from(choices))
 
 
 @st.composite
@@ -194,41 +191,35 @@ def _answers(draw: st.DrawFn, refs: Refs) -> AnyObservation:
     where, at, from_me = draw(refs), draw(_instants), draw(_some)
     who = None if from_me else where.participant or (ANA if where.chat == GROUP else where.chat)
     emoji, options = draw(st.sampled_from([("👍", ("a",)), ("❤️", None), ("", ())]))
-    return draw(
-        st.sampled_from(
-            [
-                ReactionChanged(ref=where, sender=who, from_me=from_me, emoji=emoji, at=at),
-                PollVoted(ref=where, voter=who, from_me=from_me, options=options, at=at),
-                EventAnswered(ref=where, responder=who, from_me=from_me, response=None, at=at),
-            ]
-        )
-    )
+    choices: list[AnyObservation] = [
+        ReactionChanged(ref=where, sender=who, from_me=from_me, emoji=emoji, at=at),
+        PollVoted(ref=where, voter=who, from_me=from_me, options=options, at=at),
+        EventAnswered(ref=where, responder=who, from_me=from_me, response=None, at=at),
+    ]
+    return draw(st.sampled_from(choices))
 
 
 @st.composite
 def _others(draw: st.DrawFn) -> AnyObservation:
     at, lid = draw(_instants), draw(st.sampled_from(sorted(_PEOPLE)))
     member = Member(jid=draw(_addresses), role=draw(st.sampled_from(list(Role))))
-    return draw(
-        st.sampled_from(
-            [
-                IdentityLinked(lid=lid, phone=_PEOPLE[lid], evidence=Evidence.GROUP_MEMBER),
-                IdentityLinked(lid=ANA_LID, phone=ANA, evidence=Evidence.LID_API),
-                ContactSeen(contact=draw(_addresses), at=at, push_name=draw(_texts)),
-                ChatChanged(chat=draw(_addresses), at=at, archived=draw(_some)),
-                GroupChanged(
-                    group=GROUP,
-                    at=at,
-                    subject=draw(st.none() | _texts),
-                    description=draw(st.none() | _texts),
-                    members=(member,),
-                ),
-                SessionChanged(status=draw(st.sampled_from(list(SessionStatus))), at=at),
-                NotArchived(reason="presence"),
-                NotUnderstood(reason="what is this", known_event=False),
-            ]
-        )
-    )
+    choices: list[AnyObservation] = [
+        IdentityLinked(lid=lid, phone=_PEOPLE[lid], evidence=Evidence.GROUP_MEMBER),
+        IdentityLinked(lid=ANA_LID, phone=ANA, evidence=Evidence.LID_API),
+        ContactSeen(contact=draw(_addresses), at=at, push_name=draw(_texts)),
+        ChatChanged(chat=draw(_addresses), at=at, archived=draw(_some)),
+        GroupChanged(
+            group=GROUP,
+            at=at,
+            subject=draw(st.none() | _texts),
+            description=draw(st.none() | _texts),
+            members=(member,),
+        ),
+        SessionChanged(status=draw(st.sampled_from(list(SessionStatus))), at=at),
+        NotArchived(reason="presence"),
+        NotUnderstood(reason="what is this", known_event=False),
+    ]
+    return draw(st.sampled_from(choices))
 
 
 @st.composite

@@ -146,10 +146,11 @@ class Ledger:
                 continue
             if _vagueness(sibling.author) > _vagueness(record.author):
                 self.remove(sibling)
-                return record.merged(_alias(sibling, record.author))
+                moved = msgspec.structs.replace(sibling, author=record.author)
+                return record.merged(moved)
             if own is not None:
                 self.remove(own)
-            return _alias(whole, sibling.author)
+            return msgspec.structs.replace(whole, author=sibling.author)
         return record
 
     def _message(self, key: AuthorKey) -> MessageRecord | None:
@@ -166,12 +167,6 @@ class Ledger:
 
 def _merged(before: Any, record: Any) -> Any:  # noqa: ANN401 - two records of one type
     return record if before is None else before.merged(record)
-
-
-def _alias(record: MessageRecord, author: Author) -> MessageRecord:
-    """Return *record* as *author*'s, remembering the LID it came under."""
-    lids = record.lids | {Jid(record.author)} if is_lid(record.author) else record.lids
-    return msgspec.structs.replace(record, author=author, lids=lids)
 
 
 def _are_twins(a: MessageRecord, b: MessageRecord) -> bool:
@@ -254,10 +249,15 @@ class Move(Struct, frozen=True, kw_only=True):
         stanza = StanzaKey(record.chat, record.stanza)
         if self._is_all(record.chat) or (record.chat == self.old and stanza in self.stanzas):
             changes["chat"] = self.new
-        field = "sender_lid" if isinstance(record, MessageRecord) else "seen_as"
-        if self._acts(record.author, getattr(record, field, None)):
+        if self._acts(record.author, self._seen_as(record)):
             changes["author"] = self.new
         return changes
+
+    def _seen_as(self, record: Any) -> Jid | None:  # noqa: ANN401 - any record about a message
+        """Return the LID that alone names the record's author or actor."""
+        if isinstance(record, MessageRecord):
+            return self.lid if self.lid in record.lids and not record.by_phone else None
+        return getattr(record, "seen_as", None)
 
     def _is_all(self, address: str) -> bool:
         return address == self.old == self.lid

@@ -113,13 +113,15 @@ def _seen_as(sender: Jid | None, *, from_me: bool) -> Jid | None:
 
 
 def _message(ref: MessageRef, phones: Phones) -> MessageRecord:
+    author = _author(ref, phones)
     direct = chat_type(ref.chat) is ChatType.INDIVIDUAL
+    seen_as = ref.chat if direct else None if author in {ME, THEM} else ref.participant
     return MessageRecord(
         chat=canonical(ref.chat, phones),
         stanza=ref.stanza,
-        author=_author(ref, phones),
-        lids=frozenset([ref.chat]) if is_lid(ref.chat) else frozenset(),
-        by_phone=direct and not is_lid(ref.chat),
+        author=author,
+        lids=frozenset([seen_as]) if seen_as and is_lid(seen_as) else frozenset(),
+        by_phone=seen_as is not None and is_phone(seen_as),
     )
 
 
@@ -130,7 +132,6 @@ def _message_seen(seen: MessageSeen, delivery: Delivery, phones: Phones) -> Iter
         facts=seen.message,
         facts_key=facts_key(seen.message, delivery.occurred_at),
         sent_at=seen.message.sent_at,
-        sender_lid=_seen_as(seen.message.sender, from_me=seen.message.from_me),
         ack=seen.ack,
         offer=seen.offer,
     )

@@ -73,19 +73,15 @@ class MessageRecord(OnMessage, frozen=True, kw_only=True):
             apart and only their key is needed.
         facts_key: see facts_key(); None while no facts came.
         sent_at: WhatsApp's time, as in the facts.
-        sender_lid: the LID that the facts name as their sender, if they do; a store that keeps
-            facts apart may leave it out until a link is undone.
         text, edited_at: the latest readable edit by the author.
-        lids: in a direct chat, the LIDs under which the chat was seen with this message; in a
-            group, the LIDs under which its author was seen before they were known to be one.
-        by_phone: whether it was seen under the chat's phone JID too.
+        lids: the LIDs under which the chat, or in a group the author, was seen.
+        by_phone: whether it was seen under its phone JID too.
         offer: the best known source of the attached file.
     """
 
     facts: Message | None = None
     facts_key: bytes | None = None
     sent_at: datetime | None = None
-    sender_lid: Jid | None = None
     ack: Ack | None = None
     text: str | None = None
     edited_at: datetime | None = None
@@ -107,7 +103,6 @@ class MessageRecord(OnMessage, frozen=True, kw_only=True):
             facts=facts.facts,
             facts_key=facts.facts_key,
             sent_at=facts.sent_at,
-            sender_lid=facts.sender_lid,
             ack=higher_ack(self.ack, other.ack),
             text=edit.text,
             edited_at=edit.edited_at,

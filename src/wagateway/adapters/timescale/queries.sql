@@ -180,15 +180,12 @@ LIMIT %(limit)s::int;
 
 -- name: messages_seen_by_lid
 -- The ledger rows at a phone that were seen under a LID, as chat or as author.
-SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.facts_key, t.sent_at, m.sender_id AS sender_lid, t.ack,
-    t.text, t.edited_at, t.lids, t.by_phone, t.media_offer AS offer
-FROM whatsapp_gateway.message_state AS t
-LEFT JOIN whatsapp_gateway.messages AS m USING (session_id, chat_id, sent_at, stanza_id, author)
-WHERE t.session_id = %(session_id)s::int
-  AND (
-      (t.chat_id = %(phone)s::text AND t.lids @> ARRAY[%(lid)s::text] AND NOT t.by_phone)
-      OR (t.author = %(phone)s::text AND m.sender_id = %(lid)s::text)
-  );
+SELECT chat_id AS chat, stanza_id AS stanza, author, facts_key, sent_at, ack, text, edited_at, lids, by_phone,
+    media_offer AS offer
+FROM whatsapp_gateway.message_state
+WHERE session_id = %(session_id)s::int
+  AND (chat_id = %(phone)s::text OR author = %(phone)s::text)
+  AND lids @> ARRAY[%(lid)s::text] AND NOT by_phone;
 
 -- name: refresh_activity
 -- The latest message of a chat, after messages moved.
