@@ -456,7 +456,7 @@ def _activity(view: ChatView) -> tuple[float, Jid]:
 
 
 def _name(contact: ContactRecord | None) -> str | None:
-    return contact.name or contact.push_name if contact else None
+    return (contact.name or contact.push_name or None) if contact else None
 
 
 def _event_view(row: _LogRow) -> EventView:

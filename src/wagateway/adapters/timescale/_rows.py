@@ -151,6 +151,12 @@ def state_row(session_id: int, record: MessageRecord) -> tuple[Any, ...]:
     )
 
 
+FACTS_COLUMNS: Sequence[str] = (
+    *("session_id", "session", "chat_id", "stanza_id", "author", "sent_at", "waha_id"),
+    *("sender_id", "sender_name", "from_me", "kind", "subtype", "completeness", "text"),
+    *("reply_to", "mentions", "forwarded", "forwarding_score", "view_once", "link_preview"),
+    *("location", "contacts", "poll", "event", "media", "source"),
+)
 FACTS_TYPES: Sequence[str] = (
     *(
         "int4",
@@ -204,6 +210,19 @@ def facts_row(session_id: int, session: str, record: MessageRecord) -> tuple[Any
     )
 
 
+def facts_values(session_id: int, session: str, record: MessageRecord) -> dict[str, Any]:
+    """Return the facts of *record* as the values of ``add_facts``."""
+    row = facts_row(session_id, session, record)
+    return {
+        name: to_json(value) if type_ == "jsonb" else value
+        for name, type_, value in zip(FACTS_COLUMNS, FACTS_TYPES, row, strict=True)
+    }
+
+
+LOG_COLUMNS: Sequence[str] = (
+    *("received_at", "occurred_at", "session", "event", "source"),
+    *("engine", "envelope_id", "outcome", "reason", "body"),
+)
 LOG_TYPES: Sequence[str] = (
     *("timestamptz", "timestamptz", "text", "text", "text"),
     *("text", "text", "text", "text", "bytea"),

@@ -1,7 +1,7 @@
 """One archive's changes within one transaction: load what a batch touches, write what changed."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from wagateway.adapters.timescale._queries import QUERIES
@@ -11,6 +11,7 @@ from wagateway.adapters.timescale._rows import (
     TABLES,
     Row,
     facts_row,
+    facts_values,
     from_rows,
     key_arrays,
     state_row,
@@ -33,9 +34,17 @@ _MOVED_AT_ONCE = 2000
 class Writing:
     """The write side of one archive, while its session is locked."""
 
-    def __init__(self, conn: Connection, session_id: int, session: str) -> None:
-        """Write into archive *session_id* over *conn*, inside an open transaction."""
+    def __init__(self, conn: Connection, session_id: int, session: str, *, bulk: bool) -> None:
+        """Write into archive *session_id* over *conn*, inside an open transaction.
+
+        Args:
+            conn: in pipeline mode unless *bulk*.
+            session_id: of the archive.
+            session: its name.
+            bulk: whether new messages go by COPY, which a pipeline does not allow.
+        """
         self._conn = conn
+        self._bulk = bulk
         self._session_id = session_id
         self._session = session
 
@@ -103,20 +112,26 @@ class Writing:
         kept = [to_values(after) for before, after in pairs if before and after]
         await self.execute("save_message", kept)
         added = [after for before, after in pairs if after and not before]
-        await self._copy(
-            "copy_messages_state", STATE_TYPES, [state_row(self._session_id, r) for r in added]
-        )
         facts = [
             after
             for before, after in pairs
             if after and after.facts and (not before or before.facts_key != after.facts_key)
         ]
-        await self._copy(
-            "copy_facts",
-            FACTS_TYPES,
-            [facts_row(self._session_id, self._session, record) for record in facts],
-        )
+        await self._add_messages(added, facts)
         await self._save_words(pairs)
+
+    async def _add_messages(
+        self, added: Sequence[MessageRecord], facts: Sequence[MessageRecord]
+    ) -> None:
+        ids = self._session_id, self._session
+        if self._bulk:
+            states = [state_row(self._session_id, record) for record in added]
+            await copy(self._conn, "copy_messages_state", STATE_TYPES, states)
+            rows = [facts_row(*ids, record) for record in facts]
+            await copy(self._conn, "copy_facts", FACTS_TYPES, rows)
+        else:
+            await self.execute("save_message", [to_values(record) for record in added])
+            await self.execute("add_facts", [facts_values(*ids, record) for record in facts])
 
     async def _make_room_for_facts(
         self, pairs: list[tuple[MessageRecord | None, MessageRecord | None]]
@@ -164,14 +179,6 @@ class Writing:
         if words["text"]:
             await self.execute("save_words", [words])
         await self.execute("refresh_words", refreshed)
-
-    async def _copy(self, query: str, types: Iterable[str], rows: list[tuple[Any, ...]]) -> None:
-        if not rows:
-            return
-        async with self._conn.cursor() as cursor, cursor.copy(QUERIES[query]) as copy:
-            copy.set_types(list(types))
-            for row in rows:
-                await copy.write_row(row)
 
     async def move(self, move: Move, phones: Mapping[Jid, Jid]) -> int:
         """Follow a changed link in all tables; return how many messages moved."""
@@ -241,3 +248,15 @@ def _words_differ(before: MessageRecord | None, after: MessageRecord) -> bool:
     if before is None or before.facts_key != after.facts_key:
         return True
     return before.edited_at != after.edited_at or before.text != after.text
+
+
+async def copy(
+    conn: Connection, query: str, types: Iterable[str], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Send *rows* by a named binary COPY."""
+    if not rows:
+        return
+    async with conn.cursor() as cursor, cursor.copy(QUERIES[query]) as stream:
+        stream.set_types(list(types))
+        for row in rows:
+            await stream.write_row(row)

@@ -9,18 +9,20 @@ keys stand behind it all. Statements are sent in pipelines: a group costs a hand
 import zlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
+import psycopg
 from msgspec import Struct
 from psycopg import errors
 from typing_extensions import override
 
 from wagateway.adapters.timescale._errors import translated_errors
 from wagateway.adapters.timescale._queries import QUERIES
-from wagateway.adapters.timescale._rows import LOG_TYPES, Row, from_row, from_rows
-from wagateway.adapters.timescale._writing import Writing
+from wagateway.adapters.timescale._rows import LOG_COLUMNS, LOG_TYPES, Row, from_row, from_rows
+from wagateway.adapters.timescale._writing import Writing, copy
 from wagateway.adapters.timescale.pool import Connection, Pool
 from wagateway.domain.archives import ArchiveEntry, archive_of, current
 from wagateway.domain.errors import Defect, NotFound
@@ -44,6 +46,14 @@ _LOCK_SPACE = 0x57414757
 
 _LAST_EVENT_STEP = timedelta(seconds=60)
 _TRIES = 5
+_SMALL_GROUP = 16
+"""Up to here a pipeline of INSERTs, which saves round trips, is faster than COPY."""
+
+_WORTH_REPEATING = (
+    errors.DeadlockDetected,
+    errors.SerializationFailure,
+    errors.UniqueViolation,
+)
 
 
 class _Entry(ArchiveEntry, frozen=True, kw_only=True):
@@ -66,7 +76,10 @@ class TimescaleArchive(Archive):
         if not deliveries:
             return []
         try:
-            return await self._repeatedly(lambda conn: _record(conn, deliveries))
+            bulk = len(deliveries) > _SMALL_GROUP
+            return await self._repeatedly(
+                lambda conn: _record(conn, deliveries, bulk=bulk), bulk=bulk
+            )
         except Defect as exc:
             if len(deliveries) == 1:
                 return await self._only_log(deliveries[0], exc)
@@ -76,7 +89,7 @@ class TimescaleArchive(Archive):
     async def _only_log(self, delivery: Delivery, why: Defect) -> list[Recorded]:
         """Keep the body of a delivery that the database will not let us project."""
         recorded = [Recorded(outcome=Outcome.FAILED, reason=str(why)[:500])]
-        await self._repeatedly(lambda conn: _log(conn, [delivery], recorded))
+        await self._repeatedly(lambda conn: _log(conn, [delivery], recorded, bulk=False))
         return recorded
 
     @override
@@ -124,21 +137,42 @@ class TimescaleArchive(Archive):
 
         return await self._repeatedly(act)
 
-    async def _repeatedly(self, act: Callable[[Connection], Awaitable[T]]) -> T:
-        """Run *act* in a transaction; again when the server undid it for others' sake."""
+    async def _repeatedly(
+        self, act: Callable[[Connection], Awaitable[T]], *, bulk: bool = False
+    ) -> T:
+        """Run *act* in a transaction; again when that may help.
+
+        That is when the server undid it for others' sake, or when the pooled connection turned out
+        to be dead. Repeating is safe: if the first try was committed after all, the second finds
+        nothing new.
+
+        Args:
+            act: what to do.
+            bulk: whether it uses COPY; otherwise its statements travel in a pipeline.
+        """
         with translated_errors():
             for left in reversed(range(_TRIES)):
                 try:
-                    async with self._pool.connection() as conn, conn.transaction():
-                        return await act(conn)
-                except (
-                    errors.DeadlockDetected,
-                    errors.SerializationFailure,
-                    errors.UniqueViolation,
-                ):
+                    async with self._pool.connection() as conn:
+                        return await _in_transaction(conn, act, bulk=bulk)
+                except _WORTH_REPEATING:
                     if not left:
                         raise
+                except psycopg.OperationalError:
+                    if not left or not conn.broken:
+                        raise
+                    await self._pool.check()
         raise Defect("a transaction neither succeeded nor failed")
+
+
+async def _in_transaction(
+    conn: Connection, act: Callable[[Connection], Awaitable[T]], *, bulk: bool
+) -> T:
+    async with AsyncExitStack() as stack:
+        if not bulk:
+            await stack.enter_async_context(conn.pipeline())
+        await stack.enter_async_context(conn.transaction())
+        return await act(conn)
 
 
 def filter_values(which: LogFilter) -> dict[str, Any]:
@@ -152,26 +186,35 @@ async def _lock(conn: Connection, sessions: set[SessionName]) -> None:
     await conn.execute(QUERIES["lock_sessions"], {"space": _LOCK_SPACE, "keys": keys})
 
 
-async def _record(conn: Connection, deliveries: Sequence[Delivery]) -> list[Recorded]:
-    recorded = await _project(conn, deliveries)
-    return await _log(conn, deliveries, recorded)
+async def _record(
+    conn: Connection, deliveries: Sequence[Delivery], *, bulk: bool
+) -> list[Recorded]:
+    recorded = await _project(conn, deliveries, bulk=bulk)
+    return await _log(conn, deliveries, recorded, bulk=bulk)
 
 
 async def _log(
-    conn: Connection, deliveries: Sequence[Delivery], recorded: list[Recorded]
+    conn: Connection, deliveries: Sequence[Delivery], recorded: list[Recorded], *, bulk: bool
 ) -> list[Recorded]:
-    async with conn.cursor() as cursor, cursor.copy(QUERIES["copy_events"]) as copy:
-        copy.set_types(list(LOG_TYPES))
-        for d, r in zip(deliveries, recorded, strict=True):
-            row = (d.received_at, d.occurred_at, d.session, d.event, d.source, d.engine)
-            await copy.write_row((*row, d.envelope_id, r.outcome, r.reason, d.body))
+    rows = [
+        (
+            *(d.received_at, d.occurred_at, d.session, d.event, d.source, d.engine),
+            *(d.envelope_id, r.outcome, r.reason, d.body),
+        )
+        for d, r in zip(deliveries, recorded, strict=True)
+    ]
+    if bulk:
+        await copy(conn, "copy_events", LOG_TYPES, rows)
+    else:
+        values = [dict(zip(LOG_COLUMNS, row, strict=True)) for row in rows]
+        await conn.cursor().executemany(QUERIES["add_event"], values)
     return recorded
 
 
 async def _reproject(
     conn: Connection, deliveries: Sequence[tuple[int, Delivery]]
 ) -> list[Recorded]:
-    recorded = await _project(conn, [delivery for _, delivery in deliveries])
+    recorded = await _project(conn, [delivery for _, delivery in deliveries], bulk=False)
     return await _set_outcomes(conn, [id_ for id_, _ in deliveries], recorded)
 
 
@@ -196,7 +239,9 @@ class _Share(Struct):
     news: set[int]
 
 
-async def _project(conn: Connection, deliveries: Sequence[Delivery]) -> list[Recorded]:
+async def _project(
+    conn: Connection, deliveries: Sequence[Delivery], *, bulk: bool
+) -> list[Recorded]:
     sessions = {delivery.session for delivery in deliveries}
     async with conn.pipeline():
         await _lock(conn, sessions)
@@ -207,7 +252,7 @@ async def _project(conn: Connection, deliveries: Sequence[Delivery]) -> list[Rec
     recorded: dict[int, Recorded] = {}
     for share in shares:
         share.news |= news
-        recorded |= await _project_share(conn, deliveries, share)
+        recorded |= await _project_share(conn, deliveries, share, bulk=bulk)
     return [recorded[position] for position in range(len(deliveries))]
 
 
@@ -296,10 +341,10 @@ async def _new_statuses(conn: Connection, deliveries: Sequence[Delivery]) -> set
 
 
 async def _project_share(
-    conn: Connection, deliveries: Sequence[Delivery], share: _Share
+    conn: Connection, deliveries: Sequence[Delivery], share: _Share, *, bulk: bool
 ) -> dict[int, Recorded]:
     """Project one archive's deliveries."""
-    writing = Writing(conn, share.entry.id, share.entry.session)
+    writing = Writing(conn, share.entry.id, share.entry.session, bulk=bulk)
     phones = await _learn(writing, deliveries, share)
     projected: dict[int, list[tuple[AnyObservation, Record]]] = {}
     recorded: dict[int, Recorded] = {}
@@ -362,7 +407,7 @@ async def _identity_of(
     entry = current(from_rows(_Entry, await cursor.fetchall()))
     if entry is None:
         raise NotFound(f"there is no session {session!r}")
-    writing = Writing(conn, entry.id, entry.session)
+    writing = Writing(conn, entry.id, entry.session, bulk=False)
     return writing, list((await _links(writing, {lid})).values())
 
 

@@ -49,7 +49,6 @@ async def open_pool(
             "keepalives_idle": 30,
         },
         configure=_configure,
-        check=AsyncConnectionPool.check_connection,
         min_size=min_size,
         max_size=max_size,
         timeout=timeout_s,

@@ -127,6 +127,21 @@ COPY whatsapp_gateway.messages (
     location, contacts, poll, event, media, source
 ) FROM STDIN (FORMAT BINARY);
 
+-- name: add_facts
+-- The facts of one new message, for groups too small for a COPY.
+INSERT INTO whatsapp_gateway.messages (
+    session_id, session, chat_id, stanza_id, author, sent_at, waha_id, sender_id, sender_name, from_me,
+    kind, subtype, completeness, text, reply_to, mentions, forwarded, forwarding_score, view_once,
+    link_preview, location, contacts, poll, event, media, source
+) VALUES (
+    %(session_id)s::int4, %(session)s::text, %(chat_id)s::text, %(stanza_id)s::text, %(author)s::text,
+    %(sent_at)s::timestamptz, %(waha_id)s::text, %(sender_id)s::text, %(sender_name)s::text,
+    %(from_me)s::bool, %(kind)s::text, %(subtype)s::text, %(completeness)s::text, %(text)s::text,
+    %(reply_to)s::jsonb, %(mentions)s::text[], %(forwarded)s::bool, %(forwarding_score)s::int4,
+    %(view_once)s::bool, %(link_preview)s::jsonb, %(location)s::jsonb, %(contacts)s::jsonb,
+    %(poll)s::jsonb, %(event)s::jsonb, %(media)s::jsonb, %(source)s::text
+);
+
 -- name: remove_facts
 -- One message's facts, because better ones replace them.
 DELETE FROM whatsapp_gateway.messages
@@ -534,6 +549,16 @@ COPY whatsapp_gateway.event_log
     (received_at, occurred_at, session, event, source, engine, envelope_id, outcome, reason, body)
 FROM STDIN (FORMAT BINARY);
 
+-- name: add_event
+-- One new log row, for groups too small for a COPY.
+INSERT INTO whatsapp_gateway.event_log (
+    received_at, occurred_at, session, event, source, engine, envelope_id, outcome, reason, body
+) VALUES (
+    %(received_at)s::timestamptz, %(occurred_at)s::timestamptz, %(session)s::text, %(event)s::text,
+    %(source)s::text, %(engine)s::text, %(envelope_id)s::text, %(outcome)s::whatsapp_gateway.outcome,
+    %(reason)s::text, %(body)s::bytea
+);
+
 -- name: set_outcome
 -- What a replay made of a log row; a row that was stored stays so when nothing is new.
 UPDATE whatsapp_gateway.event_log
@@ -658,7 +683,7 @@ WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_i
 
 -- name: chat_page
 -- Chats by latest activity, those without messages last, with the name of each.
-SELECT c.session, c.chat_id AS id, coalesce(n.name, n.push_name) AS name, c.description, c.last_message_at, c.archived
+SELECT c.session, c.chat_id AS id, coalesce(nullif(n.name, ''), nullif(n.push_name, '')) AS name, c.description, c.last_message_at, c.archived
 FROM whatsapp_gateway.chats AS c
 LEFT JOIN whatsapp_gateway.contacts AS n ON n.session_id = c.session_id AND n.contact_id = c.chat_id
 WHERE c.session_id = %(session_id)s::int
