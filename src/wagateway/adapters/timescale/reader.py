@@ -322,7 +322,7 @@ async def _views(place: _Place, rows: list[Row]) -> list[MessageView]:
         clashes = {row["stanza_id"] for row in await claimed.fetchall()}
     records = [_record(row) for row in rows]
     asked = [jid for record in records for jid in _addresses(record)]
-    asked += [mark.author for found in marks.values() for mark in found]
+    asked += [jid for found in marks.values() for mark in found for jid in _actors(mark)]
     phones = await _phones(place.conn, place.entry, asked)
     reader = Reader(session=place.entry.session, account=place.entry.account, phones=phones)
     return [
@@ -346,6 +346,13 @@ def _record(row: Row) -> MessageRecord:
         by_phone=row["by_phone"],
         offer=msgspec.convert(offer, MediaOffer) if offer else None,
     )
+
+
+def _actors(mark: Mark) -> Iterator[str]:
+    """Return the addresses of *mark* that a reader sees."""
+    yield mark.author
+    if isinstance(mark, RevocationRecord) and mark.revoked_by:
+        yield mark.revoked_by
 
 
 def _addresses(record: MessageRecord) -> Iterator[str]:

@@ -1,0 +1,192 @@
+"""The commands that look after an archive: migrate, replay, identity and doctor.
+
+Only their options and help: what they do is imported when they run, so that help is quick.
+"""
+# ruff: noqa: PLC0415 - see above
+
+from datetime import datetime
+from pathlib import Path
+
+import rich_click as click
+
+from wagateway.entrypoints.cli.options import Place, data_dir_option, database_url_option
+from wagateway.entrypoints.cli.output import json_option
+
+_INSTANT = click.DateTime(
+    ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S"]
+)
+
+
+@click.command()
+@data_dir_option
+@database_url_option
+@click.option("--status", "only_status", is_flag=True, help="Only tell what is applied and what not.")
+@json_option
+def migrate(
+    *, data_dir: Path | None, database_url: str | None, only_status: bool, as_json: bool
+) -> None:
+    """Bring the database's schema up to date, or tell whether it is.
+
+    Safe to run at any time and from several machines at once: one migrates, the others wait. It
+    needs the database itself: behind PgBouncer, set WHATSAPP_DATABASE_DIRECT_URL.
+
+    With --status the exit code is 1 when something is pending.
+
+    \b
+    Examples:
+      wagateway migrate
+      wagateway migrate --status --json
+    """  # noqa: D301 - \b keeps click from re-wrapping
+    from wagateway.entrypoints.cli.migrate import run_migrate
+
+    place = Place(data_dir=data_dir, database_url=database_url)
+    run_migrate(place, only_status=only_status, as_json=as_json)
+
+
+@click.command()
+@data_dir_option
+@database_url_option
+@click.option(
+    "--outcome",
+    type=click.Choice(["stored", "duplicate", "ignored", "failed"]),
+    help="Only events that ended so; usually failed.",
+)
+@click.option("--session", metavar="NAME", help="Only events of this session.")
+@click.option("--event", metavar="NAME", help="Only events of this name, such as message.any.")
+@click.option("--since", type=_INSTANT, help="Only events received at or after this (UTC).")
+@click.option("--until", type=_INSTANT, help="Only events received before this (UTC).")
+@click.option(
+    "--after",
+    metavar="ID",
+    type=click.IntRange(0),
+    default=0,
+    help="Only log rows after this id: goes on where a replay stopped.",
+)
+@json_option
+def replay(
+    *,
+    data_dir: Path | None,
+    database_url: str | None,
+    outcome: str | None,
+    session: str | None,
+    event: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    after: int,
+    as_json: bool,
+) -> None:
+    """Read events of the log again, as this version understands them.
+
+    After an upgrade or a fix, what failed or was not understood becomes part of the archive. It
+    may run beside the gateway and may be repeated: what is known already changes nothing.
+
+    \b
+    Examples:
+      wagateway replay --outcome failed
+      wagateway replay --session vendas --since 2026-10-01 --json
+    """  # noqa: D301 - \b keeps click from re-wrapping
+    from wagateway.entrypoints.cli.replay import Selection, run_replay
+
+    which = Selection(
+        outcome=outcome, session=session, event=event, since=since, until=until, after=after
+    )
+    run_replay(Place(data_dir=data_dir, database_url=database_url), which, as_json=as_json)
+
+
+@click.group()
+def identity() -> None:
+    """See and correct who is who: hidden ids (LIDs) and phone numbers.
+
+    WhatsApp shows the same person under a phone number or a hidden id. What proves that both are
+    one is kept as a link, and their chats are one chat.
+    """
+
+
+@identity.command("list")
+@click.argument("session")
+@data_dir_option
+@database_url_option
+@json_option
+def list_links(
+    *, session: str, data_dir: Path | None, database_url: str | None, as_json: bool
+) -> None:
+    """List the links of SESSION, with their evidence; undone ones too.
+
+    \b
+    Example:
+      wagateway identity list default
+    """  # noqa: D301 - \b keeps click from re-wrapping
+    from wagateway.entrypoints.cli.identity import run_list
+
+    run_list(Place(data_dir=data_dir, database_url=database_url), session, as_json=as_json)
+
+
+@identity.command()
+@click.argument("session")
+@click.argument("lid")
+@click.argument("phone")
+@data_dir_option
+@database_url_option
+@json_option
+def link(
+    *,
+    session: str,
+    lid: str,
+    phone: str,
+    data_dir: Path | None,
+    database_url: str | None,
+    as_json: bool,
+) -> None:
+    """Say that LID is PHONE in SESSION; their chats become one.
+
+    \b
+    Example:
+      wagateway identity link default 271000000000102@lid +55 11 98765-0102
+      wagateway identity link default 271000000000102@lid 5511987650102@c.us
+    """  # noqa: D301 - \b keeps click from re-wrapping
+    from wagateway.entrypoints.cli.identity import run_link
+
+    place = Place(data_dir=data_dir, database_url=database_url)
+    run_link(place, session, lid, phone, as_json=as_json)
+
+
+@identity.command()
+@click.argument("session")
+@click.argument("lid")
+@data_dir_option
+@database_url_option
+@json_option
+def unlink(
+    *, session: str, lid: str, data_dir: Path | None, database_url: str | None, as_json: bool
+) -> None:
+    """Undo the link of LID in SESSION, for good: its messages go back to a chat of their own.
+
+    \b
+    Example:
+      wagateway identity unlink default 271000000000102@lid
+    """  # noqa: D301 - \b keeps click from re-wrapping
+    from wagateway.entrypoints.cli.identity import run_unlink
+
+    place = Place(data_dir=data_dir, database_url=database_url)
+    run_unlink(place, session, lid, as_json=as_json)
+
+
+@click.command()
+@data_dir_option
+@database_url_option
+@json_option
+def doctor(*, data_dir: Path | None, database_url: str | None, as_json: bool) -> None:
+    """Find the first broken hop between WhatsApp and the archive, and how to mend it.
+
+    Looks at the settings, the secrets, the database, its schema, what could not be archived, the
+    running API, WAHA (WHATSAPP_CORE_URL, WHATSAPP_API_KEY) and WAHA's webhooks. Changes nothing
+    and shows no secret. The exit code is 1 when something is broken.
+
+    \b
+    Examples:
+      wagateway doctor
+      wagateway doctor --json
+    """  # noqa: D301 - \b keeps click from re-wrapping
+    from wagateway.entrypoints.cli.doctor import run_doctor
+
+    run_doctor(Place(data_dir=data_dir, database_url=database_url), as_json=as_json)

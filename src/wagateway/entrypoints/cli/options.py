@@ -1,0 +1,50 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+
+import rich_click as click
+from msgspec import Struct
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """Where the archive is, as far as the command line says; None leaves it to the settings."""
+
+    data_dir: Path | None
+    database_url: str | None
+
+
+def _checked_url(_: click.Context, __: click.Parameter, url: str | None) -> str | None:
+    if url is None or url.startswith(("postgresql://", "postgres://", "memory://")):
+        return url
+    # Not quoted: it may hold a password.
+    raise click.BadParameter("write postgresql://user:password@host:port/name")
+
+
+data_dir_option = click.option(
+    "--data-dir",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the embedded PostgreSQL and of the generated tokens; overrides "
+    "WHATSAPP_DATA_DIR and a database that the settings name. "
+    "Default: ~/.local/share/wagateway",
+)
+
+database_url_option = click.option(
+    "--database-url",
+    metavar="URL",
+    callback=_checked_url,
+    help="A PostgreSQL of yours: postgresql://user:password@host:port/name. Others on this machine "
+    "can read your command line: give a password by WHATSAPP_DATABASE_URL.",
+)
+
+host_option = click.option(
+    "--host",
+    help="Address to listen on; overrides WHATSAPP_GATEWAY_API_HOST. Default: 127.0.0.1, which "
+    "only programs on this machine reach.",
+)
+
+port_option = click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="Port to listen on; overrides WHATSAPP_GATEWAY_API_PORT. Default: 4011",
+)

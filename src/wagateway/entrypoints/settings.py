@@ -1,0 +1,264 @@
+"""The environment, read once, into Settings. Nothing else reads ``os.environ``."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+from urllib.parse import quote
+
+from environs import EnvValidationError, ValidationError
+from msgspec import Struct, field
+from typing_extensions import override
+
+from wagateway.domain.errors import InvalidInput
+from wagateway.entrypoints.environment import Environment, near_misses
+from wagateway.entrypoints.variables import MEMORY_URL, VARIABLES, Variable
+
+_SECRET_FIELDS = frozenset(v.field for v in VARIABLES.values() if v.secret)
+_DATABASE_PARTS = frozenset(
+    v.field for v in VARIABLES.values() if v.field.startswith(("db_", "pgbouncer_"))
+)
+
+# structlog prints to the standard output until it is configured, which scripts read.
+_log = logging.getLogger("wagateway.settings")
+
+
+def default_data_dir(environ: Mapping[str, str]) -> Path:
+    """Return where data is kept unless told otherwise: the user's data folder of the platform."""
+    base = Path(environ.get("XDG_DATA_HOME", ""))
+    if base.is_absolute():  # a relative one must be ignored, says the XDG specification
+        return base / "wagateway"
+    try:
+        home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    except RuntimeError:  # a user without a home, as in some containers
+        return Path(".wagateway")
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support" / "wagateway"
+    return home / ".local" / "share" / "wagateway"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """All that an operator can choose; ``.env.example`` explains each variable.
+
+    Its repr shows no secret and no address that may hold one.
+
+    Attributes:
+        database_url: ``postgresql://…``; None runs an embedded PostgreSQL in ``data_dir``;
+            ``memory://`` keeps nothing.
+        direct_url: the same database without a pooler in between, for migrations; None:
+            ``database_url``.
+        pool_size: connections of one process, 1 to 1000.
+        prepare_threshold: uses before a statement is prepared, 0 to 1000; None never prepares, as
+            PgBouncer before 1.22 needs.
+        data_dir: the embedded server's data, and the secrets that were generated.
+        auto_migrate: bring the schema up to date on start.
+        host: where the HTTP server listens.
+        port: its port, 1 to 65535.
+        api_token: opens the HTTP API; None: not configured.
+        webhook_token: what the engine sends in a header; None: not configured.
+        webhook_hmac_key: what the engine signs with; None: not configured.
+        max_body_bytes: of one webhook, 64 KiB to 1 GiB.
+        engine_url: WAHA's address; None: not configured.
+        engine_key: WAHA's key.
+        log_level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
+        log_format: ``console`` or ``json``; None: ``console`` on a terminal, else ``json``.
+        timezone: in which people are shown times; what is stored and served is UTC.
+
+    Raises:
+        InvalidInput: naming every field that is out of bounds.
+    """
+
+    database_url: str | None = None
+    direct_url: str | None = None
+    pool_size: int = 10
+    prepare_threshold: int | None = None
+    data_dir: Path = field(default_factory=lambda: default_data_dir(os.environ))
+    auto_migrate: bool = True
+    host: str = "127.0.0.1"
+    port: int = 4011
+    api_token: str | None = None
+    webhook_token: str | None = None
+    webhook_hmac_key: str | None = None
+    max_body_bytes: int = 16 * 2**20
+    engine_url: str | None = None
+    engine_key: str | None = None
+    log_level: str = "info"
+    log_format: str | None = None
+    timezone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        _raise_for(_problems_of({name: getattr(self, name) for name in self.__struct_fields__}))
+
+    @override
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"Settings({shown})"
+
+    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
+        yield "backend", self.backend
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if name not in _SECRET_FIELDS:
+                yield name, value
+            elif value is not None:
+                yield name, "<hidden>"
+
+    @property
+    def backend(self) -> str:
+        """Where the archive is kept: ``memory``, ``embedded`` or ``postgres``."""
+        if self.database_url is None:
+            return "embedded"
+        return "memory" if self.database_url == MEMORY_URL else "postgres"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every configured secret, so that logs can hide them."""
+        values = (getattr(self, name) for name in ("api_token", "webhook_token"))
+        return tuple(v for v in (*values, self.webhook_hmac_key, self.engine_key) if v)
+
+    @classmethod
+    def in_memory(cls) -> "Settings":
+        """Keep nothing: for tests, and to try the library."""
+        return cls(database_url=MEMORY_URL)
+
+    @classmethod
+    def embedded(cls, data_dir: Path | str) -> "Settings":
+        """Run a PostgreSQL of one's own in *data_dir*; needs the extra ``embedded``."""
+        return cls(data_dir=Path(data_dir))
+
+    @classmethod
+    def postgres(cls, url: str) -> "Settings":
+        """Use the database at *url*."""
+        return cls(database_url=url)
+
+
+class Overrides(TypedDict, total=False):
+    """Settings that a command line may give; None means not given."""
+
+    database_url: str | None
+    direct_url: str | None
+    data_dir: Path | None
+    auto_migrate: bool | None
+    host: str | None
+    port: int | None
+    engine_url: str | None
+    engine_key: str | None
+    log_level: str | None
+    log_format: str | None
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None,
+    *,
+    dotenv: Path | None = Path(".env"),
+    **overrides: Unpack[Overrides],
+) -> Settings:
+    """Read the environment, and *dotenv* where it exists; *overrides* win, then the environment.
+
+    A variable that is set and empty counts as absent. ``NAME_FILE`` names a file that holds the
+    value of ``NAME``. Names that look like misspelt ones of ours are logged as warnings.
+
+    Raises:
+        InvalidInput: naming every problem at once, what was given (never a secret) and what is
+            accepted.
+    """
+    given = os.environ if environ is None else environ
+    chosen: dict[str, Any] = {k: v for k, v in overrides.items() if v is not None}
+    env = Environment(given, dotenv=dotenv, names=VARIABLES)
+    values = _read(env, _settled_by(chosen))
+    _warn(env, values | chosen)
+    _raise_for(env.problems | _problems_of(chosen))
+    values = {"data_dir": default_data_dir(given), **_with_database(values), **chosen}
+    return Settings(**values)
+
+
+def _settled_by(chosen: Mapping[str, Any]) -> frozenset[str]:
+    """Return the fields that the environment need not tell any more."""
+    if "database_url" not in chosen:
+        return frozenset(chosen)
+    # Migrating the environment's database while another one is used would be a nasty surprise.
+    return frozenset(chosen) | _DATABASE_PARTS | {"direct_url"}
+
+
+def _read(env: Environment, settled: frozenset[str]) -> dict[str, Any]:
+    """Return the fields that *env* tells; what is wrong with others joins its problems."""
+    values: dict[str, Any] = {}
+    for name, variable in VARIABLES.items():
+        if variable.field not in settled:
+            value = _parsed(env, name, variable)
+            if value is not None:
+                values[variable.field] = variable.kind.tidy(value)
+    try:
+        env.seal()
+    except EnvValidationError as exc:
+        for name in exc.error_messages:
+            env.problems[name] = _wrong(VARIABLES[name], env.given(name) or "")
+    if "database_url" in values and "db_host" in values:
+        env.problems["WHATSAPP_DB_HOST"] = "is set, and so is WHATSAPP_DATABASE_URL; keep one"
+    return values
+
+
+def _parsed(env: Environment, name: str, variable: Variable) -> Any:  # noqa: ANN401 - by the table
+    def check(value: object) -> None:
+        if not variable.kind.holds(value):
+            raise ValidationError(variable.kind.accepted)
+
+    return getattr(env, variable.kind.parser)(name, None, validate=check)
+
+
+def _wrong(variable: Variable, given: object) -> str:
+    text = str(given)
+    shown = f"set, {len(text)} characters" if variable.secret else f"{text[:80]!r} is given"
+    return f"{shown}; accepted is {variable.kind.accepted}"
+
+
+def _problems_of(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong with values that were given in Python."""
+    return {
+        f"{variable.field} ({name})": _wrong(variable, value)
+        for name, variable in VARIABLES.items()
+        if (value := fields.get(variable.field)) is not None and not variable.kind.holds(value)
+    }
+
+
+def _raise_for(problems: Mapping[str, str]) -> None:
+    if problems:
+        lines = [f"  {name}: {what}" for name, what in sorted(problems.items())]
+        raise InvalidInput("\n".join(["These settings cannot be used:", *lines]))
+
+
+def _with_database(values: dict[str, Any]) -> dict[str, Any]:
+    """Compose the database's addresses from their parts, where a host is given."""
+    rest = {k: v for k, v in values.items() if k not in _DATABASE_PARTS}
+    if "db_host" not in values:
+        return rest
+    direct = _address(values, values["db_host"], values.get("db_port", 5435))
+    if not values.keys() & {"pgbouncer_host", "pgbouncer_port"}:
+        return {"database_url": direct, **rest}
+    host = values.get("pgbouncer_host", values["db_host"])
+    pooled = _address(values, host, values.get("pgbouncer_port", 6435))
+    return {"database_url": pooled, "direct_url": direct, **rest}
+
+
+def _address(values: Mapping[str, Any], host: str, port: int) -> str:
+    login = quote(values.get("db_user", "whatsapp"), safe="")
+    if password := values.get("db_password"):
+        login += ":" + quote(password, safe="")
+    host = f"[{host}]" if ":" in host else host
+    name = quote(values.get("db_name", "whatsapp_gateway"), safe="")
+    return f"postgresql://{login}@{host}:{port}/{name}"
+
+
+def _warn(env: Environment, values: Mapping[str, Any]) -> None:
+    """Tell what was probably meant otherwise."""
+    for name, meant in near_misses(env.names(), VARIABLES).items():
+        _log.warning("%s is not a setting of wagateway; is %s meant?", name, meant)
+    if not values.keys() & {"db_host", "database_url"} and values.keys() & {
+        "db_user",
+        "db_password",
+    }:
+        _log.warning(
+            "WHATSAPP_DB_HOST is not set, so the other WHATSAPP_DB_ variables are not used"
+        )
