@@ -1,6 +1,5 @@
 """The embedded PostgreSQL, always the real one."""
 
-# ruff: noqa: ASYNC110, ASYNC220, ASYNC221, ASYNC240
 # A test has its event loop for itself, and other processes set no events.
 
 import asyncio

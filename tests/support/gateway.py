@@ -117,5 +117,5 @@ async def commands() -> str:
 async def until_gone(cluster: Path) -> None:
     """Return when no process works in *cluster* any more."""
     async with asyncio.timeout(20):
-        while server_processes(cluster):  # noqa: ASYNC110 - other processes set no event
+        while server_processes(cluster):
             await asyncio.sleep(0.02)

@@ -81,7 +81,7 @@ def receiving(*statuses: int, retry_after: str | None = None) -> Iterator[Receiv
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - the receiver lives in another thread
+        while not condition():
             await asyncio.sleep(0.005)
 
 
