@@ -17,6 +17,7 @@ import msgspec
 import psycopg
 from msgspec import Struct
 from psycopg import errors
+from psycopg_pool import PoolClosed, PoolTimeout
 from typing_extensions import override
 
 from wagateway.adapters.timescale._errors import translated_errors
@@ -158,6 +159,8 @@ class TimescaleArchive(Archive):
                 except _WORTH_REPEATING:
                     if not left:
                         raise
+                except (PoolTimeout, PoolClosed):
+                    raise
                 except psycopg.OperationalError:
                     if not left or not conn.broken:
                         raise
