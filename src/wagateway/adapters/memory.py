@@ -241,7 +241,7 @@ class InMemoryArchive(Archive, ArchiveReader):
                 id=sum(len(b) for b in self._books.values()) + 1,
                 session=delivery.session,
                 account=phone,
-                last_event_at=delivery.occurred_at,
+                last_event_at=min(delivery.occurred_at, delivery.received_at),
             )
             statuses = self._statuses.setdefault(delivery.session, set())
             books.append(_Book(entry, statuses))
@@ -249,7 +249,9 @@ class InMemoryArchive(Archive, ArchiveReader):
         book.entry = msgspec.structs.replace(
             book.entry,
             account=book.entry.account or phone,
-            last_event_at=max(book.entry.last_event_at, delivery.occurred_at),
+            last_event_at=max(
+                book.entry.last_event_at, min(delivery.occurred_at, delivery.received_at)
+            ),
         )
         book.account = delivery.account or book.account
         book.engine = delivery.engine or book.engine

@@ -264,61 +264,62 @@ async def _shares(
 ) -> list[_Share]:
     """Find, or begin, the archive of each delivery."""
     shares: dict[int, _Share] = {}
-    known: dict[SessionName, list[_Entry]] = defaultdict(list)
-    for held in entries:
-        known[held.session].append(held)
+    known: dict[SessionName, dict[int, _Entry]] = defaultdict(dict)
+    for entry in entries:
+        known[entry.session][entry.id] = entry
     for position, delivery in enumerate(deliveries):
-        account = delivery.account.phone if delivery.account else None
         mine = known[delivery.session]
-        found = archive_of(mine, account)
-        entry = next((e for e in mine if found is not None and e.id == found.id), None)
-        after = await (_touched(conn, entry, delivery) if entry else _begun(conn, delivery))
-        if entry is not after:
-            known[delivery.session] = [e for e in mine if e.id != after.id] + [after]
-        share = shares.setdefault(after.id, _Share(after, [], set()))
-        share.entry = after
+        account = delivery.account.phone if delivery.account else None
+        found = archive_of(mine.values(), account)
+        entry = _touched(mine[found.id], delivery) if found else await _begun(conn, delivery)
+        mine[entry.id] = entry
+        share = shares.setdefault(entry.id, _Share(entry, [], set()))
+        share.entry = entry
         share.positions.append(position)
+    before = {entry.id: entry for entry in entries}
+    touched = [
+        share.entry for share in shares.values() if share.entry != before.get(share.entry.id)
+    ]
+    await conn.cursor().executemany(
+        QUERIES["touch_session"], [msgspec.structs.asdict(entry) for entry in touched]
+    )
     return list(shares.values())
 
 
-def _session_values(delivery: Delivery) -> dict[str, Any]:
+def _at(delivery: Delivery) -> datetime:
+    """Return when *delivery* happened; an engine's clock that is ahead does not count."""
+    return min(delivery.occurred_at, delivery.received_at)
+
+
+async def _begun(conn: Connection, delivery: Delivery) -> _Entry:
     account = delivery.account
-    return {
+    values = {
         "session": delivery.session,
         "account": account.phone if account else None,
         "account_lid": account.lid if account else None,
         "push_name": account.push_name if account else None,
         "engine": delivery.engine,
-        "at": delivery.occurred_at,
+        "last_event_at": _at(delivery),
     }
-
-
-async def _begun(conn: Connection, delivery: Delivery) -> _Entry:
-    values = _session_values(delivery)
     cursor = await conn.execute(QUERIES["add_session"], values)
     row = await cursor.fetchone()
     if row is None:
         raise Defect("a new session got no id")
-    return from_row(_Entry, {**values, "id": row["id"], "last_event_at": values["at"]})
+    return from_row(_Entry, values | row)
 
 
-async def _touched(conn: Connection, entry: _Entry, delivery: Delivery) -> _Entry:
-    """Note what *delivery* says of the account; small steps of time are not worth a write."""
-    account = delivery.account
-    after = msgspec.structs.replace(
+def _touched(entry: _Entry, delivery: Delivery) -> _Entry:
+    """Return *entry* with what *delivery* says of it; small steps of time are not worth a write."""
+    account, at = delivery.account, _at(delivery)
+    late = at < entry.last_event_at + _LAST_EVENT_STEP
+    return msgspec.structs.replace(
         entry,
         account=entry.account or (account.phone if account else None),
         account_lid=(account.lid if account else None) or entry.account_lid,
         push_name=(account.push_name if account else None) or entry.push_name,
         engine=delivery.engine or entry.engine,
+        last_event_at=entry.last_event_at if late else at,
     )
-    if after == entry and delivery.occurred_at < entry.last_event_at + _LAST_EVENT_STEP:
-        return entry
-    await conn.execute(
-        QUERIES["touch_session"], {**_session_values(delivery), "session_id": entry.id}
-    )
-    latest = max(entry.last_event_at, delivery.occurred_at)
-    return msgspec.structs.replace(after, last_event_at=latest)
 
 
 async def _new_statuses(conn: Connection, deliveries: Sequence[Delivery]) -> set[int]:

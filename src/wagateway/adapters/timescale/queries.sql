@@ -22,18 +22,20 @@ WHERE session = ANY (%(sessions)s::text[]);
 -- A new archive; returns its id.
 INSERT INTO whatsapp_gateway.sessions
     (session, account, account_lid, push_name, engine, first_event_at, last_event_at)
-VALUES (%(session)s, %(account)s, %(account_lid)s, %(push_name)s, %(engine)s, %(at)s, %(at)s)
+VALUES (
+    %(session)s, %(account)s, %(account_lid)s, %(push_name)s, %(engine)s, %(last_event_at)s, %(last_event_at)s
+)
 RETURNING session_id AS id;
 
 -- name: touch_session
--- What the latest delivery says of the session and its account.
+-- What the latest deliveries say of an archive and its account.
 UPDATE whatsapp_gateway.sessions
-SET account = coalesce(account, %(account)s::text),
-    account_lid = coalesce(%(account_lid)s::text, account_lid),
-    push_name = coalesce(%(push_name)s::text, push_name),
-    engine = coalesce(%(engine)s::text, engine),
-    last_event_at = greatest(last_event_at, %(at)s)
-WHERE session_id = %(session_id)s::int;
+SET account = %(account)s::text,
+    account_lid = %(account_lid)s::text,
+    push_name = %(push_name)s::text,
+    engine = %(engine)s::text,
+    last_event_at = %(last_event_at)s::timestamptz
+WHERE session_id = %(id)s::int;
 
 -- name: known_statuses
 -- The states of the named sessions at the given instants.
