@@ -111,6 +111,75 @@ def linked(lid: Jid = ANA_LID, phone: Jid = ANA) -> IdentityLinked:
     return IdentityLinked(lid=lid, phone=phone, evidence=Evidence.ALTERNATIVE)
 
 
+def edited(
+    text: str | None,
+    *,
+    chat: Jid = ANA,
+    stanza: str = "A1",
+    from_me: bool = False,
+    by: Jid | None = None,
+    edit_id: str = "E1",
+    at: datetime = NOON + SECOND,
+) -> MessageEdited:
+    """Return a new version of a message's text."""
+    where = ref(chat, stanza, from_me=from_me, by=by)
+    return MessageEdited(ref=where, edit_id=StanzaId(edit_id), edited_at=at, text=text)
+
+
+def revoked(
+    *,
+    chat: Jid = ANA,
+    stanza: str = "A1",
+    from_me: bool = False,
+    by: Jid | None = None,
+    at: datetime = NOON + SECOND,
+) -> MessageRevoked:
+    """Return a deletion for everyone by *by*, or by the chat's other side."""
+    where = ref(chat, stanza, from_me=from_me, by=by)
+    return MessageRevoked(ref=where, revoked_at=at, revoked_by=by or chat)
+
+
+def acked(
+    ack: Ack,
+    *,
+    chat: Jid = ANA,
+    stanza: str = "A1",
+    from_me: bool = True,
+    recipient: Jid | None = None,
+    at: datetime = NOON + SECOND,
+) -> AckAdvanced:
+    """Return how far a message got."""
+    where = ref(chat, stanza, from_me=from_me)
+    return AckAdvanced(ref=where, ack=ack, at=at, recipient=recipient)
+
+
+def reacted(
+    emoji: str,
+    *,
+    chat: Jid = ANA,
+    stanza: str = "A1",
+    by: Jid | None = ANA,
+    at: datetime = NOON + SECOND,
+) -> ReactionChanged:
+    """Return a reaction of *by*; None is the account's own."""
+    where = ref(chat, stanza, from_me=None)
+    return ReactionChanged(ref=where, sender=by, from_me=by is None, emoji=emoji, at=at)
+
+
+def voted(
+    *options: str,
+    chat: Jid = ANA,
+    stanza: str = "A1",
+    by: Jid | None = ANA,
+    at: datetime = NOON + SECOND,
+    readable: bool = True,
+) -> PollVoted:
+    """Return a vote of *by*; None is the account's own."""
+    where = ref(chat, stanza, from_me=None)
+    chosen = options if readable else None
+    return PollVoted(ref=where, voter=by, from_me=by is None, options=chosen, at=at)
+
+
 # ── Random worlds ───────────────────────────────────────────────────────────────────────────────
 
 _PEOPLE = {ANA_LID: ANA, BRUNO_LID: BRUNO}
