@@ -289,7 +289,7 @@ class TestReceipts:
         ]
         assert outcomes(await archive.record(*told)) == ["stored"] * 4
         records = await records_of(archive, ReceiptRecord)
-        assert {(r.author, r.ack, r.delivered_at, r.read_at) for r in records} == {
+        assert {(Jid(r.author), r.ack, r.delivered_at, r.read_at) for r in records} == {
             (ANA, Ack.READ, NOON + SECOND, NOON + MINUTE),
             (BRUNO, Ack.DEVICE, NOON + SECOND, None),
         }

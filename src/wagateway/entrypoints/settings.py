@@ -3,12 +3,11 @@
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
-from environs import EnvValidationError, ValidationError
 from msgspec import Struct, field
 from typing_extensions import override
 
@@ -96,14 +95,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
         return f"Settings({shown})"
 
-    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
-        yield "backend", self.backend
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if name not in _SECRET_FIELDS:
-                yield name, value
-            elif value is not None:
-                yield name, "<hidden>"
+    @override
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        given = [(name, getattr(self, name)) for name in self.__struct_fields__]
+        return [("backend", self.backend)] + [
+            (name, "<hidden>" if name in _SECRET_FIELDS and value is not None else value)
+            for name, value in given
+        ]
 
     @property
     def backend(self) -> str:
@@ -113,10 +111,15 @@ class Settings(Struct, frozen=True, kw_only=True):
         return "memory" if self.database_url == MEMORY_URL else "postgres"
 
     @property
+    def migration_url(self) -> str | None:
+        """The address for migrations; None for the memory and embedded backends."""
+        return (self.direct_url or self.database_url) if self.backend == "postgres" else None
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Every configured secret, so that logs can hide them."""
-        values = (getattr(self, name) for name in ("api_token", "webhook_token"))
-        return tuple(v for v in (*values, self.webhook_hmac_key, self.engine_key) if v)
+        all_of_them = (self.api_token, self.webhook_token, self.webhook_hmac_key, self.engine_key)
+        return tuple(secret for secret in all_of_them if secret)
 
     @classmethod
     def in_memory(cls) -> "Settings":
@@ -186,26 +189,20 @@ def _read(env: Environment, settled: frozenset[str]) -> dict[str, Any]:
     """Return the fields that *env* tells; what is wrong with others joins its problems."""
     values: dict[str, Any] = {}
     for name, variable in VARIABLES.items():
-        if variable.field not in settled:
-            value = _parsed(env, name, variable)
-            if value is not None:
-                values[variable.field] = variable.kind.tidy(value)
-    try:
-        env.seal()
-    except EnvValidationError as exc:
-        for name in exc.error_messages:
-            env.problems[name] = _wrong(VARIABLES[name], env.given(name) or "")
+        text = env.values.get(name)
+        if text is None or variable.field in settled:
+            continue
+        try:
+            value = variable.kind.read(text)
+        except ValueError:
+            value = None
+        if value is None or not variable.kind.holds(value):
+            env.problems[name] = _wrong(variable, text)
+        else:
+            values[variable.field] = value
     if "database_url" in values and "db_host" in values:
         env.problems["WHATSAPP_DB_HOST"] = "is set, and so is WHATSAPP_DATABASE_URL; keep one"
     return values
-
-
-def _parsed(env: Environment, name: str, variable: Variable) -> Any:  # noqa: ANN401 - by the table
-    def check(value: object) -> None:
-        if not variable.kind.holds(value):
-            raise ValidationError(variable.kind.accepted)
-
-    return getattr(env, variable.kind.parser)(name, None, validate=check)
 
 
 def _wrong(variable: Variable, given: object) -> str:
@@ -253,12 +250,8 @@ def _address(values: Mapping[str, Any], host: str, port: int) -> str:
 
 def _warn(env: Environment, values: Mapping[str, Any]) -> None:
     """Tell what was probably meant otherwise."""
-    for name, meant in near_misses(env.names(), VARIABLES).items():
+    for name, meant in near_misses(env.values, VARIABLES).items():
         _log.warning("%s is not a setting of wagateway; is %s meant?", name, meant)
-    if not values.keys() & {"db_host", "database_url"} and values.keys() & {
-        "db_user",
-        "db_password",
-    }:
-        _log.warning(
-            "WHATSAPP_DB_HOST is not set, so the other WHATSAPP_DB_ variables are not used"
-        )
+    used = values.keys() & {"db_host", "database_url"}
+    if not used and values.keys() & {"db_user", "db_password", "db_name"}:
+        _log.warning("WHATSAPP_DB_HOST is not set, so no other WHATSAPP_DB_ setting is used")

@@ -5,7 +5,7 @@ import re
 SHORTEST_SECRET = 16
 """Characters; a token of only hexadecimal digits then still has 64 bits."""
 
-MAKE_SECRET = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
+MAKE_SECRET = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'  # noqa: S105 - a command
 """A command that prints a good one."""
 
 STRONG = (

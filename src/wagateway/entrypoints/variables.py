@@ -16,6 +16,8 @@ LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 LOG_FORMATS = ("console", "json")
 
 _MEBIBYTE = 2**20
+_YES = frozenset({"true", "yes", "on", "1"})
+_NO = frozenset({"false", "no", "off", "0"})
 
 
 class Kind(NamedTuple):
@@ -23,15 +25,13 @@ class Kind(NamedTuple):
 
     Attributes:
         accepted: in words.
-        holds: whether a value of the right type is accepted.
-        parser: the method of environs that reads it.
-        tidy: brings a value that was read from text into its one spelling.
+        holds: whether a value is accepted.
+        read: turns text into a value; raises ValueError where it says none.
     """
 
     accepted: str
     holds: Callable[[Any], bool]
-    parser: str = "str"
-    tidy: Callable[[Any], Any] = lambda value: value
+    read: Callable[[str], Any] = str
 
 
 class Variable(NamedTuple):
@@ -42,13 +42,26 @@ class Variable(NamedTuple):
     secret: bool = False
 
 
+def _read_whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):  # int() takes 1_000 and more
+        raise ValueError
+    return int(text[:20])
+
+
+def _read_flag(text: str) -> bool:
+    word = text.lower()
+    if word not in _YES | _NO:
+        raise ValueError
+    return word in _YES
+
+
 def _whole(least: int, most: int) -> Kind:
     text = f"a whole number from {least} to {most}"
-    return Kind(text, lambda n: isinstance(n, int) and least <= n <= most, "int")
+    return Kind(text, lambda n: isinstance(n, int) and least <= n <= most, _read_whole)
 
 
 def _one_of(*words: str) -> Kind:
-    return Kind("one of " + ", ".join(words), lambda w: w.lower() in words, tidy=str.lower)
+    return Kind("one of " + ", ".join(words), lambda word: word in words, str.lower)
 
 
 def _is_web_address(url: str) -> bool:
@@ -67,12 +80,11 @@ def _is_postgres_url(url: str) -> bool:
     return url.startswith(("postgresql://", "postgres://")) and bool(parts)
 
 
-def _is_folder(path: Path) -> bool:
+def _read_folder(text: str) -> Path:
     try:
-        path.expanduser()
-    except RuntimeError:  # ~somebody who has no home here
-        return False
-    return True
+        return Path(text).expanduser()
+    except RuntimeError as exc:  # ~somebody who has no home here
+        raise ValueError from exc
 
 
 def _is_zone(name: str) -> bool:
@@ -94,8 +106,8 @@ _HOST = Kind(
 )
 _TEXT = Kind("any text", bool)
 _STRONG = Kind(STRONG, is_strong)
-_FLAG = Kind("true or false", lambda b: isinstance(b, bool), "bool")
-_FOLDER = Kind("a folder", _is_folder, "path", Path.expanduser)
+_FLAG = Kind("true or false", lambda b: isinstance(b, bool), _read_flag)
+_FOLDER = Kind("a folder", lambda path: isinstance(path, Path), _read_folder)
 _WEB = Kind("an address such as http://127.0.0.1:3311", _is_web_address)
 _ZONE = Kind("a time zone of this system, such as America/Sao_Paulo", _is_zone)
 _PORT = _whole(1, 65535)

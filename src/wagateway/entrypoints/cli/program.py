@@ -10,12 +10,17 @@ from wagateway.entrypoints.cli.commands_upkeep import doctor, identity, migrate,
 from wagateway.entrypoints.cli.endings import MEANINGS, ExitCode, clear_endings
 from wagateway.entrypoints.cli.version import show_version, version
 
-_EXIT_CODES = "\n".join(f"{code.value:>3}  {meaning}" for code, meaning in MEANINGS.items())
-
-_EPILOG = f"""\b
-Exit codes:
-{_EXIT_CODES}
-"""
+# An empty line between the lines: each would join the one before otherwise.
+_EPILOG = "\n\n".join(
+    ["Exit codes:", *(f"{code.value:<4}{meaning}" for code, meaning in MEANINGS.items())]
+)
+_LOOK = click.RichHelpConfiguration(
+    text_paragraph_linebreaks="\n\n",
+    options_table_column_types=["opt_long_metavar", "help"],
+    options_table_help_sections=["help", "required", "default"],
+    commands_before_options=True,
+    style_commands_table_column_width_ratio=(None, None),
+)
 
 
 class _Program(click.RichGroup):
@@ -33,6 +38,7 @@ class _Program(click.RichGroup):
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+@click.rich_config(help_config=_LOOK)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.option(
     "--version",

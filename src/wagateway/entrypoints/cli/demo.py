@@ -1,0 +1,216 @@
+"""``wagateway demo``: the whole gateway, and a simulated WAHA that posts to its webhook."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+import psycopg
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wagateway.adapters.embedded.server import url_of_running
+from wagateway.domain.errors import Conflict, NotFound, StoreUnavailable
+from wagateway.domain.identity import SessionName
+from wagateway.entrypoints.cli.demo_hints import hints
+from wagateway.entrypoints.cli.demo_screen import Screen, open_screen
+from wagateway.entrypoints.cli.figures import Tally, Watch
+from wagateway.entrypoints.cli.output import note
+from wagateway.entrypoints.cli.up import hide_from_logs
+from wagateway.entrypoints.containers import Services, open_services
+from wagateway.entrypoints.http.auth import WEBHOOK_TOKEN_HEADER
+from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets
+from wagateway.entrypoints.serve import App, base_url, build_app, listen, run_until_stopped, serve
+from wagateway.entrypoints.settings import Settings, load_settings
+from wagateway.entrypoints.waha_webhook import WEBHOOK_PATH
+from wagateway.ports.archive import ArchiveReader
+from wagateway.simulator.engine import EngineName
+from wagateway.simulator.post import Poster
+from wagateway.simulator.traffic import Delivery, Traffic
+
+_HOST = "127.0.0.1"
+_HISTORY = timedelta(days=3)
+_LOOK_EVERY_S = 1.0
+_FIRST_LOOK_S = 0.2
+
+
+class Scenario(Struct, frozen=True, kw_only=True):
+    """What the command line asks for.
+
+    Attributes:
+        data_dir: None: ``demo`` in the gateway's own data folder.
+        port: wished for; another one is taken when it is in use.
+        seed: which account.
+        engine: a name of EngineName in any case, or ``mix``.
+        rate: deliveries per second.
+        count: deliveries to stop after; None: never.
+    """
+
+    data_dir: Path | None
+    port: int
+    seed: int
+    engine: str
+    rate: float
+    count: int | None
+
+    @property
+    def session(self) -> SessionName:
+        """Of its own for each account, so that no two are taken for one."""
+        return SessionName("demo" if self.seed == 1 else f"demo-{self.seed}")
+
+
+def run_demo(scenario: Scenario) -> None:
+    """Run until stopped, or until the scenario's count is delivered.
+
+    Raises:
+        Conflict: the data folder is in use or does not fit.
+        WagatewayError: see `open_services` and `ensure_secrets`.
+    """
+    settings = _settings(scenario)
+    with _listener(scenario.port) as listener:
+        secrets = ensure_secrets(settings.data_dir, settings)
+        hide_from_logs(settings, secrets)
+        run_until_stopped(_demo(scenario, settings, secrets, listener))
+
+
+def _settings(scenario: Scenario) -> Settings:
+    given = load_settings(data_dir=scenario.data_dir, log_level="warning")
+    # Nothing of the user's own gateway: neither its database nor its tokens, which are shown here.
+    return replace(
+        given,
+        data_dir=scenario.data_dir or given.data_dir / "demo",
+        database_url=None,
+        direct_url=None,
+        auto_migrate=True,
+        api_token=None,
+        webhook_token=None,
+        webhook_hmac_key=None,
+    )
+
+
+def _listener(port: int) -> socket.socket:
+    try:
+        return listen(_HOST, port)
+    except Conflict:
+        listener = listen(_HOST, 0)
+        note(f"Port {port} is in use; the demo takes {listener.getsockname()[1]} instead.")
+        return listener
+
+
+async def _demo(
+    scenario: Scenario, settings: Settings, secrets: GatewaySecrets, listener: socket.socket
+) -> None:
+    url = base_url(listener)
+    async with open_services(settings) as services:
+        tally = Tally(services.ingest)
+        poster = Poster(
+            url + WEBHOOK_PATH, headers={WEBHOOK_TOKEN_HEADER: secrets.webhook_token or ""}
+        )
+        watch = Watch(poster.counts, tally, await url_of_running(settings.data_dir) or "")
+        async with _serving(build_app(settings, services, secrets, ingest=tally), listener):
+            with open_screen() as screen:
+                screen.say([f"The demo's archive is in {settings.data_dir}.", ""])
+                reporter = _Reporter(scenario, settings, secrets, url, services, watch, screen)
+                async with reporter.reporting():
+                    await poster.run(await _deliveries(scenario, services.reader))
+
+
+@asynccontextmanager
+async def _serving(app: App, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve *app* while the context is open."""
+    server = asyncio.create_task(serve(app, listener))
+    try:
+        yield
+    finally:
+        await _cancelled(server)
+
+
+async def _deliveries(scenario: Scenario, reader: ArchiveReader) -> Iterable[Delivery]:
+    traffic = Traffic(
+        start=datetime.now(UTC),
+        seed=scenario.seed,
+        session=scenario.session,
+        engine=None if scenario.engine == "mix" else EngineName(scenario.engine.upper()),
+        history=timedelta(0) if await _has_begun(scenario, reader) else _HISTORY,
+        rate=scenario.rate,
+    )
+    return islice(traffic, scenario.count)
+
+
+async def _has_begun(scenario: Scenario, reader: ArchiveReader) -> bool:
+    return any(held.session == scenario.session for held in await reader.sessions())
+
+
+class _Reporter:
+    """Keeps the screen up to date beside the work."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        settings: Settings,
+        secrets: GatewaySecrets,
+        url: str,
+        services: Services,
+        watch: Watch,
+        screen: Screen,
+    ) -> None:
+        self._session = scenario.session
+        self._settings = settings
+        self._secrets = secrets
+        self._url = url
+        self._reader = services.reader
+        self._watch = watch
+        self._screen = screen
+
+    @asynccontextmanager
+    async def reporting(self) -> AsyncIterator[None]:
+        """Report while the context is open, and once more at its end."""
+        task = asyncio.create_task(self._report())
+        try:
+            yield
+        finally:
+            await _cancelled(task)
+            await self._sum_up()
+
+    async def _report(self) -> None:
+        hinted = False
+        while True:
+            with suppress(psycopg.Error, StoreUnavailable):  # it is started again by itself
+                figures = await self._watch.look()
+                self._screen.show(figures)
+                if figures.messages and not hinted:
+                    self._screen.say(await self._hints())
+                    hinted = True
+            await asyncio.sleep(_LOOK_EVERY_S if hinted else _FIRST_LOOK_S)
+
+    async def _hints(self) -> list[str]:
+        with suppress(NotFound):
+            page = await self._reader.chats(self._session, limit=1)
+            if page.chats:
+                chat = page.chats[0]
+                url = await url_of_running(self._settings.data_dir) or ""
+                return list(hints(self._url, self._settings, self._secrets, chat, url))
+        return []
+
+    async def _sum_up(self) -> None:
+        with suppress(psycopg.Error):
+            held = await self._watch.look()
+            self._screen.show(held)
+            self._screen.say(
+                [
+                    f"{held.delivered:,} deliveries were archived; the archive holds "
+                    f"{held.messages:,} messages in {held.chats:,} chats.",
+                    "Run it again to continue, or remove its folder to begin anew: "
+                    f"{self._settings.data_dir}",
+                ]
+            )
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    """Cancel *task* and wait for its end; what it failed with is raised."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

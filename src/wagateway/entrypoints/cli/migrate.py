@@ -1,0 +1,77 @@
+"""``wagateway migrate``: the schema of a database."""
+
+import asyncio
+
+import rich_click as click
+from msgspec import Struct
+
+from wagateway.adapters.timescale.migrate import Status, migrate, status
+from wagateway.entrypoints.cli.endings import ExitCode
+from wagateway.entrypoints.cli.options import Place
+from wagateway.entrypoints.cli.output import echo_json
+from wagateway.entrypoints.cli.place import database, settings_at
+from wagateway.entrypoints.settings import Settings
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """What ``--json`` prints; names as of the files, by ascending number.
+
+    Attributes:
+        up_to_date: whether nothing is pending any more.
+        applied_now: by this command.
+    """
+
+    up_to_date: bool
+    applied: list[str]
+    pending: list[str]
+    applied_now: list[str]
+
+
+def run_migrate(place: Place, *, only_status: bool, as_json: bool) -> None:
+    """Migrate, or only compare; print what was found and done.
+
+    Raises:
+        click.exceptions.Exit: with 1 when it was only to compare and something is pending.
+        WagatewayError: see `migrate` and `status`.
+    """
+    settings = settings_at(place)
+    report = asyncio.run(_compare(settings) if only_status else _migrate(settings))
+    if as_json:
+        echo_json(report)
+    else:
+        click.echo("\n".join(_lines(report)))
+    if not report.up_to_date:
+        raise click.exceptions.Exit(ExitCode.FAILED)
+
+
+async def _compare(settings: Settings) -> Report:
+    async with database(settings) as opened:
+        return _report(await status(_url(opened)), [])
+
+
+async def _migrate(settings: Settings) -> Report:
+    async with database(settings, create=True) as opened:
+        now = [migration.name for migration in await migrate(_url(opened))]
+        return _report(await status(_url(opened)), now)
+
+
+def _url(opened: Settings) -> str:
+    return opened.migration_url or ""
+
+
+def _report(found: Status, now: list[str]) -> Report:
+    return Report(
+        up_to_date=not found.pending,
+        applied=[row.name for row in found.applied],
+        pending=[migration.name for migration in found.pending],
+        applied_now=now,
+    )
+
+
+def _lines(report: Report) -> list[str]:
+    lines = [f"applied now  {name}" for name in report.applied_now]
+    lines += [f"applied      {name}" for name in report.applied if name not in report.applied_now]
+    lines += [f"pending      {name}" for name in report.pending]
+    if report.up_to_date:
+        return [*lines, "The schema is up to date."]
+    return [*lines, "The schema is behind: run `wagateway migrate`."]

@@ -1,0 +1,96 @@
+"""Which settings and which database a command works with."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from msgspec.structs import replace
+
+from wagateway.adapters.embedded.server import EmbeddedPostgres, url_of_running
+from wagateway.adapters.timescale.migrate import status
+from wagateway.domain.errors import Conflict, NotFound, Rejected
+from wagateway.entrypoints.cli.options import Place
+from wagateway.entrypoints.containers import Services, open_services
+from wagateway.entrypoints.logs import configure_logging
+from wagateway.entrypoints.settings import Settings, load_settings
+
+
+def settings_at(
+    place: Place,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    log_level: str | None = "warning",
+) -> Settings:
+    """Return the environment's settings, with what the command line says instead; begin logging.
+
+    Args:
+        place: from the command line, like the others.
+        host: where to listen.
+        port: likewise.
+        log_level: short commands log only what is wrong; None: as configured.
+
+    Raises:
+        InvalidInput: naming everything that is wrong.
+    """
+    settings = load_settings(
+        data_dir=place.data_dir,
+        database_url=place.database_url,
+        host=host,
+        port=port,
+        log_level=log_level,
+    )
+    configure_logging(settings.log_level, settings.log_format, hide=settings.secrets)
+    if place.data_dir is None or place.database_url is not None:
+        return settings
+    # Who names a folder means what is in it, whichever database the environment names.
+    return replace(settings, database_url=None, direct_url=None)
+
+
+@asynccontextmanager
+async def database(settings: Settings, *, create: bool = False) -> AsyncIterator[Settings]:
+    """Yield *settings* whose ``database_url`` can be connected to.
+
+    That is the configured database; else the embedded one that a process runs on the data folder;
+    else the embedded one, run while the context is open.
+
+    Args:
+        settings: as configured.
+        create: make an embedded database where there is none.
+
+    Raises:
+        NotFound: nothing is configured, and the data folder has no database.
+        Rejected: ``memory://`` is configured: another process has nothing there.
+    """
+    if settings.backend == "memory":
+        raise Rejected("memory:// keeps nothing that a command could look at: name a database.")
+    if settings.backend == "postgres":
+        yield settings
+    elif url := await url_of_running(settings.data_dir):
+        yield replace(settings, database_url=url)
+    elif create or (settings.data_dir / "pg").exists():
+        async with EmbeddedPostgres.running(settings.data_dir) as server:
+            yield replace(settings, database_url=server.url)
+    else:
+        raise NotFound(
+            f"There is no archive in {settings.data_dir} yet: start `wagateway up` first, or name "
+            "another one with --data-dir, --database-url or WHATSAPP_DATABASE_URL."
+        )
+
+
+@asynccontextmanager
+async def archive_at(place: Place) -> AsyncIterator[Services]:
+    """Open the archive that is at *place*; its schema is left as it is.
+
+    Raises:
+        Conflict: the schema is not up to date.
+        NotFound: there is no archive.
+    """
+    async with database(settings_at(place)) as settings:
+        pending = (await status(settings.migration_url or settings.database_url or "")).pending
+        if pending:
+            raise Conflict(
+                f"The database lacks {len(pending)} of this version's migrations: "
+                "run `wagateway migrate` first."
+            )
+        async with open_services(replace(settings, auto_migrate=False)) as services:
+            yield services

@@ -1,0 +1,102 @@
+"""``wagateway replay``: the event log, read again."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import rich_click as click
+from msgspec import Struct
+
+from wagateway.domain.events import Outcome
+from wagateway.domain.identity import SessionName
+from wagateway.entrypoints.cli.options import Place
+from wagateway.entrypoints.cli.output import echo_json, note
+from wagateway.entrypoints.cli.place import archive_at
+from wagateway.ports.archive import LogFilter
+from wagateway.usecases.ingest import Ingested
+from wagateway.usecases.replay import Replayed
+
+
+class Selection(Struct, frozen=True, kw_only=True):
+    """Which rows the command line means; naive instants are UTC."""
+
+    outcome: str | None
+    session: str | None
+    event: str | None
+    since: datetime | None
+    until: datetime | None
+    after: int
+
+    def filter(self) -> LogFilter:
+        """Return it in the archive's words."""
+        return LogFilter(
+            outcome=None if self.outcome is None else Outcome(self.outcome),
+            session=None if self.session is None else SessionName(self.session),
+            event=self.event,
+            since=_utc(self.since),
+            until=_utc(self.until),
+        )
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """What ``--json`` prints at the end.
+
+    Attributes:
+        rows: of the log, read.
+        last_id: of them; ``--after`` this one goes on.
+        outcomes: of them, now.
+        unreadable: rows that are no longer JSON to this version; they stay as they were.
+    """
+
+    rows: int
+    last_id: int
+    outcomes: Ingested
+    unreadable: int
+
+
+def run_replay(place: Place, which: Selection, *, as_json: bool) -> None:
+    """Replay, tell how far it is on stderr, and print the sum."""
+    report = asyncio.run(_replay(place, which))
+    if as_json:
+        echo_json(report)
+        return
+    done = report.outcomes
+    click.echo(
+        f"{report.rows} events read again: {done.stored} stored, {done.duplicates} duplicates, "
+        f"{done.ignored} ignored, {done.failed} failed"
+        + (f", {report.unreadable} unreadable" if report.unreadable else "")
+    )
+
+
+async def _replay(place: Place, which: Selection) -> Report:
+    report = Report(
+        rows=0,
+        last_id=which.after,
+        outcomes=Ingested(stored=0, duplicates=0, ignored=0, failed=0),
+        unreadable=0,
+    )
+    async with archive_at(place) as services:
+        async for step in services.replay(which.filter(), after=which.after):
+            report = _sum(report, step)
+            note(f"{report.rows} events, up to id {report.last_id}")
+    return report
+
+
+def _sum(report: Report, step: Replayed) -> Report:
+    before, now = report.outcomes, step.outcomes
+    return Report(
+        rows=step.rows,
+        last_id=step.last_id,
+        outcomes=Ingested(
+            stored=before.stored + now.stored,
+            duplicates=before.duplicates + now.duplicates,
+            ignored=before.ignored + now.ignored,
+            failed=before.failed + now.failed,
+        ),
+        unreadable=report.unreadable + step.unreadable,
+    )
+
+
+def _utc(instant: datetime | None) -> datetime | None:
+    if instant is None or instant.tzinfo is not None:
+        return instant
+    return instant.replace(tzinfo=UTC)

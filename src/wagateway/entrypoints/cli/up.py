@@ -1,0 +1,50 @@
+"""``wagateway up``: everything in one process."""
+
+import socket
+
+import rich_click as click
+
+from wagateway.entrypoints.cli.announce import exposure_warning, ready_lines
+from wagateway.entrypoints.cli.options import Place
+from wagateway.entrypoints.cli.output import note
+from wagateway.entrypoints.cli.place import settings_at
+from wagateway.entrypoints.containers import open_services
+from wagateway.entrypoints.logs import configure_logging
+from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets
+from wagateway.entrypoints.serve import build_app, listen, run_until_stopped, serve
+from wagateway.entrypoints.settings import Settings
+
+
+def run_up(place: Place, *, host: str | None, port: int | None) -> None:
+    """Run until stopped.
+
+    Raises:
+        Conflict: the port or the data folder is in use, or the database does not fit.
+        WagatewayError: see `open_services`, `ensure_secrets` and `listen`.
+    """
+    settings = settings_at(place, host=host, port=port, log_level=None)
+    # The port first: what is taken should be said before a database is made.
+    with listen(settings.host, settings.port) as listener:
+        secrets = ensure_secrets(settings.data_dir, settings)
+        hide_from_logs(settings, secrets)
+        if warning := exposure_warning(listener):
+            note(f"Warning: {warning}")
+        run_until_stopped(_up(settings, secrets, listener))
+
+
+def hide_from_logs(settings: Settings, secrets: GatewaySecrets) -> None:
+    """Let no log line show *secrets*, wherever they may turn up."""
+    made = (secrets.api_token, secrets.webhook_token, secrets.webhook_hmac_key)
+    configure_logging(
+        settings.log_level,
+        settings.log_format,
+        hide={*settings.secrets, *(secret for secret in made if secret)},
+    )
+
+
+async def _up(settings: Settings, secrets: GatewaySecrets, listener: socket.socket) -> None:
+    def announce() -> None:
+        click.echo("\n".join(ready_lines(settings, secrets, listener)))
+
+    async with open_services(settings) as services:
+        await serve(build_app(settings, services, secrets), listener, on_ready=announce)

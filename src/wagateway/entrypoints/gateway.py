@@ -1,0 +1,245 @@
+"""The gateway as a library, for services that embed it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from wagateway.domain.errors import InvalidInput
+from wagateway.domain.events import Source
+from wagateway.domain.identity import ChatType, SessionName, chat_candidates, jid
+from wagateway.domain.text import MAX_ID_CHARS, clean_id
+from wagateway.domain.views import (
+    ChatPage,
+    ContactPage,
+    EventPage,
+    LinkView,
+    MessagePage,
+    MessageView,
+    SessionView,
+)
+from wagateway.entrypoints.containers import Services, open_services
+from wagateway.entrypoints.settings import Settings, load_settings
+from wagateway.ports.archive import LogFilter
+from wagateway.usecases.ingest import Ingested
+from wagateway.usecases.replay import Replayed
+
+_PAGE = 500
+_ANY = LogFilter()
+
+
+class Gateway:
+    """An open archive: take in what WAHA delivers, and read it.
+
+    All methods may be called at once from many tasks of one event loop. Any may raise
+    StoreUnavailable: wait, then repeat; nothing is doubled by that.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings | None = None) -> AsyncIterator["Gateway"]:
+        """Open the archive of *settings*; leaving the context writes what was taken in.
+
+        Args:
+            settings: those of the environment when None, see `load_settings`.
+
+        Raises:
+            InvalidInput: the settings or the data folder cannot be used.
+            Conflict: the data folder is in use, or the schema does not fit.
+            Rejected: the server is too old, or the extra ``embedded`` is not installed.
+            StoreUnavailable: the database cannot be reached for its migrations.
+        """
+        async with open_services(load_settings() if settings is None else settings) as services:
+            yield cls(services)
+
+    async def ingest(self, body: bytes, *, source: Source = Source.WEBHOOK) -> Ingested:
+        """Take in one webhook body; when this returns, its events are durable.
+
+        Whoever may call this may write into the archive: check the sender first. Answer WAHA
+        with 2xx only after it, so that WAHA repeats what was not kept; repetitions do no harm.
+
+        Args:
+            body: one event envelope, or a JSON array of them, exactly as received.
+            source: which way it came.
+
+        Returns:
+            How many of the body's events had which outcome.
+
+        Raises:
+            InvalidInput: not JSON, or neither an object nor an array.
+        """
+        return await self._services.ingest(body, source=source)
+
+    async def messages(
+        self,
+        session: str,
+        chat: str,
+        *,
+        before: datetime | str | None = None,
+        after: datetime | str | None = None,
+        limit: int = 50,
+    ) -> MessagePage:
+        """Return one page of a chat, newest first, each message in its current state.
+
+        Args:
+            session: the engine's session name, e.g. ``default``.
+            chat: a JID, a LID, or a phone number in a usual spelling.
+            before: only older messages than this cursor (``next`` of a page) or aware instant.
+            after: only newer ones than this cursor (``previous``) or aware instant.
+            limit: 1 to 500.
+
+        Raises:
+            NotFound: no such session, or no such chat in it.
+            InvalidInput: a malformed argument, or both *before* and *after*.
+        """
+        return await self._services.reader.messages(
+            _session(session),
+            chat_candidates(chat),
+            before=_position(before),
+            after=_position(after),
+            limit=limit,
+        )
+
+    async def history(
+        self, session: str, chat: str, *, before: datetime | str | None = None
+    ) -> AsyncIterator[MessageView]:
+        """Go through a whole chat, newest first, a page at a time.
+
+        Args:
+            session: the engine's session name.
+            chat: a JID, a LID, or a phone number in a usual spelling.
+            before: only older messages than this cursor or aware instant.
+
+        Yields:
+            Messages; those that arrive meanwhile are not among them, unless they are older.
+
+        Raises:
+            NotFound: no such session, or no such chat in it.
+            InvalidInput: a malformed argument.
+        """
+        position = before
+        while True:
+            page = await self.messages(session, chat, before=position, limit=_PAGE)
+            for message in page.messages:
+                yield message
+            if page.next is None:
+                return
+            position = page.next
+
+    async def chats(self, session: str, *, cursor: str | None = None, limit: int = 100) -> ChatPage:
+        """Return chats, latest activity first; limit 1 to 500.
+
+        Raises:
+            NotFound: no such session.
+            InvalidInput: *cursor* is not ``next`` of a page, or *limit* is out of bounds.
+        """
+        return await self._services.reader.chats(_session(session), cursor=cursor, limit=limit)
+
+    async def contacts(
+        self,
+        session: str,
+        *,
+        type: ChatType | None = None,  # noqa: A002 - the API's own word
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> ContactPage:
+        """Return people, groups, broadcasts and channels by id; limit 1 to 500.
+
+        Raises:
+            NotFound: no such session.
+            InvalidInput: *cursor* is not ``next`` of a page, or *limit* is out of bounds.
+        """
+        return await self._services.reader.contacts(
+            _session(session), type=type, cursor=cursor, limit=limit
+        )
+
+    async def sessions(self) -> list[SessionView]:
+        """Return every archive, by session name, the current account first."""
+        return await self._services.reader.sessions()
+
+    async def events(
+        self, which: LogFilter = _ANY, *, cursor: str | None = None, limit: int = 100
+    ) -> EventPage:
+        """Return rows of the event log, newest first; limit 1 to 500.
+
+        Raises:
+            InvalidInput: *cursor* is not ``next`` of a page, or *limit* is out of bounds.
+        """
+        return await self._services.reader.events(which, cursor=cursor, limit=limit)
+
+    async def event_body(self, event_id: int) -> bytes:
+        """Return a log row's body, exactly as received.
+
+        Raises:
+            NotFound: no such row.
+        """
+        return await self._services.reader.event_body(event_id)
+
+    def replay(self, which: LogFilter = _ANY, *, after: int = 0) -> AsyncIterator[Replayed]:
+        """Project rows of the event log again, oldest first, a transaction a step.
+
+        Args:
+            which: the rows that are meant.
+            after: only rows with greater ids.
+
+        Returns:
+            One report per step; nothing happens until they are asked for.
+        """
+        return self._services.replay(which, after=after)
+
+    async def links(self, session: str) -> list[LinkView]:
+        """Return which hidden ids belong to which phones, by LID; undone links too.
+
+        Raises:
+            NotFound: no such session.
+        """
+        return await self._services.reader.links(_session(session))
+
+    async def link(self, session: str, lid: str, phone: str) -> int:
+        """Say that *lid* is *phone*: their chats become one.
+
+        Args:
+            session: the engine's session name.
+            lid: a hidden id, ``…@lid``.
+            phone: a phone JID, or a phone number in a usual spelling.
+
+        Returns:
+            How many messages moved.
+
+        Raises:
+            InvalidInput: *lid* is no hidden id, or *phone* no phone.
+            NotFound: no such session.
+        """
+        return await self._services.link(_session(session), jid(lid), chat_candidates(phone)[0])
+
+    async def unlink(self, session: str, lid: str) -> int:
+        """Undo the link of *lid*, for good: later evidence does not revive it.
+
+        Returns:
+            How many messages moved back to the hidden id's own chat.
+
+        Raises:
+            InvalidInput: *lid* is no hidden id.
+            NotFound: no such session, or no link of *lid* is in force.
+        """
+        return await self._services.unlink(_session(session), jid(lid))
+
+    async def ping(self) -> None:
+        """Return when the store answers; for the health check of the service around."""
+        await self._services.reader.ping()
+
+
+def _session(name: str) -> SessionName:
+    if len(name) > MAX_ID_CHARS:
+        raise InvalidInput(f"a session name has at most {MAX_ID_CHARS} characters")
+    return SessionName(clean_id(name))
+
+
+def _position(at: datetime | str | None) -> str | None:
+    if not isinstance(at, datetime):
+        return at
+    if at.tzinfo is None:
+        raise InvalidInput("before and after must be aware datetimes, such as datetime.now(UTC)")
+    return at.isoformat()

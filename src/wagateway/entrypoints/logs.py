@@ -1,0 +1,162 @@
+"""Logs: one set-up for our events and for those of the libraries below, without secrets."""
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, time, timedelta
+from typing import TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+Redact = Callable[[object, str, EventDict], EventDict]
+
+_HANDLER = "wagateway"
+_HIDDEN = "[hidden]"
+_MAX_DEPTH = 6
+_CHATTY = ("httpx", "httpcore", "asyncio", "hpack")
+
+_SECRET_KEY = re.compile(
+    r"authorization|cookie|passw|secret|hmac|credential|token|api_?key|^body$|^headers$|^text$",
+    re.IGNORECASE,
+)
+_PLAIN_KEYS = frozenset({"level", "logger", "request_id", "timestamp"})
+_REPLACEMENTS = (
+    (re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+(?=@)"), rf"\1:{_HIDDEN}"),
+    (
+        re.compile(r"\b(password|passwd|token|secret|api_?key)(\s*[=:]\s*)\S+", re.IGNORECASE),
+        rf"\1\2{_HIDDEN}",
+    ),
+    (re.compile(r"\b(Bearer|Basic)\s+\S+", re.IGNORECASE), rf"\1 {_HIDDEN}"),
+    (
+        re.compile(
+            r"[\w.:+-]+@(c\.us|s\.whatsapp\.net|g\.us|lid|broadcast|newsletter)(?![a-z])",
+            re.IGNORECASE,
+        ),
+        r"[hidden]@\1",
+    ),
+    (re.compile(r"\+\d[\d\s().-]{6,}\d"), "[number]"),
+    (re.compile(r"(?<![\w.])\d{10,15}(?![\w.]*\w)"), "[number]"),
+)
+
+
+def configure_logging(
+    level: str = "info",
+    format: str | None = None,  # noqa: A002 - the setting's own word
+    *,
+    stream: TextIO | None = None,
+    hide: Iterable[str] = (),
+) -> None:
+    """Send all logs, structlog's and the standard library's, to one stream in one form.
+
+    Times are ISO 8601 in UTC, tracebacks show no variables; secrets, addresses and phone numbers
+    are hidden. May be called again; the last call counts.
+
+    Args:
+        level: the least that is shown: debug, info, warning, error or critical.
+        format: ``console`` for people, ``json`` for programs, a line each; None chooses by
+            whether *stream* is a terminal.
+        stream: the standard error when None, so that the standard output stays for answers.
+        hide: secrets that are known, hidden wherever they appear.
+    """
+    out = sys.stderr if stream is None else stream
+    terminal = out.isatty()
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
+        cache_logger_on_first_use=False,
+    )
+    json = format == "json" or (format is None and not terminal)
+    _install(
+        _number(level),
+        out,
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                redactor(hide),
+                _json() if json else _console(colors=terminal),
+            ],
+        ),
+    )
+
+
+def redactor(hide: Iterable[str] = ()) -> Redact:
+    """Return the processor that hides secrets, addresses and phone numbers in an event.
+
+    Args:
+        hide: secrets that are known; those shorter than 8 characters would spoil other words,
+            and are left to the rules.
+    """
+    known = [secret for secret in hide if len(secret) >= 8]  # noqa: PLR2004 - told above
+
+    def clean(text: str) -> str:
+        for secret in known:
+            text = text.replace(secret, _HIDDEN)
+        for pattern, replacement in _REPLACEMENTS:
+            text = pattern.sub(replacement, text)
+        return text
+
+    def redact(_: object, __: str, event: EventDict) -> EventDict:
+        return {key: _redacted(key, value, clean, _MAX_DEPTH) for key, value in event.items()}
+
+    return redact
+
+
+def _redacted(key: str, value: object, clean: Callable[[str], str], depth: int) -> object:
+    if key in _PLAIN_KEYS or value is None or isinstance(value, bool):
+        return value
+    if _SECRET_KEY.search(key) or depth == 0:
+        return _HIDDEN
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {clean(str(k)): _redacted(str(k), v, clean, depth - 1) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted("", item, clean, depth - 1) for item in value]
+    return _shown(value, clean)
+
+
+def _shown(value: object, clean: Callable[[str], str]) -> str:
+    if isinstance(value, bytes | bytearray):
+        return f"[{len(value)} bytes]"
+    if isinstance(value, date | time | timedelta):
+        return str(value)  # no phone number, although it looks like one
+    return clean(value if isinstance(value, str) else repr(value))
+
+
+def _install(level: int, stream: TextIO, formatter: logging.Formatter) -> None:
+    root = logging.getLogger()
+    for handler in [h for h in root.handlers if h.get_name() == _HANDLER]:
+        root.removeHandler(handler)
+    handler = logging.StreamHandler(stream)
+    handler.set_name(_HANDLER)
+    handler.setFormatter(formatter)
+    root.addHandler(handler)
+    root.setLevel(level)
+    for name in _CHATTY:  # they log addresses and timings of their own at lower levels
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _json() -> Processor:
+    return structlog.processors.JSONRenderer(ensure_ascii=False)
+
+
+def _console(*, colors: bool) -> Processor:
+    # The traceback is text already; the prettier forms would show variables.
+    return structlog.dev.ConsoleRenderer(
+        colors=colors, exception_formatter=structlog.dev.plain_traceback
+    )
+
+
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping()[level.upper()]

@@ -1,0 +1,211 @@
+"""Running the HTTP application: the listening socket, uvicorn, and stopping without losing anything.
+
+Stopping is cancellation: who runs `serve` in a task and cancels it gets a graceful end.
+"""
+
+import asyncio
+import errno
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from typing_extensions import override
+
+from wagateway.domain.errors import Conflict, InvalidInput, Rejected
+from wagateway.entrypoints.containers import Services
+from wagateway.entrypoints.http.app import create_app
+from wagateway.entrypoints.http.auth import HttpSecurity
+from wagateway.entrypoints.http.health import store_health
+from wagateway.entrypoints.http.webhooks import Ingest
+from wagateway.entrypoints.secrets import GatewaySecrets
+from wagateway.entrypoints.settings import Settings
+
+App = Callable[..., Awaitable[None]]
+"""An ASGI application."""
+
+_GRACE_S = 10
+"""How long requests in flight may take to finish."""
+
+_KEEP_ALIVE_S = 75
+"""Longer than clients keep idle connections, so that none posts into one that just closes."""
+
+_SHOW_CURSOR = "\x1b[?25h"
+
+
+def build_app(
+    settings: Settings, services: Services, secrets: GatewaySecrets, *, ingest: Ingest | None = None
+) -> App:
+    """Return the application over opened *services*; *ingest* stands in for their own."""
+    return create_app(
+        ingest=ingest or services.ingest,
+        reader=services.reader,
+        health=store_health(services.reader),
+        security=HttpSecurity(
+            api_token=secrets.api_token,
+            webhook_token=secrets.webhook_token,
+            webhook_hmac_key=secrets.webhook_hmac_key,
+        ),
+        max_body_bytes=settings.max_body_bytes,
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on *host* and *port*; port 0 takes a free one.
+
+    From now on nobody else gets the port; who connects waits until `serve` accepts.
+
+    Raises:
+        Conflict: the port is in use.
+        InvalidInput: *host* is no address of this machine.
+        Rejected: the port may not be used by this user.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (socket.gaierror, UnicodeError) as exc:
+        raise InvalidInput(_no_address(host)) from exc
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError as exc:
+        listener.close()
+        raise _refusal(exc, host, port) from exc
+    return listener
+
+
+def address_of(listener: socket.socket) -> tuple[str, int]:
+    """Return the address and port that *listener* is bound to."""
+    name = listener.getsockname()
+    return str(name[0]), int(name[1])
+
+
+def is_exposed(listener: socket.socket) -> bool:
+    """Tell whether other machines can reach *listener*."""
+    return not ipaddress.ip_address(address_of(listener)[0]).is_loopback
+
+
+def base_url(listener: socket.socket) -> str:
+    """Return the ``http://`` address under which this machine reaches *listener*."""
+    host, port = address_of(listener)
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified:
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, without its own handling of signals: `run_until_stopped` does that."""
+
+    @override
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(
+    app: App, listener: socket.socket, *, on_ready: Callable[[], None] | None = None
+) -> None:
+    """Serve *app* on *listener* until cancelled; then finish the requests in flight.
+
+    Args:
+        app: everything that it needs is open, and stays so until this returns.
+        listener: closed at the end.
+        on_ready: called once requests are answered.
+    """
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # else a line for each step
+    server = _Server(config)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not (server.started or running.done()):  # noqa: ASYNC110 - uvicorn sets no event
+            await asyncio.sleep(0.01)
+        if server.started and on_ready:
+            on_ready()
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await running
+        raise
+
+
+def run_until_stopped(
+    work: Coroutine[Any, Any, None],
+    *,
+    signals: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+) -> None:
+    """Run *work* to its end, or until one of *signals* comes: it is cancelled then.
+
+    A second signal ends the process at once. What was answered is durable even so, and the
+    embedded server notices and stops by itself.
+    """
+    factory = uvicorn.Config("", log_config=None).get_loop_factory()
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(_stoppable(work, signals))
+
+
+async def _stoppable(work: Coroutine[Any, Any, None], signals: Sequence[signal.Signals]) -> None:
+    task = asyncio.create_task(work)
+    stopping = False
+
+    def stop(number: signal.Signals) -> None:
+        nonlocal stopping
+        if stopping:
+            _leave_at_once(number)
+        stopping = True
+        task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in signals:
+        loop.add_signal_handler(number, stop, number)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not stopping:
+            raise
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def _leave_at_once(number: signal.Signals) -> None:
+    if sys.stdout.isatty():  # a progress display hides the cursor
+        sys.stdout.write(_SHOW_CURSOR)
+        sys.stdout.flush()
+    os._exit(128 + number)
+
+
+def _refusal(exc: OSError, host: str, port: int) -> Rejected:
+    if exc.errno == errno.EADDRINUSE:
+        return Conflict(
+            f"Port {port} of {host} is in use: stop the program that uses it, "
+            "or choose another one with --port."
+        )
+    if exc.errno in (errno.EACCES, errno.EPERM):
+        return Rejected(f"Port {port} may not be used by this user: choose one above 1023.")
+    return InvalidInput(_no_address(host))
+
+
+def _no_address(host: str) -> str:
+    return (
+        f"{host!r} is no address of this machine to listen on: "
+        "give --host 127.0.0.1, or 0.0.0.0 for all of its addresses."
+    )

@@ -1,0 +1,158 @@
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import wagateway
+from wagateway import Gateway, InvalidInput, LogFilter, NotFound, Settings
+from wagateway.domain.events import Outcome
+from wagateway.domain.identity import ChatType
+
+NOON = datetime(2026, 10, 3, 12, tzinfo=UTC)
+ANA = "5511987650102@c.us"
+LID = "271000000000102@lid"
+
+
+def envelope(n: int, *, chat: str = ANA, session: str = "vendas") -> dict[str, Any]:
+    return {
+        "event": "message",
+        "session": session,
+        "engine": "GOWS",
+        "me": {"id": "5511912340001@c.us"},
+        "payload": {
+            "id": f"false_{chat}_A{n:05}",
+            "timestamp": int((NOON + timedelta(seconds=n)).timestamp()),
+            "from": chat,
+            "fromMe": False,
+            "body": f"mensagem {n}",
+        },
+    }
+
+
+def body(*numbers: int, chat: str = ANA) -> bytes:
+    return msgspec.json.encode([envelope(n, chat=chat) for n in numbers])
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    async with Gateway.open(Settings.in_memory()) as gateway:
+        yield gateway
+
+
+async def test_what_was_taken_in_can_be_read(gateway: Gateway) -> None:
+    got = await gateway.ingest(body(1, 2, 2))
+    assert (got.stored, got.duplicates, got.failed) == (2, 1, 0)
+    page = await gateway.messages("vendas", ANA)
+    assert [m.text for m in page.messages] == ["mensagem 2", "mensagem 1"]
+    assert [c.id for c in (await gateway.chats("vendas")).chats] == [ANA]
+    assert [s.session for s in await gateway.sessions()] == ["vendas"]
+    await gateway.ping()
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [ANA, "+55 (11) 98765-0102", "005511987650102", "551187650102", f"{ANA[:-5]}:3@c.us"],
+)
+async def test_a_chat_is_found_in_any_spelling(gateway: Gateway, spelling: str) -> None:
+    await gateway.ingest(body(1))
+    assert len((await gateway.messages("vendas", spelling)).messages) == 1
+
+
+async def test_pages_are_bounded_by_instants_and_cursors(gateway: Gateway) -> None:
+    await gateway.ingest(body(1, 2, 3, 4))
+
+    async def texts(**bounds: Any) -> list[str | None]:  # noqa: ANN401 - handed on
+        page = await gateway.messages("vendas", ANA, **bounds)
+        return [m.text and m.text[-1] for m in page.messages]
+
+    sao_paulo = NOON.astimezone(datetime.strptime("-0300", "%z").tzinfo) + timedelta(seconds=3)
+    assert await texts(before=sao_paulo) == ["2", "1"]
+    assert await texts(after=NOON + timedelta(seconds=2)) == ["4", "3"]
+    assert await texts(limit=1) == ["4"]
+    first = await gateway.messages("vendas", ANA, limit=3)
+    assert await texts(before=first.next) == ["1"]
+    with pytest.raises(InvalidInput, match="aware"):
+        await texts(before=datetime(2026, 10, 3))  # noqa: DTZ001 - what a caller forgets
+
+
+async def test_the_whole_history_comes_newest_first(gateway: Gateway) -> None:
+    await gateway.ingest(body(*range(1100)))
+    got = [m.text async for m in gateway.history("vendas", ANA)]
+    assert got == [f"mensagem {n}" for n in reversed(range(1100))]
+    older = [
+        m.text async for m in gateway.history("vendas", ANA, before=NOON + timedelta(seconds=2))
+    ]
+    assert older == ["mensagem 1", "mensagem 0"]
+
+
+async def test_unknown_names_are_told(gateway: Gateway) -> None:
+    await gateway.ingest(body(1))
+    with pytest.raises(NotFound):
+        await gateway.messages("vendas", "+55 11 90000-0000")
+    with pytest.raises(NotFound):
+        await gateway.chats("compras")
+    with pytest.raises(NotFound):
+        _ = [m async for m in gateway.history("compras", ANA)]
+    with pytest.raises(InvalidInput):
+        await gateway.messages("vendas", "ana")
+    with pytest.raises(InvalidInput):
+        await gateway.chats("x" * 513)
+    with pytest.raises(InvalidInput):
+        await gateway.ingest(b"{")
+
+
+async def test_contacts_are_filtered_by_type(gateway: Gateway) -> None:
+    named = envelope(1)
+    named["payload"]["_data"] = {"Info": {"PushName": "Ana"}}
+    await gateway.ingest(msgspec.json.encode(named))
+    people = await gateway.contacts("vendas", type=ChatType.INDIVIDUAL)
+    assert [(c.id, c.push_name) for c in people.contacts] == [(ANA, "Ana")]
+    assert (await gateway.contacts("vendas", type=ChatType.GROUP)).contacts == []
+
+
+async def test_a_person_can_link_and_unlink(gateway: Gateway) -> None:
+    await gateway.ingest(body(1))
+    await gateway.ingest(body(2, 3, chat=LID))
+    assert await gateway.link("vendas", LID, "+55 11 98765-0102") == 2
+    assert len((await gateway.messages("vendas", ANA)).messages) == 3
+    assert [(k.lid, k.phone) for k in await gateway.links("vendas")] == [(LID, ANA)]
+    assert await gateway.unlink("vendas", LID) == 2
+    assert len((await gateway.messages("vendas", ANA)).messages) == 1
+    with pytest.raises(NotFound):
+        await gateway.unlink("vendas", LID)
+    with pytest.raises(InvalidInput):
+        await gateway.link("vendas", ANA, LID)
+
+
+async def test_the_log_is_listed_read_and_replayed(gateway: Gateway) -> None:
+    odd = b'{"event":"brand.new","session":"vendas","payload":{}}'
+    await gateway.ingest(body(1))
+    await gateway.ingest(odd)
+    newest, oldest = (await gateway.events()).events
+    assert (newest.event, oldest.event) == ("brand.new", "message")
+    assert await gateway.event_body(newest.id) == odd
+    stored = (await gateway.events(LogFilter(outcome=Outcome.STORED))).events
+    assert [e.id for e in stored] == [oldest.id]
+    steps = [step async for step in gateway.replay()]
+    assert [step.rows for step in steps] == [2]
+    later = [step async for step in gateway.replay(LogFilter(), after=oldest.id)]
+    assert [step.rows for step in later] == [1]
+
+
+async def test_settings_come_from_the_environment_unless_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WHATSAPP_DATABASE_URL", "memory://")
+    async with Gateway.open() as gateway:
+        assert await gateway.sessions() == []
+
+
+def test_the_package_has_its_names_and_no_others() -> None:
+    for name in wagateway.__all__:
+        assert getattr(wagateway, name).__name__ == name
+    with pytest.raises(AttributeError, match="Gatewy"):
+        _ = wagateway.Gatewy

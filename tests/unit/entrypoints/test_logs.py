@@ -1,0 +1,185 @@
+import io
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import structlog
+from typing_extensions import override
+
+from wagateway.entrypoints.logs import configure_logging, redactor
+
+STRONG = "tQ3v9LxW0bZr7KfM2sYd"
+
+
+class Terminal(io.StringIO):
+    @override
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def put_back() -> Iterator[None]:
+    root, httpx = logging.getLogger(), logging.getLogger("httpx")
+    before, level, httpx_level = list(root.handlers), root.level, httpx.level
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
+    httpx.setLevel(httpx_level)
+    structlog.reset_defaults()
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def redacted(**event: object) -> dict[str, Any]:
+    return dict(redactor([STRONG])(None, "info", dict(event)))
+
+
+def test_json_is_one_object_a_line_with_time_level_and_name() -> None:
+    out = io.StringIO()
+    configure_logging("info", "json", stream=out)
+    before = datetime.now(UTC)
+    structlog.get_logger("wagateway.x").info("olá", n=3)
+    (line,) = lines(out)
+    assert {**line, "timestamp": None} == {
+        "event": "olá",
+        "level": "info",
+        "logger": "wagateway.x",
+        "n": 3,
+        "timestamp": None,
+    }
+    assert line["timestamp"].endswith("Z")
+    assert before <= datetime.fromisoformat(line["timestamp"]) <= datetime.now(UTC)
+
+
+def test_the_context_is_on_every_line_also_on_those_of_libraries() -> None:
+    out = io.StringIO()
+    configure_logging("info", "json", stream=out)
+    with structlog.contextvars.bound_contextvars(request_id="5511987650102"):
+        structlog.get_logger("a").info("ours")
+        logging.getLogger("uvicorn.error").info("theirs %d", 7)
+    assert [(x["event"], x["request_id"]) for x in lines(out)] == [
+        ("ours", "5511987650102"),
+        ("theirs 7", "5511987650102"),
+    ]
+
+
+def test_the_level_holds_for_both_and_httpx_is_quiet() -> None:
+    out = io.StringIO()
+    configure_logging("info", "json", stream=out)
+    structlog.get_logger("a").debug("no")
+    logging.getLogger("b").debug("no")
+    logging.getLogger("httpx").info("HTTP Request: GET http://waha/api/5511987650102@c.us")
+    logging.getLogger("httpx").warning("yes")
+    structlog.get_logger("a").info("yes")
+    configure_logging("error", "json", stream=out)
+    logging.getLogger("httpx").warning("no")
+    assert [x["event"] for x in lines(out)] == ["yes", "yes"]
+
+
+def test_the_form_follows_the_terminal() -> None:
+    plain, terminal = io.StringIO(), Terminal()
+    configure_logging(stream=plain)
+    structlog.get_logger("a").info("hello")
+    assert lines(plain)[0]["event"] == "hello"
+    configure_logging(stream=terminal)
+    structlog.get_logger("a").info("hello")
+    assert "\x1b[" in terminal.getvalue()
+    configure_logging("info", "console", stream=plain)
+    structlog.get_logger("a").info("again", n=1)
+    assert "\x1b[" not in plain.getvalue()
+    assert plain.getvalue().splitlines()[1].endswith("[a] n=1")
+
+
+def test_a_second_call_replaces_the_first() -> None:
+    first, second = io.StringIO(), io.StringIO()
+    log = structlog.get_logger("a")
+    configure_logging("info", "json", stream=first)
+    log.info("one")
+    configure_logging("info", "json", stream=second)
+    log.info("two")
+    assert [x["event"] for x in lines(first)] == ["one"]
+    assert [x["event"] for x in lines(second)] == ["two"]
+
+
+def test_a_wrong_level_is_refused() -> None:
+    with pytest.raises(KeyError):
+        configure_logging("loud")
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_tracebacks_show_no_variables_and_their_text_is_cleaned(form: str) -> None:
+    def fail(number: str) -> None:
+        local = "in-a-" + "variable"
+        raise ValueError(f"no chat {number}@c.us for {local[:2]}")
+
+    for log in (structlog.get_logger("a"), logging.getLogger("b")):
+        out = io.StringIO()
+        configure_logging("info", form, stream=out)
+        try:
+            fail("5511987650102")
+        except ValueError:
+            log.exception("failed")
+        assert "ValueError: no chat [hidden]@c.us for in" in out.getvalue()
+        assert "in fail" in out.getvalue()
+        assert "5511987650102" not in out.getvalue()
+        assert "in-a-variable" not in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("chat 5511987650102@c.us", "chat [hidden]@c.us"),
+        ("5511987650102:12@s.whatsapp.net", "[hidden]@s.whatsapp.net"),
+        ("271000000000102@lid wrote", "[hidden]@lid wrote"),
+        ("120363000000000101@g.us", "[hidden]@g.us"),
+        ("false_5511987650102@c.us_3EB0A1", "[hidden]@c.us_3EB0A1"),
+        ("call +55 (11) 98765-0102 now", "call [number] now"),
+        ("number 5511987650102.", "number [number]."),
+        ("postgresql://ana:s3same@db/x", "postgresql://ana:[hidden]@db/x"),
+        ("host=db password=s3same dbname=x", "host=db password=[hidden] dbname=x"),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer [hidden]"),
+        (f"got {STRONG}!", "got [hidden]!"),
+        ("2026-11-24T08:00:01.123456Z took 12.5 ms", "2026-11-24T08:00:01.123456Z took 12.5 ms"),
+        ("127.0.0.1:4011 pid 123456", "127.0.0.1:4011 pid 123456"),
+        ("sha 3f2504e04f89415511987650102c", "sha 3f2504e04f89415511987650102c"),
+        ("PostgreSQL 18.6", "PostgreSQL 18.6"),
+    ],
+)
+def test_people_and_secrets_are_hidden_and_the_rest_is_kept(text: str, shown: str) -> None:
+    assert redacted(event=text) == {"event": shown}
+
+
+def test_whatever_a_key_calls_secret_is_hidden() -> None:
+    got = redacted(
+        api_token="x", password="x", X_Api_Key="x", hmac="x", body={"a": 1}, Authorization=["x"]
+    )
+    assert set(got.values()) == {"[hidden]"}
+    assert redacted(level="info", ms=1.5, rows=12345678901, ok=True, nothing=None) == {
+        "level": "info",
+        "ms": 1.5,
+        "rows": 12345678901,
+        "ok": True,
+        "nothing": None,
+    }
+
+
+def test_values_are_cleaned_at_any_depth() -> None:
+    assert redacted(
+        a={"chats": ["5511987650102@c.us", ("x", {"token": 1})], "5511987650102@c.us": 2},
+        b=b"secret bytes",
+        c=ValueError("5511987650102@c.us"),
+        d=datetime(2026, 11, 24, tzinfo=UTC),
+    ) == {
+        "a": {"chats": ["[hidden]@c.us", ["x", {"token": "[hidden]"}]], "[hidden]@c.us": 2},
+        "b": "[12 bytes]",
+        "c": "ValueError('[hidden]@c.us')",
+        "d": "2026-11-24 00:00:00+00:00",
+    }
+    endless: list[object] = []
+    endless.append(endless)
+    assert "[hidden]" in str(redacted(a=endless))

@@ -1,0 +1,419 @@
+import logging
+import re
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.pretty import pretty_repr
+
+from wagateway.domain.errors import InvalidInput
+from wagateway.entrypoints.settings import Settings, default_data_dir, load_settings
+from wagateway.entrypoints.variables import VARIABLES
+
+EXAMPLE = Path(__file__).parents[3] / ".env.example"
+NAMES_OF_EXAMPLES = {
+    "WHATSAPP_CORE_URL",
+    "WHATSAPP_DATABASE_DIRECT_URL",
+    "WHATSAPP_DATABASE_URL",
+    "WHATSAPP_DATA_DIR",
+    "WHATSAPP_DB_HOST",
+    "WHATSAPP_DB_PREPARE_THRESHOLD",
+    "WHATSAPP_LOG_FORMAT",
+}
+"""Lines of the example that show no default, because it is none or depends on the machine."""
+
+STRONG = "tQ3v9LxW0bZr7KfM2sYd"
+URL = "postgresql://ana:s3same@db.example:5432/archive"
+
+
+def load(**environ: str) -> Settings:
+    home = {"HOME": "/home/ana"}
+    return load_settings(home | {f"WHATSAPP_{k}": v for k, v in environ.items()}, dotenv=None)
+
+
+def problem(**environ: str) -> str:
+    with pytest.raises(InvalidInput) as caught:
+        load(**environ)
+    return str(caught.value)
+
+
+def example_lines() -> dict[str, str]:
+    found = re.findall(r"^# (WHATSAPP_\w+)=(.*)$", EXAMPLE.read_text("utf-8"), re.MULTILINE)
+    assert len({name for name, _ in found}) == len(found)
+    return dict(found)
+
+
+def test_nothing_set_gives_the_documented_defaults() -> None:
+    got = load()
+    assert (got.backend, got.host, got.port) == ("embedded", "127.0.0.1", 4011)
+    assert (got.api_token, got.webhook_token, got.webhook_hmac_key) == (None, None, None)
+    assert got.max_body_bytes == 16 * 1024 * 1024
+    assert got == msgspec.structs.replace(Settings(), data_dir=got.data_dir)
+
+
+def test_every_variable_reaches_its_field() -> None:
+    got = load(
+        DATABASE_URL=URL,
+        DATABASE_DIRECT_URL="postgres://db.example/other",
+        DB_POOL_SIZE="7",
+        DB_PREPARE_THRESHOLD="0",
+        AUTO_MIGRATE="Off",
+        DATA_DIR="/srv/my data",
+        GATEWAY_API_HOST="::1",
+        GATEWAY_API_PORT="65535",
+        GATEWAY_API_TOKEN=STRONG,
+        WEBHOOK_TOKEN=STRONG + "w",
+        WEBHOOK_HMAC_KEY=STRONG + "h",
+        WEBHOOK_MAX_BODY_BYTES="65536",
+        CORE_URL="http://waha:3000",
+        API_KEY="waha's",
+        LOG_LEVEL="DEBUG",
+        LOG_FORMAT="JSON",
+        TZ="America/Sao_Paulo",
+    )
+    assert got == Settings(
+        database_url=URL,
+        direct_url="postgres://db.example/other",
+        pool_size=7,
+        prepare_threshold=0,
+        auto_migrate=False,
+        data_dir=Path("/srv/my data"),
+        host="::1",
+        port=65535,
+        api_token=STRONG,
+        webhook_token=STRONG + "w",
+        webhook_hmac_key=STRONG + "h",
+        max_body_bytes=65536,
+        engine_url="http://waha:3000",
+        engine_key="waha's",
+        log_level="debug",
+        log_format="json",
+        timezone="America/Sao_Paulo",
+    )
+
+
+def test_an_empty_variable_counts_as_absent_and_white_space_around_is_nothing() -> None:
+    assert load(GATEWAY_API_TOKEN="", GATEWAY_API_PORT=" 80\r\n", TZ="  ") == load(
+        GATEWAY_API_PORT="80"
+    )
+
+
+def test_all_problems_are_told_at_once_with_what_is_accepted_and_without_secrets() -> None:
+    told = problem(
+        GATEWAY_API_PORT="99999",
+        AUTO_MIGRATE="maybe",
+        WEBHOOK_TOKEN="hunter2hunter",
+        DATABASE_URL="mysql://ana:s3same@db/x",
+        TZ="Mars/Olympus",
+        LOG_LEVEL="loud",
+        CORE_URL="waha:3000",
+        DATA_DIR="~nobody-of-that-name/x",
+    )
+    lines = told.splitlines()[1:]
+    assert [line.split(":")[0].strip() for line in lines] == [
+        "WHATSAPP_AUTO_MIGRATE",
+        "WHATSAPP_CORE_URL",
+        "WHATSAPP_DATABASE_URL",
+        "WHATSAPP_DATA_DIR",
+        "WHATSAPP_GATEWAY_API_PORT",
+        "WHATSAPP_LOG_LEVEL",
+        "WHATSAPP_TZ",
+        "WHATSAPP_WEBHOOK_TOKEN",
+    ]
+    assert "'99999' is given; accepted is a whole number from 1 to 65535" in told
+    assert "set, 13 characters; accepted is a secret of 16 or more" in told
+    assert "token_urlsafe(32)" in told
+    assert "hunter2" not in told
+    assert "s3same" not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("GATEWAY_API_PORT", "0"),
+        ("GATEWAY_API_PORT", "1_000"),
+        ("GATEWAY_API_PORT", "-1"),
+        ("GATEWAY_API_PORT", "٤٠١١"),
+        ("GATEWAY_API_PORT", "9" * 5000),
+        ("GATEWAY_API_HOST", "http://127.0.0.1"),
+        ("WEBHOOK_MAX_BODY_BYTES", "16MiB"),
+        ("DATABASE_URL", "host=db dbname=archive"),
+        ("DATABASE_URL", "postgresql://ana:100%@db/archive"),
+        ("DATABASE_URL", "postgresql://db/archive?nonsense=1"),
+        ("DATABASE_URL", "memory://somewhere"),
+        ("DATABASE_DIRECT_URL", "memory://"),
+        ("CORE_URL", "http://"),
+        ("CORE_URL", "http://waha:port"),
+        ("TZ", "../../etc/passwd"),
+        ("DB_PREPARE_THRESHOLD", "never"),
+    ],
+)
+def test_a_malformed_value_is_refused_by_name(name: str, text: str) -> None:
+    assert f"WHATSAPP_{name}: " in problem(**{name: text})
+
+
+@pytest.mark.parametrize(
+    "weak",
+    [
+        "short",
+        "changeme",
+        "changemechangeme",
+        "CHANGE-ME-PLEASE-123",
+        "your-secret-token-here",
+        "whatsapp_webhook_token",
+        "aaaaaaaaaaaaaaaaaaaa",
+        "12345678901234567890",
+        "with a space inside it",
+        "señor-de-los-anillos-9",
+    ],
+)
+def test_a_weak_secret_is_refused(weak: str) -> None:
+    for name in ("GATEWAY_API_TOKEN", "WEBHOOK_TOKEN", "WEBHOOK_HMAC_KEY"):
+        assert f"WHATSAPP_{name}: set, {len(weak)} characters" in problem(**{name: weak})
+
+
+@pytest.mark.parametrize(
+    "strong",
+    [STRONG, "0f9e8d7c6b5a49382716", "correct-horse-battery-staple", "x7!$%&/()=?#kqpz91wm"],
+)
+def test_a_strong_secret_is_taken(strong: str) -> None:
+    assert load(WEBHOOK_TOKEN=strong).webhook_token == strong
+
+
+class TestFiles:
+    def test_a_value_may_come_from_a_file(self, tmp_path: Path) -> None:
+        (tmp_path / "token").write_text(STRONG + "\n")
+        assert load(WEBHOOK_TOKEN_FILE=str(tmp_path / "token")).webhook_token == STRONG
+
+    def test_a_value_and_a_file_together_are_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "token").write_text(STRONG)
+        told = problem(WEBHOOK_TOKEN=STRONG, WEBHOOK_TOKEN_FILE=str(tmp_path / "token"))
+        assert "WHATSAPP_WEBHOOK_TOKEN: is set, and so is WHATSAPP_WEBHOOK_TOKEN_FILE" in told
+
+    def test_files_that_cannot_be_read_join_the_other_problems(self, tmp_path: Path) -> None:
+        (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+        (tmp_path / "empty").write_text(" \n")
+        told = problem(
+            WEBHOOK_TOKEN_FILE=str(tmp_path / "absent"),
+            GATEWAY_API_TOKEN_FILE=str(tmp_path / "binary"),
+            WEBHOOK_HMAC_KEY_FILE=str(tmp_path / "empty"),
+            DB_PASSWORD_FILE=str(tmp_path),
+            GATEWAY_API_PORT="x",
+        )
+        assert len(told.splitlines()) == 6
+        assert "WHATSAPP_WEBHOOK_TOKEN_FILE" in told
+        assert "No such file" in told
+        assert "not text in UTF-8" in told
+        assert "is empty" in told
+
+    def test_a_weak_secret_in_a_file_is_not_shown(self, tmp_path: Path) -> None:
+        (tmp_path / "token").write_text("hunter2hunter")
+        told = problem(WEBHOOK_TOKEN_FILE=str(tmp_path / "token"))
+        assert "WHATSAPP_WEBHOOK_TOKEN: set, 13 characters" in told
+        assert "hunter2" not in told
+
+
+class TestDotenv:
+    def test_the_environment_wins_over_the_file(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text(
+            "# ours\nWHATSAPP_GATEWAY_API_PORT=5000\nexport WHATSAPP_TZ='Europe/Lisbon'\nOTHER=1\n"
+        )
+        environ = {"WHATSAPP_GATEWAY_API_PORT": "6000"}
+        got = load_settings(environ, dotenv=tmp_path / ".env")
+        assert (got.port, got.timezone) == (6000, "Europe/Lisbon")
+
+    def test_dollars_mean_themselves(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text(f"WHATSAPP_WEBHOOK_TOKEN={STRONG}${{HOME}}$x\n")
+        got = load_settings({}, dotenv=tmp_path / ".env")
+        assert got.webhook_token == STRONG + "${HOME}$x"
+
+    def test_an_absent_file_is_fine(self, tmp_path: Path) -> None:
+        assert load_settings({}, dotenv=tmp_path / ".env").port == 4011
+
+    def test_an_unreadable_file_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").mkdir()
+        with pytest.raises(InvalidInput, match=r"\.env: cannot be read: Is a directory"):
+            load_settings({}, dotenv=tmp_path / ".env")
+
+    def test_it_is_read_from_the_current_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / ".env").write_text("WHATSAPP_GATEWAY_API_PORT=5000\n")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("WHATSAPP_TZ", "Europe/Lisbon")
+        got = load_settings()
+        assert (got.port, got.timezone) == (5000, "Europe/Lisbon")
+
+
+class TestDatabase:
+    def test_it_is_composed_of_its_parts(self) -> None:
+        got = load(DB_HOST="db", DB_USER="a@b", DB_PASSWORD="p:/@% ç", DB_NAME="my db")
+        assert got.backend == "postgres"
+        assert got.database_url == "postgresql://a%40b:p%3A%2F%40%25%20%C3%A7@db:5435/my%20db"
+        assert got.migration_url == got.database_url
+
+    def test_a_pooler_is_used_for_all_but_migrations(self) -> None:
+        got = load(DB_HOST="fd00::1", DB_PASSWORD="x", PGBOUNCER_PORT="7000")
+        assert got.database_url == "postgresql://whatsapp:x@[fd00::1]:7000/whatsapp_gateway"
+        assert got.migration_url == "postgresql://whatsapp:x@[fd00::1]:5435/whatsapp_gateway"
+        assert load(DB_HOST="db", PGBOUNCER_HOST="pool").database_url == (
+            "postgresql://whatsapp@pool:6435/whatsapp_gateway"
+        )
+
+    def test_parts_beside_an_address_are_refused(self) -> None:
+        assert "WHATSAPP_DB_HOST" in problem(DATABASE_URL=URL, DB_HOST="db")
+
+    def test_parts_without_a_host_are_not_used_and_that_is_told(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert load(DB_USER="ana", DB_PASSWORD="x").backend == "embedded"
+        assert "WHATSAPP_DB_HOST is not set" in caplog.text
+
+    def test_the_memory_has_an_address_too(self) -> None:
+        assert load(DATABASE_URL="memory://") == msgspec.structs.replace(
+            Settings.in_memory(), data_dir=Path("/home/ana/.local/share/wagateway")
+        )
+
+
+class TestOverrides:
+    def test_they_win_and_none_is_not_given(self) -> None:
+        environ = {"WHATSAPP_GATEWAY_API_PORT": "5000", "WHATSAPP_GATEWAY_API_HOST": "::1"}
+        got = load_settings(environ, dotenv=None, port=6000, host=None, data_dir=Path("d"))
+        assert (got.port, got.host, got.data_dir) == (6000, "::1", Path("d"))
+
+    def test_what_they_replace_need_not_be_right(self) -> None:
+        environ = {"WHATSAPP_GATEWAY_API_PORT": "x"}
+        assert load_settings(environ, dotenv=None, port=6000).port == 6000
+
+    def test_another_database_is_never_migrated_in_its_place(self) -> None:
+        environ = {"WHATSAPP_DATABASE_URL": URL, "WHATSAPP_DATABASE_DIRECT_URL": URL}
+        other = "postgresql://elsewhere/archive"
+        assert load_settings(environ, dotenv=None, database_url=other).migration_url == other
+        parts = {"WHATSAPP_DB_HOST": "db", "WHATSAPP_PGBOUNCER_PORT": "6435"}
+        assert load_settings(parts, dotenv=None, database_url=other).migration_url == other
+
+    def test_their_problems_are_told_with_the_others(self) -> None:
+        with pytest.raises(InvalidInput) as caught:
+            load_settings({"WHATSAPP_TZ": "x"}, dotenv=None, port=0, database_url="db:s3same")
+        told = str(caught.value)
+        assert "port (WHATSAPP_GATEWAY_API_PORT): '0' is given" in told
+        assert "WHATSAPP_TZ: 'x' is given" in told
+        assert "database_url (WHATSAPP_DATABASE_URL): set, 9 characters" in told
+
+
+class TestTypos:
+    @pytest.mark.parametrize(
+        ("typo", "meant"),
+        [
+            ("WHATSAPP_GATEWAY_API_TOKN", "WHATSAPP_GATEWAY_API_TOKEN"),
+            ("WHATSAPP_WEBHOOK_HMAC", "WHATSAPP_WEBHOOK_HMAC_KEY"),
+            ("WHATSAPP_WEBHOOKTOKEN_FILE", "WHATSAPP_WEBHOOK_TOKEN"),
+        ],
+    )
+    def test_they_are_warned_of(
+        self, typo: str, meant: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        load_settings({typo: STRONG}, dotenv=None)
+        assert caplog.record_tuples == [
+            (
+                "wagateway.settings",
+                logging.WARNING,
+                f"{typo} is not a setting of wagateway; is {meant} meant?",
+            )
+        ]
+        assert STRONG not in caplog.text
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "WHATSAPP_HOOK_EVENTS",
+            "WHATSAPP_HOOK_HMAC_KEY",
+            "WHATSAPP_CORE_PORT",
+            "WHATSAPP_API_PORT",
+            "WHATSAPP_REDIS_PORT",
+            "WHATSAPP_SYNC_ENABLED",
+            "WHATSAPP_DASHBOARD_PASSWORD",
+            "WHATSAPP_MINIO_BUCKET",
+            "WHATSAPP_DEFAULT_ENGINE",
+            "WHATSAPP_SOMETHING_ELSE",
+            "GATEWAY_API_TOKEN",
+            "WHATSAPP_DB_PASSWORD_FILE",
+        ],
+    )
+    def test_names_of_others_are_left_alone(
+        self, name: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    ) -> None:
+        (tmp_path / "x").write_text("x")
+        load_settings({name: str(tmp_path / "x"), "WHATSAPP_DB_HOST": "db"}, dotenv=None)
+        assert not caplog.records
+
+
+class TestSettings:
+    def test_no_secret_shows(self) -> None:
+        got = Settings(
+            database_url=URL,
+            direct_url=URL,
+            api_token=STRONG,
+            webhook_token=STRONG,
+            webhook_hmac_key=STRONG,
+            engine_url="http://ana:s3same@waha:3000",
+            engine_key="s3same",
+        )
+        for shown in (repr(got), str(got), pretty_repr(got)):
+            assert "s3same" not in shown
+            assert STRONG not in shown
+            assert "port=4011" in shown
+        assert got.secrets == (STRONG, STRONG, STRONG, "s3same")
+
+    def test_bounds_hold_however_it_is_made(self) -> None:
+        with pytest.raises(InvalidInput) as caught:
+            Settings(port=0, api_token="weak", database_url="sqlite://", log_level="loud")
+        assert len(str(caught.value).splitlines()) == 5
+        with pytest.raises(InvalidInput):
+            msgspec.structs.replace(Settings(), pool_size=0)
+
+    def test_each_backend_has_its_constructor(self) -> None:
+        assert Settings.in_memory().backend == "memory"
+        assert Settings.embedded("x") == Settings(data_dir=Path("x"))
+        assert Settings.embedded("x").migration_url is None
+        assert (Settings.postgres(URL).backend, Settings.postgres(URL).database_url) == (
+            "postgres",
+            URL,
+        )
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has a folder of its own")
+def test_data_lies_where_the_platform_keeps_it() -> None:
+    assert default_data_dir({"HOME": "/home/ana"}) == Path("/home/ana/.local/share/wagateway")
+    assert default_data_dir({"HOME": "/h", "XDG_DATA_HOME": "/x"}) == Path("/x/wagateway")
+    relative = default_data_dir({"HOME": "/h", "XDG_DATA_HOME": "x"})
+    assert relative == Path("/h/.local/share/wagateway")
+    assert load(DATA_DIR="~/wa").data_dir == Path("~/wa").expanduser()
+
+
+class TestExample:
+    def test_it_names_every_variable_and_no_other(self) -> None:
+        assert set(example_lines()) == set(VARIABLES)
+
+    def test_it_changes_nothing_as_it_is(self, tmp_path: Path) -> None:
+        copy = tmp_path / ".env"
+        copy.write_bytes(EXAMPLE.read_bytes())
+        home = {"HOME": "/home/ana"}
+        assert load_settings(home, dotenv=copy) == load_settings(home, dotenv=None)
+
+    def test_what_it_shows_is_the_default(self) -> None:
+        base = {"WHATSAPP_DB_HOST": "127.0.0.1"}
+        pool = {"WHATSAPP_PGBOUNCER_HOST": "127.0.0.1"}
+        for name, text in example_lines().items():
+            if name not in NAMES_OF_EXAMPLES:
+                given = base | (pool if "PGBOUNCER" in name else {})
+                shown = load_settings(given | {name: text}, dotenv=None)
+                assert shown == load_settings(given, dotenv=None), name
+
+    def test_every_example_in_it_is_accepted(self) -> None:
+        lines = {k: v for k, v in example_lines().items() if k != "WHATSAPP_DB_HOST"}
+        assert {k for k, v in example_lines().items() if v} >= NAMES_OF_EXAMPLES
+        got = load_settings(lines, dotenv=None)
+        assert got.direct_url == got.database_url
+        assert got.prepare_threshold == 5
