@@ -103,8 +103,12 @@ class TestClashes:
     async def test_one_group_message_under_any_address_is_one(
         self, archive: Backend, order: tuple[Jid | None, ...]
     ) -> None:
-        recorded = [outcomes(await archive.record(in_group("oi", by))) for by in order]
-        assert recorded == [["stored"], ["duplicate"], ["duplicate"]]
+        known = -1
+        for by in order:
+            precision = [None, ANA_LID, ANA].index(by)
+            news = "stored" if precision > known else "duplicate"  # a reader sees who wrote it
+            assert outcomes(await archive.record(in_group("oi", by))) == [news]
+            known = max(known, precision)
         assert await claims(archive, GROUP) == {("oi", ANA, False)}
 
     @pytest.mark.parametrize("order", list(itertools.permutations((ANA_LID, ANA))), ids=str)

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -89,6 +89,12 @@ async def deliver(client: httpx.AsyncClient, numbers: range, answered: set[str])
     await asyncio.gather(*(post(number) for number in numbers))
 
 
+async def until(reached: Callable[[], bool]) -> None:
+    """Wait, within the test's time limit, for something that other tasks bring about."""
+    while not reached():
+        await asyncio.sleep(0.01)
+
+
 async def archived(client: httpx.AsyncClient) -> list[str]:
     """Return the ids of all messages, page by page."""
     found: list[str] = []
@@ -123,7 +129,7 @@ async def test_what_was_answered_200_survives_the_death_of_gateway_and_database(
         await deliver(client, range(200), answered)
         assert len(answered) == 200
         flood = asyncio.create_task(deliver(client, range(200, 3000), answered))
-        await asyncio.sleep(0.6)
+        await until(lambda: len(answered) > 300)
         os.kill(gateway.pid, signal.SIGKILL)
         os.kill(database_pid(data_dir), signal.SIGKILL)
         await flood
@@ -141,12 +147,12 @@ async def test_a_database_restart_under_load_loses_and_mixes_nothing(tmp_path: P
     answered: set[str] = set()
     async with up(data_dir, port), client_of(port) as client:
         flood = asyncio.create_task(deliver(client, range(1500), answered))
-        await asyncio.sleep(0.5)
+        await until(lambda: len(answered) > 100)
         before = database_pid(data_dir)
         os.kill(before, signal.SIGINT)
         await flood
-        await asyncio.sleep(2)
-        await deliver(client, range(1500), answered)
+        while len(answered) < 1500:
+            await deliver(client, range(1500), answered)
         assert len(answered) == 1500
         page = await client.get(f"/api/messages/vendas/{ANA}", params={"limit": "500"})
         texts = {message["id"]: message["text"] for message in page.json()["messages"]}

@@ -110,12 +110,12 @@ class _Book:
         return moved
 
     def _move(self, move: Move) -> int:
-        mine = [m for m in self.messages() if m.chat == move.old and _only_by(m, move, self.phones)]
-        stanzas = frozenset(StanzaKey(m.chat, m.stanza) for m in mine)
-        self.ledger.move(self.ledger.records(), msgspec.structs.replace(move, stanzas=stanzas))
+        move = move.taking(self.messages(), self.phones)
+        moved = sum(move.takes(message) for message in self.messages())
+        self.ledger.move(self.ledger.records(), move)
         if move.old != move.lid:
             self._refresh_activity(move)
-        return len(mine)
+        return moved
 
     def _refresh_activity(self, move: Move) -> None:
         for chat in (move.old, move.new):
@@ -128,17 +128,6 @@ class _Book:
                 latest = max(times, default=None)
                 self.ledger.put(msgspec.structs.replace(base, last_message_at=latest))
                 self.ledger.put(ContactRecord(contact=chat))
-
-
-def _only_by(message: MessageRecord, move: Move, phones: Mapping[Jid, Jid]) -> bool:
-    """Tell whether *message* belongs where *move* leads: all its LIDs do, and no phone keeps it."""
-    if move.old == move.lid:
-        return True
-    return (
-        move.lid in message.lids
-        and not message.by_phone
-        and canonical(min(message.lids), phones) == move.new
-    )
 
 
 class InMemoryArchive(Archive, ArchiveReader):
@@ -391,7 +380,9 @@ class InMemoryArchive(Archive, ArchiveReader):
         return [
             self._session_view(book)
             for _, books in sorted(self._books.items())
-            for book in sorted(books, key=lambda b: (not self._is_current(b), -b.entry.id))
+            for book in sorted(
+                books, key=lambda b: (b.entry.last_event_at, b.entry.id), reverse=True
+            )
         ]
 
     def _is_current(self, book: _Book) -> bool:

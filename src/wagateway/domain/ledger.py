@@ -4,7 +4,7 @@ Every store applies deliveries through this class, so that one implementation of
 what is a twin, what is a clash and what is news, and a store only loads and writes records.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -23,11 +23,12 @@ from wagateway.domain.events import (
     Outcome,
     Recorded,
 )
-from wagateway.domain.identity import ME, Author, ChatType, Jid, chat_type, is_lid
+from wagateway.domain.identity import ME, Author, ChatType, Jid, canonical, chat_type, is_lid
 from wagateway.domain.records import (
     AuthorKey,
     ChatRecord,
     ContactRecord,
+    EditRecord,
     MemberRecord,
     MessageRecord,
     Record,
@@ -225,12 +226,37 @@ class Move(Struct, frozen=True, kw_only=True):
         new: what it stands for now.
         stanzas: which messages of chat *old* are meant when *old* is a phone JID, because they
             were only seen under *lid*.
+        written: which messages that *old* wrote in groups are meant, likewise; an edit follows
+            its message.
     """
 
     lid: Jid
     old: Jid
     new: Jid
     stanzas: frozenset[StanzaKey] = frozenset()
+    written: frozenset[AuthorKey] = frozenset()
+
+    def taking(self, messages: Iterable[MessageRecord], phones: Mapping[Jid, Jid]) -> "Move":
+        """Return this move with those of *messages* that belong where it leads.
+
+        Args:
+            messages: all that were seen under *lid*, at least.
+            phones: the phone of each LID from now on.
+        """
+        mine = [m for m in messages if self.lid in m.lids and not m.by_phone]
+        return msgspec.structs.replace(
+            self,
+            stanzas=frozenset(
+                StanzaKey(m.chat, m.stanza)
+                for m in mine
+                if m.chat == self.old and canonical(min(m.lids), phones) == self.new
+            ),
+            written=frozenset(m.key for m in mine if m.author == Author(self.old)),
+        )
+
+    def takes(self, message: MessageRecord) -> bool:
+        """Tell whether *message* goes to another chat."""
+        return self._goes(message.chat, StanzaKey(message.chat, message.stanza))
 
     def readdressed(self, record: Record) -> Record:
         """Return *record* under its new addresses; itself when none of them changes."""
@@ -247,7 +273,7 @@ class Move(Struct, frozen=True, kw_only=True):
     def _on_message(self, record: Any) -> dict[str, Jid]:  # noqa: ANN401 - any record about a message
         changes = {}
         stanza = StanzaKey(record.chat, record.stanza)
-        if self._is_all(record.chat) or (record.chat == self.old and stanza in self.stanzas):
+        if self._goes(record.chat, stanza):
             changes["chat"] = self.new
         if self._acts(record.author, self._seen_as(record)):
             changes["author"] = self.new
@@ -257,7 +283,13 @@ class Move(Struct, frozen=True, kw_only=True):
         """Return the LID that alone names the record's author or actor."""
         if isinstance(record, MessageRecord):
             return self.lid if self.lid in record.lids and not record.by_phone else None
+        if isinstance(record, EditRecord):
+            message = AuthorKey(record.chat, record.stanza, record.author)
+            return self.lid if message in self.written else None
         return getattr(record, "seen_as", None)
+
+    def _goes(self, chat: Jid, stanza: StanzaKey) -> bool:
+        return self._is_all(chat) or (chat == self.old and stanza in self.stanzas)
 
     def _is_all(self, address: str) -> bool:
         return address == self.old == self.lid

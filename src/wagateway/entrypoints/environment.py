@@ -3,8 +3,10 @@
 import difflib
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from dotenv import dotenv_values
+from environs import Env
+from typing_extensions import override
 
 PREFIX = "WHATSAPP_"
 FILE_SUFFIX = "_FILE"
@@ -15,8 +17,11 @@ _OTHER_NAMES = ("API_HOSTNAME", "API_PORT", "API_SCHEMA", "CORE_PORT", "DEFAULT_
 """Names under our prefix that belong to WAHA or to other parts of the stack."""
 
 
-class Environment:
+class Environment(Env):
     """Variables of a mapping and of a ``.env`` file; the mapping wins, empty means absent.
+
+    The library's own FileAwareEnv always reads ``os.environ``, prefers ``NAME_FILE`` to ``NAME``
+    without a word, and stops at the first file that cannot be read.
 
     Attributes:
         values: the text of each variable, without white space around it.
@@ -30,26 +35,29 @@ class Environment:
 
         Args:
             environ: the process's environment.
-            dotenv: a file that may be absent.
+            dotenv: a file that may be absent; ``${NAME}`` in it stands for that variable.
             names: the variables that may come from files.
         """
+        super().__init__(eager=False)
         self.problems: dict[str, str] = {}
-        layers = {**(self._dotenv(dotenv) if dotenv else {}), **environ}
+        if dotenv is not None:
+            self._read_dotenv(dotenv)
+        layers = {**self._environ, **environ}
         self.values = {name: text for name, given in layers.items() if (text := given.strip())}
         for name in names:
             self._read_file_of(name)
 
-    def _dotenv(self, path: Path) -> dict[str, str]:
+    @override
+    def _get_value(self, env_key: str, default: Any) -> Any:
+        return self.values.get(env_key, default)
+
+    def _read_dotenv(self, path: Path) -> None:
         try:
-            if not path.exists():
-                return {}
-            with path.open(encoding="utf-8-sig") as file:
-                # Passwords contain dollars: what is written is what is meant.
-                found = dotenv_values(stream=file, interpolate=False)
+            if path.is_dir():  # the library's own complaint does not name it
+                raise IsADirectoryError(None, "it is a folder")
+            self.read_env(path, recurse=False)
         except (OSError, ValueError) as exc:
             self.problems[str(path)] = f"cannot be read: {_reason(exc)}"
-            return {}
-        return {name: text for name, text in found.items() if text is not None}
 
     def _read_file_of(self, name: str) -> None:
         file_name = name + FILE_SUFFIX

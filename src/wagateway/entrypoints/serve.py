@@ -1,4 +1,4 @@
-"""Running the HTTP application: the listening socket, uvicorn, and stopping without losing anything.
+"""Running the HTTP application: its socket, uvicorn, and stopping without losing anything.
 
 Stopping is cancellation: who runs `serve` in a task and cancels it gets a graceful end.
 """

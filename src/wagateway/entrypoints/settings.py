@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
+from environs import EnvError, EnvValidationError
 from msgspec import Struct, field
 from typing_extensions import override
 
 from wagateway.domain.errors import InvalidInput
 from wagateway.entrypoints.environment import Environment, near_misses
-from wagateway.entrypoints.variables import MEMORY_URL, VARIABLES, Variable
+from wagateway.entrypoints.variables import MEMORY_URL, VARIABLES, Kind, Variable
 
 _SECRET_FIELDS = frozenset(v.field for v in VARIABLES.values() if v.secret)
 _DATABASE_PARTS = frozenset(
@@ -187,22 +188,32 @@ def _settled_by(chosen: Mapping[str, Any]) -> frozenset[str]:
 
 def _read(env: Environment, settled: frozenset[str]) -> dict[str, Any]:
     """Return the fields that *env* tells; what is wrong with others joins its problems."""
-    values: dict[str, Any] = {}
-    for name, variable in VARIABLES.items():
-        text = env.values.get(name)
-        if text is None or variable.field in settled:
-            continue
-        try:
-            value = variable.kind.read(text)
-        except ValueError:
-            value = None
-        if value is None or not variable.kind.holds(value):
-            env.problems[name] = _wrong(variable, text)
-        else:
-            values[variable.field] = value
-    if "database_url" in values and "db_host" in values:
+    env.add_parser("setting", _parsed)
+    found = {
+        variable.field: env.setting(name, None, kind=variable.kind)
+        for name, variable in VARIABLES.items()
+        if variable.field not in settled
+    }
+    try:
+        env.seal()
+    except EnvValidationError as exc:
+        for name in exc.error_messages:
+            env.problems[str(name)] = _wrong(VARIABLES[str(name)], env.values[str(name)])
+    if found.get("database_url") and found.get("db_host"):
         env.problems["WHATSAPP_DB_HOST"] = "is set, and so is WHATSAPP_DATABASE_URL; keep one"
-    return values
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _parsed(text: str | None, *, kind: Kind) -> Any:  # noqa: ANN401 - of the kind's own type
+    if text is None:
+        return None
+    try:
+        value = kind.read(text)
+    except ValueError as exc:
+        raise EnvError(kind.accepted) from exc
+    if not kind.holds(value):
+        raise EnvError(kind.accepted)
+    return value
 
 
 def _wrong(variable: Variable, given: object) -> str:

@@ -223,17 +223,27 @@ class TestDotenv:
         got = load_settings(environ, dotenv=tmp_path / ".env")
         assert (got.port, got.timezone) == (6000, "Europe/Lisbon")
 
-    def test_dollars_mean_themselves(self, tmp_path: Path) -> None:
-        (tmp_path / ".env").write_text(f"WHATSAPP_WEBHOOK_TOKEN={STRONG}${{HOME}}$x\n")
-        got = load_settings({}, dotenv=tmp_path / ".env")
-        assert got.webhook_token == STRONG + "${HOME}$x"
+    def test_its_values_may_refer_to_others(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text(
+            "BASE=/srv\nWHATSAPP_DATA_DIR=${BASE}/wa\nWHATSAPP_DB_HOST\n"
+        )
+        assert load_settings({}, dotenv=tmp_path / ".env").data_dir == Path("/srv/wa")
+
+    def test_its_secrets_keep_their_dollars(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text(f"WHATSAPP_WEBHOOK_TOKEN='{STRONG}$x$'\n")
+        assert load_settings({}, dotenv=tmp_path / ".env").webhook_token == f"{STRONG}$x$"
 
     def test_an_absent_file_is_fine(self, tmp_path: Path) -> None:
         assert load_settings({}, dotenv=tmp_path / ".env").port == 4011
 
     def test_an_unreadable_file_is_told(self, tmp_path: Path) -> None:
         (tmp_path / ".env").mkdir()
-        with pytest.raises(InvalidInput, match=r"\.env: cannot be read: Is a directory"):
+        with pytest.raises(InvalidInput, match=r"\.env: cannot be read: it is a folder"):
+            load_settings({}, dotenv=tmp_path / ".env")
+
+    def test_a_file_that_is_no_text_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_bytes(b"\xff\xfe\x00")
+        with pytest.raises(InvalidInput, match=r"\.env: cannot be read: it is not text"):
             load_settings({}, dotenv=tmp_path / ".env")
 
     def test_it_is_read_from_the_current_folder(

@@ -18,14 +18,13 @@ from wagateway.adapters.timescale._rows import (
     to_values,
 )
 from wagateway.adapters.timescale.pool import Connection
-from wagateway.domain.identity import Jid, canonical
+from wagateway.domain.identity import Jid
 from wagateway.domain.ledger import Change, Ledger, Move
 from wagateway.domain.records import (
     ChatRecord,
     ContactRecord,
     MessageRecord,
     Record,
-    StanzaKey,
 )
 
 _MOVED_AT_ONCE = 2000
@@ -208,13 +207,8 @@ class Writing:
         """Move what stands at a phone only because a LID meant that phone."""
         rows = await self.fetch(TABLES[MessageRecord].seen_by_lid, lid=move.lid, phone=move.old)
         messages = from_rows(MessageRecord, rows)
-        mine = [
-            m
-            for m in messages
-            if m.chat == move.old and m.lids and canonical(min(m.lids), phones) == move.new
-        ]
-        stanzas = frozenset(StanzaKey(m.chat, m.stanza) for m in mine)
-        move = Move(lid=move.lid, old=move.old, new=move.new, stanzas=stanzas)
+        move = move.taking(messages, phones)
+        mine = [message for message in messages if move.takes(message)]
         records: list[Record] = list(messages)
         for kind, table in TABLES.items():
             if table.seen_by_lid and kind is not MessageRecord:
@@ -222,11 +216,12 @@ class Writing:
                     table.seen_by_lid,
                     lid=move.lid,
                     phone=move.old,
-                    stanzas=sorted(key.stanza for key in stanzas),
+                    stanzas=sorted({message.stanza for message in messages}),
                 )
                 records += from_rows(kind, found)
         await self._readdress(records, move)
-        await self._save([ChatRecord(chat=move.new), ContactRecord(contact=move.new)])
+        if any(message.facts_key for message in mine):
+            await self._save([ChatRecord(chat=move.new), ContactRecord(contact=move.new)])
         return len(mine)
 
     async def _save(self, records: list[Record]) -> None:

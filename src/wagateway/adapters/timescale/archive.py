@@ -271,7 +271,12 @@ async def _shares(
         mine = known[delivery.session]
         account = delivery.account.phone if delivery.account else None
         found = archive_of(mine.values(), account)
-        entry = _touched(mine[found.id], delivery) if found else await _begun(conn, delivery)
+        if found is None:
+            entry = await _begun(conn, delivery)
+        else:
+            # Two accounts of one session may take turns: then every second counts.
+            step = _LAST_EVENT_STEP if len(mine) == 1 else timedelta()
+            entry = _touched(mine[found.id], delivery, step)
         mine[entry.id] = entry
         share = shares.setdefault(entry.id, _Share(entry, [], set()))
         share.entry = entry
@@ -308,10 +313,10 @@ async def _begun(conn: Connection, delivery: Delivery) -> _Entry:
     return from_row(_Entry, values | row)
 
 
-def _touched(entry: _Entry, delivery: Delivery) -> _Entry:
-    """Return *entry* with what *delivery* says of it; small steps of time are not worth a write."""
+def _touched(entry: _Entry, delivery: Delivery, step: timedelta) -> _Entry:
+    """Return *entry* with what *delivery* says of it; less than *step* is not worth a write."""
     account, at = delivery.account, _at(delivery)
-    late = at < entry.last_event_at + _LAST_EVENT_STEP
+    late = at < entry.last_event_at + step
     return msgspec.structs.replace(
         entry,
         account=entry.account or (account.phone if account else None),

@@ -242,13 +242,12 @@ WHERE session_id = %(session_id)s::int
 LIMIT %(limit)s::int;
 
 -- name: edits_seen_by_lid
--- The rows of message_edits at a phone that a LID stood for.
+-- The versions of messages at a phone, or by it, that a LID may have stood for.
 SELECT chat_id AS chat, stanza_id AS stanza, author, edit_id, edited_at, text
 FROM whatsapp_gateway.message_edits
 WHERE session_id = %(session_id)s::int
-  AND (
-      (chat_id = %(phone)s::text AND stanza_id = ANY (%(stanzas)s::text[]))
-  );
+  AND stanza_id = ANY (%(stanzas)s::text[])
+  AND (chat_id = %(phone)s::text OR author = %(phone)s::text);
 
 -- name: load_revocations
 -- The rows of message_revocations with the given keys.

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from multiprocessing.context import SpawnProcess
 
 import structlog
+from msgspec.structs import replace
 
-from wagateway.domain.errors import InvalidInput
+from wagateway.domain.errors import InvalidInput, StoreUnavailable
 from wagateway.entrypoints.cli.announce import exposure_warning
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import note
-from wagateway.entrypoints.cli.place import settings_at
+from wagateway.entrypoints.cli.place import require_schema, settings_at
 from wagateway.entrypoints.cli.up import hide_from_logs
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets
@@ -28,19 +29,19 @@ _log = structlog.get_logger("wagateway.api")
 _spawn = multiprocessing.get_context("spawn")
 
 
-def run_api(
-    database_url: str | None, *, host: str | None, port: int | None, workers: int
-) -> None:
+def run_api(database_url: str | None, *, host: str | None, port: int | None, workers: int) -> None:
     """Run until stopped.
 
     Raises:
-        Conflict: the port is in use.
+        Conflict: the port is in use, or the schema is not up to date.
         InvalidInput: no database or no secrets are configured.
     """
     settings = settings_at(
         Place(data_dir=None, database_url=database_url), host=host, port=port, log_level=None
     )
     _require_configured(settings)
+    asyncio.run(_require_schema_if_there(settings))
+    settings = replace(settings, auto_migrate=False)
     secrets = ensure_secrets(settings.data_dir, settings)
     with listen(settings.host, settings.port) as listener:
         if warning := exposure_warning(listener):
@@ -60,15 +61,20 @@ def _require_configured(settings: Settings) -> None:
     if settings.api_token is None:
         missing.append("a token for the API: WHATSAPP_GATEWAY_API_TOKEN")
     if settings.webhook_token is None and settings.webhook_hmac_key is None:
-        missing.append(
-            "a secret for webhooks: WHATSAPP_WEBHOOK_TOKEN or WHATSAPP_WEBHOOK_HMAC_KEY"
-        )
+        missing.append("a secret for webhooks: WHATSAPP_WEBHOOK_TOKEN or WHATSAPP_WEBHOOK_HMAC_KEY")
     if missing:
         lines = "\n".join(f"  {what}" for what in missing)
         raise InvalidInput(
             f"`wagateway api` generates nothing and needs to be given:\n{lines}\n"
             "`wagateway up` needs none of it."
         )
+
+
+async def _require_schema_if_there(settings: Settings) -> None:
+    try:
+        await require_schema(settings)
+    except StoreUnavailable as exc:
+        _log.warning("the database is away; webhooks are answered 503 meanwhile", reason=str(exc))
 
 
 async def _serve(settings: Settings, secrets: GatewaySecrets, listener: socket.socket) -> None:

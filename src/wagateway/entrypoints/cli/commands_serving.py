@@ -8,6 +8,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from wagateway.entrypoints.cli.endings import Command
 from wagateway.entrypoints.cli.options import (
     Place,
     data_dir_option,
@@ -17,7 +18,7 @@ from wagateway.entrypoints.cli.options import (
 )
 
 
-@click.command()
+@click.command(cls=Command)
 @data_dir_option
 @database_url_option
 @host_option
@@ -44,12 +45,13 @@ def up(
     run_up(Place(data_dir=data_dir, database_url=database_url), host=host, port=port)
 
 
-@click.command()
+@click.command(cls=Command)
 @database_url_option
 @host_option
 @port_option
 @click.option(
     "--workers",
+    metavar="NUMBER",
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
@@ -71,7 +73,7 @@ def api(*, database_url: str | None, host: str | None, port: int | None, workers
     run_api(database_url, host=host, port=port, workers=workers)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--data-dir",
     metavar="FOLDER",
@@ -81,6 +83,7 @@ def api(*, database_url: str | None, host: str | None, port: int | None, workers
 )
 @click.option(
     "--port",
+    metavar="NUMBER",
     type=click.IntRange(1, 65535),
     default=4011,
     show_default=True,
@@ -88,6 +91,7 @@ def api(*, database_url: str | None, host: str | None, port: int | None, workers
 )
 @click.option(
     "--seed",
+    metavar="NUMBER",
     type=click.IntRange(0),
     default=1,
     show_default=True,
@@ -102,13 +106,17 @@ def api(*, database_url: str | None, host: str | None, port: int | None, workers
 )
 @click.option(
     "--rate",
+    metavar="NUMBER",
     type=click.FloatRange(min=0, min_open=True, max=10_000),
     default=5.0,
     show_default=True,
     help="Deliveries per second, on average; a burst of three past days comes first.",
 )
 @click.option(
-    "--count", type=click.IntRange(1), help="Stop after this many deliveries. Default: never"
+    "--count",
+    metavar="NUMBER",
+    type=click.IntRange(1),
+    help="Stop after this many deliveries. Default: never",
 )
 def demo(
     *,

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import rich_click as click
 
-from wagateway.entrypoints.cli.options import Place, data_dir_option, database_url_option
+from wagateway.entrypoints.cli.endings import Command, ExitCode
+from wagateway.entrypoints.cli.options import (
+    Place,
+    data_dir_option,
+    database_url_option,
+    port_option,
+)
 from wagateway.entrypoints.cli.output import json_option
 
 _INSTANT = click.DateTime(
@@ -17,14 +23,16 @@ _INSTANT = click.DateTime(
 )
 
 
-@click.command()
+@click.command(cls=Command)
 @data_dir_option
 @database_url_option
-@click.option("--status", "only_status", is_flag=True, help="Only tell what is applied and what not.")
+@click.option(
+    "--status", "only_status", is_flag=True, help="Only tell what is applied and what not."
+)
 @json_option
 def migrate(
     *, data_dir: Path | None, database_url: str | None, only_status: bool, as_json: bool
-) -> None:
+) -> ExitCode:
     """Bring the database's schema up to date, or tell whether it is.
 
     Safe to run at any time and from several machines at once: one migrates, the others wait. It
@@ -40,10 +48,10 @@ def migrate(
     from wagateway.entrypoints.cli.migrate import run_migrate
 
     place = Place(data_dir=data_dir, database_url=database_url)
-    run_migrate(place, only_status=only_status, as_json=as_json)
+    return run_migrate(place, only_status=only_status, as_json=as_json)
 
 
-@click.command()
+@click.command(cls=Command)
 @data_dir_option
 @database_url_option
 @click.option(
@@ -63,7 +71,7 @@ def migrate(
     help="Only log rows after this id: goes on where a replay stopped.",
 )
 @json_option
-def replay(
+def replay(  # noqa: PLR0913 - its options
     *,
     data_dir: Path | None,
     database_url: str | None,
@@ -102,7 +110,7 @@ def identity() -> None:
     """
 
 
-@identity.command("list")
+@identity.command("list", cls=Command)
 @click.argument("session")
 @data_dir_option
 @database_url_option
@@ -121,7 +129,7 @@ def list_links(
     run_list(Place(data_dir=data_dir, database_url=database_url), session, as_json=as_json)
 
 
-@identity.command()
+@identity.command(cls=Command)
 @click.argument("session")
 @click.argument("lid")
 @click.argument("phone")
@@ -141,7 +149,7 @@ def link(
 
     \b
     Example:
-      wagateway identity link default 271000000000102@lid +55 11 98765-0102
+      wagateway identity link default 271000000000102@lid '+55 11 98765-0102'
       wagateway identity link default 271000000000102@lid 5511987650102@c.us
     """  # noqa: D301 - \b keeps click from re-wrapping
     from wagateway.entrypoints.cli.identity import run_link
@@ -150,7 +158,7 @@ def link(
     run_link(place, session, lid, phone, as_json=as_json)
 
 
-@identity.command()
+@identity.command(cls=Command)
 @click.argument("session")
 @click.argument("lid")
 @data_dir_option
@@ -171,11 +179,14 @@ def unlink(
     run_unlink(place, session, lid, as_json=as_json)
 
 
-@click.command()
+@click.command(cls=Command)
 @data_dir_option
 @database_url_option
+@port_option
 @json_option
-def doctor(*, data_dir: Path | None, database_url: str | None, as_json: bool) -> None:
+def doctor(
+    *, data_dir: Path | None, database_url: str | None, port: int | None, as_json: bool
+) -> ExitCode:
     """Find the first broken hop between WhatsApp and the archive, and how to mend it.
 
     Looks at the settings, the secrets, the database, its schema, what could not be archived, the
@@ -189,4 +200,5 @@ def doctor(*, data_dir: Path | None, database_url: str | None, as_json: bool) ->
     """  # noqa: D301 - \b keeps click from re-wrapping
     from wagateway.entrypoints.cli.doctor import run_doctor
 
-    run_doctor(Place(data_dir=data_dir, database_url=database_url), as_json=as_json)
+    place = Place(data_dir=data_dir, database_url=database_url)
+    return run_doctor(place, port=port, as_json=as_json)

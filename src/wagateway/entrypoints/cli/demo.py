@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -17,7 +17,7 @@ from wagateway.domain.errors import Conflict, NotFound, StoreUnavailable
 from wagateway.domain.identity import SessionName
 from wagateway.entrypoints.cli.demo_hints import hints
 from wagateway.entrypoints.cli.demo_screen import Screen, open_screen
-from wagateway.entrypoints.cli.figures import Tally, Watch
+from wagateway.entrypoints.cli.figures import Figures, Tally, Watch
 from wagateway.entrypoints.cli.output import note
 from wagateway.entrypoints.cli.up import hide_from_logs
 from wagateway.entrypoints.containers import Services, open_services
@@ -199,14 +199,18 @@ class _Reporter:
         with suppress(psycopg.Error):
             held = await self._watch.look()
             self._screen.show(held)
-            self._screen.say(
-                [
-                    f"{held.delivered:,} deliveries were archived; the archive holds "
-                    f"{held.messages:,} messages in {held.chats:,} chats.",
-                    "Run it again to continue, or remove its folder to begin anew: "
-                    f"{self._settings.data_dir}",
-                ]
-            )
+            self._screen.say(list(self._summary(held)))
+
+    def _summary(self, held: Figures) -> Iterator[str]:
+        answered = held.answered
+        yield (
+            f"{held.delivered:,} deliveries: {answered.stored:,} events stored, "
+            f"{answered.duplicates:,} duplicates, {answered.ignored:,} not archived, "
+            f"{answered.failed:,} failed."
+        )
+        yield f"The archive holds {held.messages:,} messages in {held.chats:,} chats."
+        yield "Run it again to continue it, or remove its folder to begin anew:"
+        yield f"  {self._settings.data_dir}"
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -2,10 +2,7 @@
 
 import errno
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import IntEnum
-from typing import IO, Any
 
 import rich_click as click
 from typing_extensions import override
@@ -42,17 +39,23 @@ _BRANCHES: tuple[tuple[type[WagatewayError], ExitCode], ...] = (
     (Unavailable, ExitCode.UNAVAILABLE),
 )
 
+_SERVER = {"litestar", "uvicorn"}
+_NO_SERVER = "this command needs the HTTP server: pip install 'wagateway[server]'."
 
-class Failure(click.ClickException):
-    """The end of a command, with a message for people."""
 
-    def __init__(self, message: str, code: ExitCode) -> None:
-        super().__init__(message)
-        self.exit_code = code
+class Command(click.RichCommand):
+    """A command that returns how it ended, and whose errors are messages instead of tracebacks."""
 
     @override
-    def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"wagateway: {self.format_message()}", file=file, err=file is None)
+    def invoke(self, ctx: click.Context) -> None:
+        debug = bool(ctx.find_root().params.get("debug"))
+        try:
+            code = super().invoke(ctx)
+        except (click.ClickException, click.Abort):
+            raise
+        except BaseException as exc:  # noqa: BLE001 - KeyboardInterrupt too, and those it passes on
+            code = _told(exc, debug=debug)
+        ctx.exit(code or ExitCode.OK)
 
 
 def exit_code_of(error: WagatewayError) -> ExitCode:
@@ -60,30 +63,27 @@ def exit_code_of(error: WagatewayError) -> ExitCode:
     return next((code for branch, code in _BRANCHES if isinstance(error, branch)), ExitCode.DEFECT)
 
 
-@contextmanager
-def clear_endings(*, debug: bool) -> Iterator[None]:
-    """Turn whatever a command raises into a Failure; *debug* shows the traceback as well.
-
-    Raises:
-        Failure: with the exit code that scripts see.
-    """
-    try:
-        yield
-    except (click.ClickException, click.exceptions.Exit, click.Abort):
-        raise
-    except WagatewayError as exc:
-        _show_traceback(debug=debug)
-        raise Failure(str(exc), exit_code_of(exc)) from exc
-    except Exception as exc:
-        if isinstance(exc, OSError) and exc.errno == errno.EPIPE:
-            raise  # the reader of our output went away, as in `wagateway … | head`: no failure
-        _show_traceback(debug=debug)
-        raise Failure(_unexpected(exc), ExitCode.DEFECT) from exc
-
-
-def _show_traceback(*, debug: bool) -> None:
+def _told(exc: BaseException, *, debug: bool) -> ExitCode:
+    """Tell on stderr what ended a command, and return its exit code; pass on what is no failure."""
+    if isinstance(exc, KeyboardInterrupt):
+        message, code = "interrupted.", ExitCode.INTERRUPTED
+    elif isinstance(exc, WagatewayError):
+        message, code = str(exc), exit_code_of(exc)
+    elif isinstance(exc, ModuleNotFoundError) and (exc.name or "").partition(".")[0] in _SERVER:
+        message, code = _NO_SERVER, ExitCode.FAILED
+    elif isinstance(exc, Exception) and not _reader_left(exc):
+        message, code = _unexpected(exc), ExitCode.DEFECT
+    else:
+        raise exc
     if debug:
-        click.echo(traceback.format_exc(), err=True, nl=False)
+        click.echo("".join(traceback.format_exception(exc)), err=True, nl=False)
+    click.echo(f"wagateway: {message}", err=True)
+    return code
+
+
+def _reader_left(exc: Exception) -> bool:
+    """Tell whether who reads our output went away, as in ``wagateway … | head``."""
+    return isinstance(exc, OSError) and exc.errno == errno.EPIPE
 
 
 def _unexpected(exc: Exception) -> str:

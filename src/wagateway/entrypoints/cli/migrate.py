@@ -27,11 +27,13 @@ class Report(Struct, frozen=True, kw_only=True):
     applied_now: list[str]
 
 
-def run_migrate(place: Place, *, only_status: bool, as_json: bool) -> None:
+def run_migrate(place: Place, *, only_status: bool, as_json: bool) -> ExitCode:
     """Migrate, or only compare; print what was found and done.
 
+    Returns:
+        FAILED when it was only to compare and something is pending.
+
     Raises:
-        click.exceptions.Exit: with 1 when it was only to compare and something is pending.
         WagatewayError: see `migrate` and `status`.
     """
     settings = settings_at(place)
@@ -40,8 +42,7 @@ def run_migrate(place: Place, *, only_status: bool, as_json: bool) -> None:
         echo_json(report)
     else:
         click.echo("\n".join(_lines(report)))
-    if not report.up_to_date:
-        raise click.exceptions.Exit(ExitCode.FAILED)
+    return ExitCode.OK if report.up_to_date else ExitCode.FAILED
 
 
 async def _compare(settings: Settings) -> Report:

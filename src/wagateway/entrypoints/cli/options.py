@@ -39,12 +39,14 @@ database_url_option = click.option(
 
 host_option = click.option(
     "--host",
+    metavar="ADDRESS",
     help="Address to listen on; overrides WHATSAPP_GATEWAY_API_HOST. Default: 127.0.0.1, which "
     "only programs on this machine reach.",
 )
 
 port_option = click.option(
     "--port",
+    metavar="NUMBER",
     type=click.IntRange(1, 65535),
-    help="Port to listen on; overrides WHATSAPP_GATEWAY_API_PORT. Default: 4011",
+    help="Port of the gateway; overrides WHATSAPP_GATEWAY_API_PORT. Default: 4011",
 )

@@ -86,11 +86,21 @@ async def archive_at(place: Place) -> AsyncIterator[Services]:
         NotFound: there is no archive.
     """
     async with database(settings_at(place)) as settings:
-        pending = (await status(settings.migration_url or settings.database_url or "")).pending
-        if pending:
-            raise Conflict(
-                f"The database lacks {len(pending)} of this version's migrations: "
-                "run `wagateway migrate` first."
-            )
+        await require_schema(settings)
         async with open_services(replace(settings, auto_migrate=False)) as services:
             yield services
+
+
+async def require_schema(settings: Settings) -> None:
+    """Return when the schema of the database is this version's.
+
+    Raises:
+        Conflict: it is not.
+        StoreUnavailable: the database cannot be reached.
+    """
+    pending = (await status(settings.migration_url or "")).pending
+    if pending:
+        raise Conflict(
+            f"The database lacks {len(pending)} of this version's migrations: "
+            "run `wagateway migrate` first."
+        )

@@ -3,11 +3,10 @@
 import sys
 
 import rich_click as click
-from typing_extensions import override
 
 from wagateway.entrypoints.cli.commands_serving import api, demo, up
 from wagateway.entrypoints.cli.commands_upkeep import doctor, identity, migrate, replay
-from wagateway.entrypoints.cli.endings import MEANINGS, ExitCode, clear_endings
+from wagateway.entrypoints.cli.endings import MEANINGS, ExitCode
 from wagateway.entrypoints.cli.version import show_version, version
 
 # An empty line between the lines: each would join the one before otherwise.
@@ -23,18 +22,8 @@ _LOOK = click.RichHelpConfiguration(
 )
 
 
-class _Program(click.RichGroup):
-    """A group whose commands end with a clear message instead of a traceback."""
-
-    @override
-    def invoke(self, ctx: click.Context) -> object:
-        with clear_endings(debug=ctx.params["debug"]):
-            return super().invoke(ctx)
-
-
 @click.group(
     "wagateway",
-    cls=_Program,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -48,17 +37,17 @@ class _Program(click.RichGroup):
     callback=show_version,
     help="Show the version and exit.",
 )
-def program(*, debug: bool) -> None:  # noqa: ARG001 - read from the context when a command fails
+def program(**_: object) -> None:
     """A durable, provably complete WhatsApp archive that stands beside WAHA.
+
+    Settings come from the environment and a file .env in the current folder. Without
+    WHATSAPP_DATABASE_URL, commands work on the embedded PostgreSQL of the data folder, also while
+    `wagateway up` is running on it.
 
     \b
     Look at it, without a phone:   wagateway demo
     Archive your own WhatsApp:     wagateway up
     Find out what is wrong:        wagateway doctor
-
-    Settings come from the environment and a file .env in the current folder. Without
-    WHATSAPP_DATABASE_URL, commands work on the embedded PostgreSQL of the data folder, also while
-    `wagateway up` is running on it.
     """  # noqa: D301 - \b keeps click from re-wrapping
 
 

