@@ -68,7 +68,8 @@ def ingest_of(variant: str) -> Ingest | None:
     read = IngestBody(
         engine=WahaReader(), commit=GroupCommit(Nowhere()), clock=lambda: datetime.now(UTC)
     )
-    return {ROUTE: take_unread, READ: read, DURABLE: None}[variant]
+    choices: dict[str, Ingest | None] = {ROUTE: take_unread, READ: read, DURABLE: None}
+    return choices[variant]
 
 
 async def run_server(variant: str, folder: Path) -> None:
