@@ -28,6 +28,7 @@ from wagateway.adapters.waha.reader import WahaReader
 from wagateway.domain.events import Delivery, Outcome, Recorded
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.http.webhooks import Ingest
+from wagateway.entrypoints.logs import configure_logging
 from wagateway.entrypoints.secrets import GatewaySecrets
 from wagateway.entrypoints.serve import base_url, build_app, listen, run_until_stopped, serve
 from wagateway.entrypoints.settings import Settings
@@ -76,6 +77,7 @@ async def run_server(variant: str, folder: Path) -> None:
     """Serve *variant* until cancelled; print the address on stdout."""
     settings = Settings.embedded(folder) if variant == DURABLE else Settings.in_memory()
     secrets = GatewaySecrets(api_token=TOKEN, webhook_token=TOKEN, webhook_hmac_key=None)
+    configure_logging(settings.log_level, settings.log_format, hide={TOKEN})
     async with open_services(settings) as services:
         app = build_app(settings, services, secrets, ingest=ingest_of(variant))
         listener = listen("127.0.0.1", 0)
@@ -87,16 +89,19 @@ async def run_server(variant: str, folder: Path) -> None:
 async def server(variant: str) -> AsyncIterator[int]:
     """Run *variant* on an empty archive and yield its port."""
     folder = Path(tempfile.mkdtemp(prefix="wagateway-bench-"))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *(__file__, "--serve", variant, str(folder / "data")),
-        stdout=asyncio.subprocess.PIPE,
-    )
+    log = folder / "log"
+    with log.open("wb") as stderr:  # logs are written, as they are in earnest
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *(__file__, "--serve", variant, str(folder / "data")),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+        )
     try:
         assert process.stdout
         url = (await process.stdout.readline()).decode().strip()
         if not url:
-            sys.exit(f"the server of {variant!r} did not start")
+            sys.exit(f"the server of {variant!r} did not start: {log.read_text()}")
         yield int(url.rpartition(":")[2])
     finally:
         process.terminate()

@@ -127,12 +127,15 @@ class TestEdits:
         assert (view.text, view.edited_at) == ("v2", NOON + 2 * MINUTE)
         assert [version.text for version in view.edits] == ["v1", "v2"]
 
-    async def test_an_edit_that_nobody_can_read_erases_nothing(self, archive: Backend) -> None:
+    @pytest.mark.parametrize("text", [None, ""])
+    async def test_an_edit_without_text_erases_nothing(
+        self, archive: Backend, text: str | None
+    ) -> None:
         view = await view_of(
-            archive, delivery(seen("v0")), delivery(edited(None, at=NOON + MINUTE))
+            archive, delivery(seen("v0")), delivery(edited(text, at=NOON + MINUTE))
         )
         assert (view.text, view.edited_at) == ("v0", None)
-        assert [version.text for version in view.edits] == [None]
+        assert [version.text for version in view.edits] == [text]
 
     async def test_a_version_that_can_be_read_later_is_shown(self, archive: Backend) -> None:
         view = await view_of(

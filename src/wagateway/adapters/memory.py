@@ -21,7 +21,6 @@ from wagateway.domain.cursors import (
 )
 from wagateway.domain.errors import InvalidInput, NotFound
 from wagateway.domain.events import (
-    Account,
     Delivery,
     Outcome,
     Recorded,
@@ -50,6 +49,7 @@ from wagateway.domain.records import (
     Record,
     StanzaKey,
 )
+from wagateway.domain.text import clean_text
 from wagateway.domain.views import (
     ChatPage,
     ChatView,
@@ -76,7 +76,7 @@ class _Book:
 
     def __init__(self, entry: ArchiveEntry, statuses: set[tuple[datetime, str]]) -> None:
         self.entry = entry
-        self.account: Account | None = None
+        self.push_name: str | None = None
         self.engine: str | None = None
         self.ledger = Ledger()
         self.links: dict[tuple[Jid, Jid], Link] = {}
@@ -219,7 +219,8 @@ class InMemoryArchive(Archive, ArchiveReader):
             projected = list(records_of(delivery, book.phones))
             return book.ledger.apply(delivery, projected, news=news)
         except Exception as exc:  # noqa: BLE001 - a defect of ours must not lose the delivery
-            return Recorded(outcome=Outcome.FAILED, reason=f"{type(exc).__name__}: {exc}"[:500])
+            reason = clean_text(f"{type(exc).__name__}: {exc}")[:500]
+            return Recorded(outcome=Outcome.FAILED, reason=reason)
 
     def _book_of(self, delivery: Delivery) -> _Book:
         books = self._books.setdefault(delivery.session, [])
@@ -242,7 +243,8 @@ class InMemoryArchive(Archive, ArchiveReader):
                 book.entry.last_event_at, min(delivery.occurred_at, delivery.received_at)
             ),
         )
-        book.account = delivery.account or book.account
+        named = delivery.account.push_name if delivery.account else None
+        book.push_name = named or book.push_name
         book.engine = delivery.engine or book.engine
         return book
 
@@ -395,7 +397,7 @@ class InMemoryArchive(Archive, ArchiveReader):
         return SessionView(
             session=book.entry.session,
             account=book.entry.account,
-            push_name=book.account.push_name if book.account else None,
+            push_name=book.push_name,
             engine=book.engine,
             current=self._is_current(book),
             status=SessionStatus(status) if status else None,

@@ -11,6 +11,7 @@ from wagateway.domain.times import instant
 
 T = TypeVar("T")
 
+_NO_CURSOR = "not a cursor of this list; use one that an answer gave"
 LAST_CHARACTER = "\U0010ffff"
 
 
@@ -35,9 +36,13 @@ def decode_cursor(text: str, type_: type[T]) -> T:
     """
     try:
         raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-        return msgspec.json.decode(raw, type=type_)
+        found = msgspec.json.decode(raw, type=type_)
     except (ValueError, msgspec.MsgspecError) as exc:
-        raise InvalidInput("not a cursor of this list; use one that an answer gave") from exc
+        raise InvalidInput(_NO_CURSOR) from exc
+    parts = found if isinstance(found, tuple) else (found,)
+    if any(isinstance(part, str) and "\x00" in part for part in parts):
+        raise InvalidInput(_NO_CURSOR)  # no id of ours holds it, and no store can look for it
+    return found
 
 
 def message_position(text: str, *, end_of_instant: bool) -> MessagePosition:
@@ -62,5 +67,8 @@ def message_position(text: str, *, end_of_instant: bool) -> MessagePosition:
             "such as 2026-01-31T12:00:00Z"
         ) from exc
     if position.sent_at.tzinfo is None:
-        raise InvalidInput("not a cursor of this list; use one that an answer gave")
-    return position._replace(sent_at=position.sent_at.astimezone(UTC))
+        raise InvalidInput(_NO_CURSOR)
+    try:
+        return position._replace(sent_at=position.sent_at.astimezone(UTC))
+    except OverflowError as exc:
+        raise InvalidInput(_NO_CURSOR) from exc

@@ -141,7 +141,7 @@ def _message_seen(seen: MessageSeen, delivery: Delivery, phones: Phones) -> Iter
 
 def _message_edited(seen: MessageEdited, _: Delivery, phones: Phones) -> Iterable[Record]:
     record = _message(seen.ref, phones)
-    if seen.text is not None:
+    if seen.text:  # an empty body is an edit that the engine could not read: it erases nothing
         yield replace(record, text=seen.text, edited_at=seen.edited_at)
     yield EditRecord(
         chat=record.chat,

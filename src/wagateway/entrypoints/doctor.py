@@ -23,6 +23,7 @@ from wagateway.ports.archive import ArchiveReader, LogFilter
 OpenDatabase = Callable[[Settings], AbstractAsyncContextManager[Settings]]
 """Yields settings whose database can be connected to; raises WagatewayError."""
 
+_API = "api"
 _UNAUTHORIZED = 401
 _OK = 200
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where the gateway is told to listen
@@ -146,43 +147,46 @@ async def _log(reader: ArchiveReader) -> Finding:
 
 
 async def _api(settings: Settings, secrets: GatewaySecrets | None) -> Finding:
-    hop = "api"
     host = _EVERYWHERE.get(settings.host, settings.host)
     url = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
     async with httpx.AsyncClient(base_url=url, timeout=8.0, trust_env=False) as client:
         try:
-            health = await client.get("/health")
-            sessions = await client.get("/api/sessions", headers=_token(secrets))
+            ill = _ill(await client.get("/health"), url)
+            # Only wagateway is shown the token: another program on the port might keep it.
+            return ill or _admitted(await client.get("/api/sessions", headers=_token(secrets)), url)
         except httpx.RequestError as exc:
             return fail(
-                hop,
+                _API,
                 f"nothing answers at {url} ({type(exc).__name__})",
-                "Start `wagateway up`, or set WHATSAPP_GATEWAY_API_PORT to where it runs.",
+                "Start `wagateway up`, or tell where it runs by --port.",
             )
-    return _judged(hop, url, health, sessions)
 
 
-def _judged(hop: str, url: str, health: httpx.Response, sessions: httpx.Response) -> Finding:
+def _ill(health: httpx.Response, url: str) -> Finding | None:
     try:
         report = msgspec.json.decode(health.content, type=HealthReport)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return fail(
-            hop,
+            _API,
             f"what answers at {url} is not wagateway",
             "Stop that program, or choose another port by WHATSAPP_GATEWAY_API_PORT.",
         )
     if report.status is HealthStatus.DOWN:
         down = ", ".join(n for n, part in report.parts.items() if part.status is HealthStatus.DOWN)
-        return fail(hop, f"it runs, but says that it is down: {down}", "Its log says why.")
+        return fail(_API, f"it runs, but says that it is down: {down}", "Its log says why.")
+    return None
+
+
+def _admitted(sessions: httpx.Response, url: str) -> Finding:
     if sessions.status_code == _UNAUTHORIZED:
         return fail(
-            hop,
+            _API,
             f"it runs at {url} and refuses the API token that is known here",
             "Give this command the data folder or WHATSAPP_GATEWAY_API_TOKEN of that gateway.",
         )
     if sessions.status_code != _OK:
-        return fail(hop, f"it runs and answers {sessions.status_code}", "Its log says why.")
-    return ok(hop, f"it runs at {url} and accepts the API token")
+        return fail(_API, f"it runs and answers {sessions.status_code}", "Its log says why.")
+    return ok(_API, f"it runs at {url} and accepts the API token")
 
 
 def _token(secrets: GatewaySecrets | None) -> dict[str, str]:

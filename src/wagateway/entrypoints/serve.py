@@ -11,8 +11,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import uvicorn
@@ -145,6 +145,23 @@ async def serve(
         server.should_exit = True
         await running
         raise
+
+
+@asynccontextmanager
+async def serving(app: App, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve *app* on *listener* while the context is open."""
+    server = asyncio.create_task(serve(app, listener))
+    try:
+        yield
+    finally:
+        await ended(server)
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancel *task* and wait for its end; what it failed with is raised."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 def run_until_stopped(

@@ -76,12 +76,13 @@ async def waha_findings(
         return
     headers = {"X-Api-Key": settings.engine_key} if settings.engine_key else {}
     async with httpx.AsyncClient(
-        base_url=settings.engine_url, headers=headers, timeout=8.0, trust_env=False
+        base_url=settings.engine_url, timeout=8.0, trust_env=False
     ) as client:
         broken = await _unreachable(client)
         if broken is not None:
             yield broken
             return
+        client.headers.update(headers)  # only now: nobody but WAHA is shown its key
         version = await _version(client)
         sessions = await _sessions(client)
     if isinstance(sessions, Finding):

@@ -26,12 +26,15 @@ def translated_errors() -> Iterator[None]:
 
     Raises:
         StoreUnavailable: the database is away or gave up; repeating is safe.
-        Defect: it refused what we asked.
+        Defect: it refused what we asked, or a value cannot cross over at all, such as a lone
+            surrogate, which the driver meets first.
     """
     try:
         yield
     except WagatewayError:
         raise
+    except errors.ProgramLimitExceeded as exc:  # operational by its class, but no use repeating
+        raise Defect(f"the database refused a statement: {_summary(exc)}") from exc
     except _AWAY as exc:
         raise StoreUnavailable(f"the database is unavailable: {_summary(exc)}") from exc
     except errors.UndefinedTable as exc:
@@ -40,6 +43,8 @@ def translated_errors() -> Iterator[None]:
         ) from exc
     except psycopg.Error as exc:
         raise Defect(f"the database refused a statement: {_summary(exc)}") from exc
+    except Exception as exc:
+        raise Defect(f"a value cannot cross over to the database: {type(exc).__name__}") from exc
 
 
 def _summary(exc: Exception) -> str:

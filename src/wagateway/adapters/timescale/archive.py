@@ -38,6 +38,7 @@ from wagateway.domain.identity import Evidence, Jid, Link, SessionName, canonica
 from wagateway.domain.ledger import Ledger, Move
 from wagateway.domain.projection import Phones, lids_of, links_of, records_of
 from wagateway.domain.records import Record
+from wagateway.domain.text import clean_text
 from wagateway.ports.archive import Archive, LogFilter, LoggedBody
 
 T = TypeVar("T")
@@ -361,7 +362,7 @@ async def _project_share(
         try:
             projected[position] = list(records_of(deliveries[position], phones))
         except Exception as exc:  # noqa: BLE001 - a defect of ours must not lose the neighbours
-            reason = f"{type(exc).__name__}: {exc}"[:500]
+            reason = clean_text(f"{type(exc).__name__}: {exc}")[:500]
             recorded[position] = Recorded(outcome=Outcome.FAILED, reason=reason)
     ledger = Ledger()
     ledger.load(await writing.load(record for rs in projected.values() for _, record in rs))

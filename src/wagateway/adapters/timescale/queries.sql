@@ -697,12 +697,15 @@ ORDER BY c.last_message_at DESC NULLS LAST, c.chat_id DESC
 LIMIT %(limit)s::int;
 
 -- name: contact_page
--- Contacts by id, of the given kinds of address.
+-- Contacts by id, of the given kinds of address, or of all but these.
 SELECT session, contact_id AS id, name, push_name
 FROM whatsapp_gateway.contacts
 WHERE session_id = %(session_id)s::int
   AND contact_id > %(after)s::text
-  AND (%(servers)s::text[] IS NULL OR split_part(contact_id, '@', 2) = ANY (%(servers)s::text[]))
+  AND (
+      %(servers)s::text[] IS NULL
+      OR (split_part(contact_id, '@', 2) = ANY (%(servers)s::text[])) <> %(other)s::boolean
+  )
 ORDER BY contact_id
 LIMIT %(limit)s::int;
 

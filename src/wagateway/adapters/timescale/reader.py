@@ -52,6 +52,7 @@ from wagateway.domain.views import (
 from wagateway.ports.archive import ArchiveReader, LogFilter
 
 _LAST_ID = 2**63 - 1
+_KNOWN_SERVERS = [server for type_ in ChatType for server in servers_of(type_)]
 _MARKS: tuple[tuple[type[Mark], str], ...] = (
     (EditRecord, "page_edits"),
     (RevocationRecord, "page_revocations"),
@@ -92,7 +93,10 @@ class TimescaleReader(ArchiveReader):
     async def chats(
         self, session: SessionName, *, cursor: str | None = None, limit: int = 100
     ) -> ChatPage:
-        at, id_ = decode_cursor(cursor, tuple[datetime | None, str]) if cursor else (None, None)
+        at: datetime | None = None
+        id_: str | None = None
+        if cursor is not None:
+            at, id_ = decode_cursor(cursor, tuple[datetime | None, str])
         with translated_errors():
             async with self._pool.connection() as conn:
                 entry = await _current(conn, session)
@@ -119,7 +123,8 @@ class TimescaleReader(ArchiveReader):
         limit: int = 100,
     ) -> ContactPage:
         after = decode_cursor(cursor, str) if cursor is not None else ""
-        servers = servers_of(type) if type is not None else None
+        other = type is ChatType.OTHER
+        servers = _KNOWN_SERVERS if other else servers_of(type) if type is not None else None
         with translated_errors():
             async with self._pool.connection() as conn:
                 entry = await _current(conn, session)
@@ -129,6 +134,7 @@ class TimescaleReader(ArchiveReader):
                     session_id=entry.id,
                     after=after,
                     servers=servers,
+                    other=other,
                     limit=limit + 1,
                 )
                 shown = rows[:limit]
@@ -174,7 +180,8 @@ class TimescaleReader(ArchiveReader):
         self, which: LogFilter, *, cursor: str | None = None, limit: int = 100
     ) -> EventPage:
         before = decode_cursor(cursor, int) if cursor is not None else _LAST_ID
-        values = filter_values(which) | {"before": min(before, _LAST_ID), "limit": limit + 1}
+        before = max(0, min(before, _LAST_ID))
+        values = filter_values(which) | {"before": before, "limit": limit + 1}
         with translated_errors():
             async with self._pool.connection() as conn:
                 rows = await _fetch(conn, "event_page", **values)

@@ -37,7 +37,7 @@ def run_api(database_url: str | None, *, host: str | None, port: int | None, wor
         InvalidInput: no database or no secrets are configured.
     """
     settings = settings_at(
-        Place(data_dir=None, database_url=database_url), host=host, port=port, log_level=None
+        Place(data_dir=None, database_url=database_url), host=host, port=port, quiet=False
     )
     _require_configured(settings)
     asyncio.run(_require_schema_if_there(settings))

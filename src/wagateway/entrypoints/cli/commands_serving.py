@@ -79,7 +79,7 @@ def api(*, database_url: str | None, host: str | None, port: int | None, workers
     metavar="FOLDER",
     type=click.Path(file_okay=False, path_type=Path),
     help="Where the demo's archive is kept, apart from your own. "
-    "Default: ~/.local/share/wagateway/demo",
+    "Default on Linux: ~/.local/share/wagateway/demo",
 )
 @click.option(
     "--port",

@@ -23,7 +23,14 @@ from wagateway.entrypoints.cli.up import hide_from_logs
 from wagateway.entrypoints.containers import Services, open_services
 from wagateway.entrypoints.http.auth import WEBHOOK_TOKEN_HEADER
 from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets
-from wagateway.entrypoints.serve import App, base_url, build_app, listen, run_until_stopped, serve
+from wagateway.entrypoints.serve import (
+    base_url,
+    build_app,
+    ended,
+    listen,
+    run_until_stopped,
+    serving,
+)
 from wagateway.entrypoints.settings import Settings, load_settings
 from wagateway.entrypoints.waha_webhook import WEBHOOK_PATH
 from wagateway.ports.archive import ArchiveReader
@@ -110,22 +117,12 @@ async def _demo(
             url + WEBHOOK_PATH, headers={WEBHOOK_TOKEN_HEADER: secrets.webhook_token or ""}
         )
         watch = Watch(poster.counts, tally, await url_of_running(settings.data_dir) or "")
-        async with _serving(build_app(settings, services, secrets, ingest=tally), listener):
+        async with serving(build_app(settings, services, secrets, ingest=tally), listener):
             with open_screen() as screen:
                 screen.say([f"The demo's archive is in {settings.data_dir}.", ""])
                 reporter = _Reporter(scenario, settings, secrets, url, services, watch, screen)
                 async with reporter.reporting():
                     await poster.run(await _deliveries(scenario, services.reader))
-
-
-@asynccontextmanager
-async def _serving(app: App, listener: socket.socket) -> AsyncIterator[None]:
-    """Serve *app* while the context is open."""
-    server = asyncio.create_task(serve(app, listener))
-    try:
-        yield
-    finally:
-        await _cancelled(server)
 
 
 async def _deliveries(scenario: Scenario, reader: ArchiveReader) -> Iterable[Delivery]:
@@ -172,7 +169,7 @@ class _Reporter:
         try:
             yield
         finally:
-            await _cancelled(task)
+            await ended(task)
             await self._sum_up()
 
     async def _report(self) -> None:
@@ -211,10 +208,3 @@ class _Reporter:
         yield f"The archive holds {held.messages:,} messages in {held.chats:,} chats."
         yield "Run it again to continue it, or remove its folder to begin anew:"
         yield f"  {self._settings.data_dir}"
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    """Cancel *task* and wait for its end; what it failed with is raised."""
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

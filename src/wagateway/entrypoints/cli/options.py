@@ -26,7 +26,7 @@ data_dir_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the embedded PostgreSQL and of the generated tokens; overrides "
     "WHATSAPP_DATA_DIR and a database that the settings name. "
-    "Default: ~/.local/share/wagateway",
+    "Default on Linux: ~/.local/share/wagateway",
 )
 
 database_url_option = click.option(

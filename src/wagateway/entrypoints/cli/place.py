@@ -19,7 +19,7 @@ def settings_at(
     *,
     host: str | None = None,
     port: int | None = None,
-    log_level: str | None = "warning",
+    quiet: bool = True,
 ) -> Settings:
     """Return the environment's settings, with what the command line says instead; begin logging.
 
@@ -27,7 +27,7 @@ def settings_at(
         place: from the command line, like the others.
         host: where to listen.
         port: likewise.
-        log_level: short commands log only what is wrong; None: as configured.
+        quiet: log only what is wrong, as short commands do, whatever level is configured.
 
     Raises:
         InvalidInput: naming everything that is wrong.
@@ -37,9 +37,10 @@ def settings_at(
         database_url=place.database_url,
         host=host,
         port=port,
-        log_level=log_level,
     )
-    configure_logging(settings.log_level, settings.log_format, hide=settings.secrets)
+    chatty = settings.log_level in {"debug", "info"}
+    level = "warning" if quiet and chatty else settings.log_level
+    configure_logging(level, settings.log_format, hide=settings.secrets)
     if place.data_dir is None or place.database_url is not None:
         return settings
     # Who names a folder means what is in it, whichever database the environment names.

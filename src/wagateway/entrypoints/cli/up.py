@@ -22,7 +22,7 @@ def run_up(place: Place, *, host: str | None, port: int | None) -> None:
         Conflict: the port or the data folder is in use, or the database does not fit.
         WagatewayError: see `open_services`, `ensure_secrets` and `listen`.
     """
-    settings = settings_at(place, host=host, port=port, log_level=None)
+    settings = settings_at(place, host=host, port=port, quiet=False)
     # The port first: what is taken should be said before a database is made.
     with listen(settings.host, settings.port) as listener:
         secrets = ensure_secrets(settings.data_dir, settings)
