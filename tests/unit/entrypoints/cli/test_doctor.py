@@ -1,0 +1,191 @@
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from tests.support.postgres import fresh_database
+from tests.unit.entrypoints.cli.waha import KEY, TOKEN, answers, session, waha, webhook
+
+from wagateway.adapters.timescale.migrate import migrate
+from wagateway.domain.errors import InvalidInput, StoreUnavailable
+from wagateway.entrypoints.cli.place import database
+from wagateway.entrypoints.containers import open_services
+from wagateway.entrypoints.doctor import Report, examine, report_of
+from wagateway.entrypoints.findings import Finding, Verdict
+from wagateway.entrypoints.secrets import ensure_secrets
+from wagateway.entrypoints.serve import build_app, listen, serving
+from wagateway.entrypoints.settings import Settings
+
+API_TOKEN = "qF7-2sWd_8MbK4xNz9Pu"
+
+
+@pytest.fixture
+async def url(postgres_server: str) -> AsyncIterator[str]:
+    async with fresh_database(postgres_server) as fresh:
+        yield fresh
+
+
+async def report(settings: Settings) -> Report:
+    return report_of([finding async for finding in examine(lambda: settings, database)])
+
+
+def by_hop(found: Report) -> dict[str, Finding]:
+    return {finding.hop: finding for finding in found.findings}
+
+
+def settings_of(url: str | None, tmp_path: Path, *, port: int = 1) -> Settings:
+    return Settings(
+        database_url=url,
+        data_dir=tmp_path / "data",
+        port=port,
+        api_token=API_TOKEN,
+        webhook_token=TOKEN,
+    )
+
+
+async def test_wrong_settings_are_the_first_broken_hop() -> None:
+    def refuse() -> Settings:
+        raise InvalidInput("WHATSAPP_TZ: 'Mars' is given")
+
+    found = report_of([finding async for finding in examine(refuse, database)])
+    assert found.broken == "settings"
+    assert "Mars" in found.findings[0].found
+    assert len(found.findings) == 1
+
+
+async def test_an_empty_machine_is_told_to_start(tmp_path: Path) -> None:
+    found = await report(Settings(data_dir=tmp_path / "data", port=1))
+    hops = by_hop(found)
+    assert found.broken == "database"
+    assert hops["secrets"].verdict is Verdict.WARN
+    assert "wagateway up" in (hops["database"].mend or "")
+    assert hops["schema"].verdict is hops["log"].verdict is Verdict.SKIPPED
+    assert hops["api"].verdict is Verdict.FAIL
+    assert not (tmp_path / "data").exists()  # nothing was made
+
+
+async def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path) -> None:
+    away = "postgresql://somebody:hidden-word@127.0.0.1:1/none"
+    found = await report(settings_of(away, tmp_path))
+    assert found.broken == "database"
+    assert "hidden-word" not in json.dumps([[f.found, f.mend] for f in found.findings])
+
+
+@pytest.mark.embedded
+async def test_a_schema_that_is_behind_is_named(url: str, tmp_path: Path) -> None:
+    found = await report(settings_of(url, tmp_path))
+    assert found.broken == "schema"
+    assert "wagateway migrate" in (by_hop(found)["schema"].mend or "")
+    assert by_hop(found)["database"].verdict is Verdict.OK
+
+
+@pytest.mark.embedded
+async def test_failures_in_the_log_are_a_warning_with_their_reason(
+    url: str, tmp_path: Path
+) -> None:
+    await migrate(url)
+    settings = settings_of(url, tmp_path)
+    async with open_services(settings) as services:
+        await services.ingest(b'{"event": "message.any", "session": "vendas", "payload": 3}')
+    log = by_hop(await report(settings))["log"]
+    assert log.verdict is Verdict.WARN
+    assert "1 failed; the newest failure: " in log.found
+    assert "no reason" not in log.found
+    assert "replay --outcome failed" in (log.mend or "")
+
+
+@pytest.mark.embedded
+async def test_everything_works_from_waha_to_the_archive(url: str, tmp_path: Path) -> None:
+    async with _running(settings_of(url, tmp_path)) as port:
+        good = webhook(url=f"http://127.0.0.1:{port}/webhooks/messages")
+        with waha(answers(session(good))) as engine_url:
+            settings = Settings(
+                database_url=url,
+                port=port,
+                api_token=API_TOKEN,
+                webhook_token=TOKEN,
+                engine_url=engine_url,
+                engine_key=KEY,
+            )
+            found = await report(settings)
+    assert found.ok
+    assert found.broken is None
+    assert {finding.verdict for finding in found.findings} == {Verdict.OK}
+    assert [finding.hop for finding in found.findings] == [
+        "settings",
+        "secrets",
+        "database",
+        "schema",
+        "log",
+        "api",
+        "waha",
+        "waha session vendas",
+        "webhook of vendas",
+    ]
+
+
+@pytest.mark.embedded
+async def test_a_gateway_with_another_token_is_named(url: str, tmp_path: Path) -> None:
+    async with _running(settings_of(url, tmp_path)) as port:
+        other = Settings(
+            database_url=url, port=port, api_token="zY6-3eRt_5UiO1pAq7Lk", webhook_token=TOKEN
+        )
+        found = await report(other)
+    assert found.broken == "api"
+    assert "refuses the API token" in by_hop(found)["api"].found
+
+
+async def test_another_program_on_the_port_is_named_and_not_shown_the_token(
+    tmp_path: Path,
+) -> None:
+    asked: list[str] = []
+    with waha(answers(), asked) as other:
+        port = int(other.rpartition(":")[2])
+        found = await report(settings_of(None, tmp_path, port=port))
+    assert "is not wagateway" in by_hop(found)["api"].found
+    assert asked == ["/health"]
+
+
+@pytest.mark.embedded
+async def test_a_gateway_whose_database_is_away_is_named(url: str, tmp_path: Path) -> None:
+    lost = settings_of("postgresql://nobody@127.0.0.1:1/none", tmp_path)
+    async with _running(lost, migrated=True) as port:
+        found = await report(settings_of(url, tmp_path, port=port))
+    assert by_hop(found)["api"].verdict is Verdict.FAIL
+    assert "store" in by_hop(found)["api"].found
+
+
+async def test_secrets_that_others_can_read_are_broken(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data", port=1)
+    ensure_secrets(settings.data_dir, settings)
+    (settings.data_dir / "secrets.json").chmod(0o644)
+    found = await report(settings)
+    assert found.broken == "secrets"
+    assert "chmod 600" in (by_hop(found)["secrets"].mend or "")
+
+
+async def test_a_store_that_fails_half_way_is_the_database(tmp_path: Path) -> None:
+    @asynccontextmanager
+    async def failing(_: Settings) -> AsyncIterator[Settings]:
+        raise StoreUnavailable("the disk is full")
+        yield
+
+    settings = settings_of(None, tmp_path)
+    found = report_of([finding async for finding in examine(lambda: settings, failing)])
+    assert found.broken == "database"
+    assert by_hop(found)["database"].mend == "the disk is full"
+
+
+@asynccontextmanager
+async def _running(settings: Settings, *, migrated: bool = False) -> AsyncIterator[int]:
+    """Run the HTTP server over *settings*; yield its port."""
+    secrets = ensure_secrets(settings.data_dir, settings)
+    opened = replace(settings, auto_migrate=not migrated)
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(listen("127.0.0.1", 0))
+        services = await stack.enter_async_context(open_services(opened))
+        app = build_app(opened, services, secrets)
+        await stack.enter_async_context(serving(app, listener))
+        yield listener.getsockname()[1]

@@ -1,0 +1,203 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import rich_click as click
+from click.testing import CliRunner, Result
+
+from wagateway.domain.errors import (
+    Conflict,
+    Defect,
+    InvalidInput,
+    NotFound,
+    StoreUnavailable,
+)
+from wagateway.entrypoints.cli import up as up_module
+from wagateway.entrypoints.cli.endings import Command, ExitCode
+from wagateway.entrypoints.cli.program import program
+
+COMMANDS = [
+    ["up"],
+    ["api"],
+    ["demo"],
+    ["migrate"],
+    ["replay"],
+    ["identity", "list"],
+    ["identity", "link"],
+    ["identity", "unlink"],
+    ["doctor"],
+    ["version"],
+]
+
+
+@pytest.fixture(autouse=True)
+def _empty_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither settings nor an archive of whoever runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+def run(*words: str, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(program, words, env=env)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_of_every_command_gives_an_example(words: list[str]) -> None:
+    result = run(*words, "--help")
+    assert result.exit_code == 0
+    assert "Example" in result.output
+    assert f"wagateway {' '.join(words)}" in result.output
+
+
+def test_help_lists_every_command_and_every_exit_code() -> None:
+    lines = run("--help").output.splitlines()
+    for words in COMMANDS:
+        assert any(line.startswith(f"│ {words[0]} ") for line in lines)
+    for code in ExitCode:
+        assert any(line.split()[:1] == [str(code.value)] for line in lines)
+
+
+def test_help_does_not_load_the_server() -> None:
+    script = (
+        "import sys\n"
+        "from wagateway.entrypoints.cli.program import program\n"
+        "program(['up', '--help'], standalone_mode=False)\n"
+        "assert not {'litestar', 'uvicorn', 'httpx'} & set(sys.modules), sys.modules.keys()\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+def test_version_is_the_same_everywhere() -> None:
+    number = json.loads(run("version", "--json").output)["wagateway"]
+    assert run("--version").output == f"wagateway {number}\n"
+    assert number in run("version").output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nope"],
+        ["up", "--port", "70000"],
+        ["up", "--database-url", "mysql://user:hidden-word@host/db"],
+        ["api", "--workers", "0"],
+        ["demo", "--engine", "telepathy"],
+        ["demo", "--rate", "0"],
+        ["replay", "--since", "yesterday"],
+        ["replay", "--outcome", "lost"],
+        ["identity", "unlink", "default"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_ends_with_2(words: list[str]) -> None:
+    result = run(*words)
+    assert result.exit_code == ExitCode.USAGE
+    assert "hidden-word" not in result.output
+
+
+def test_wrong_settings_end_with_2_and_name_all_of_them() -> None:
+    env = {"WHATSAPP_GATEWAY_API_PORT": "many", "WHATSAPP_LOG_LEVEL": "loud"}
+    result = run("migrate", env=env)
+    assert result.exit_code == ExitCode.USAGE
+    assert all(name in result.stderr for name in env)
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["migrate", "--status"], ["replay"], ["identity", "list", "default"]], ids=" ".join
+)
+def test_without_an_archive_commands_say_how_to_get_one(words: list[str]) -> None:
+    result = run(*words)
+    assert result.exit_code == ExitCode.FAILED
+    assert "wagateway up" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_database_that_is_away_ends_with_3() -> None:
+    result = run("replay", "--database-url", "postgresql://nobody:hidden-word@127.0.0.1:1/none")
+    assert result.exit_code == ExitCode.UNAVAILABLE
+    assert "hidden-word" not in result.output
+
+
+def test_memory_has_nothing_for_another_process() -> None:
+    assert run("replay", "--database-url", "memory://").exit_code == ExitCode.FAILED
+
+
+def test_a_folder_on_the_command_line_wins_over_a_database_in_the_environment(
+    tmp_path: Path,
+) -> None:
+    env = {"WHATSAPP_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    result = run("replay", "--data-dir", str(tmp_path / "mine"), env=env)
+    assert result.exit_code == ExitCode.FAILED
+    assert str(tmp_path / "mine") in result.stderr
+
+
+def test_api_names_everything_that_it_needs() -> None:
+    result = run("api")
+    assert result.exit_code == ExitCode.USAGE
+    for name in (
+        "WHATSAPP_DATABASE_URL",
+        "WHATSAPP_GATEWAY_API_TOKEN",
+        "WHATSAPP_WEBHOOK_TOKEN",
+        "WHATSAPP_WEBHOOK_HMAC_KEY",
+    ):
+        assert name in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InvalidInput("words for people"), ExitCode.USAGE),
+        (NotFound("words for people"), ExitCode.FAILED),
+        (Conflict("words for people"), ExitCode.CONFLICT),
+        (StoreUnavailable("words for people"), ExitCode.UNAVAILABLE),
+        (Defect("words for people"), ExitCode.DEFECT),
+        (KeyboardInterrupt(), ExitCode.INTERRUPTED),
+    ],
+)
+def test_errors_end_with_their_code_and_one_line(error: BaseException, code: ExitCode) -> None:
+    result = CliRunner().invoke(_failing(error), [])
+    assert result.exit_code == code
+    assert result.stderr == f"wagateway: {str(error) or 'interrupted.'}\n"
+
+
+def test_unexpected_errors_hide_their_text_unless_asked() -> None:
+    group = click.Group("wagateway", params=[click.Option(["--debug"], is_flag=True)])
+    group.add_command(_failing(ValueError("a private message")), "fail")
+    quiet = CliRunner().invoke(group, ["fail"])
+    assert quiet.exit_code == ExitCode.DEFECT
+    assert "ValueError" in quiet.stderr
+    assert "private" not in quiet.stderr
+    assert "--debug" in quiet.stderr
+    loud = CliRunner().invoke(group, ["--debug", "fail"])
+    assert loud.exit_code == ExitCode.DEFECT
+    assert "Traceback" in loud.stderr
+    assert "a private message" in loud.stderr
+
+
+def test_a_missing_server_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, up_module.__name__)
+    monkeypatch.delitem(sys.modules, "wagateway.entrypoints.serve")
+    monkeypatch.delitem(sys.modules, "wagateway.entrypoints.cli.announce")
+    result = run("up")
+    assert result.exit_code == ExitCode.FAILED
+    assert "wagateway[server]" in result.stderr
+
+
+def test_a_command_ends_with_the_code_that_it_returns() -> None:
+    @click.command(cls=Command)
+    def command() -> ExitCode:
+        return ExitCode.CONFLICT
+
+    assert CliRunner().invoke(command, []).exit_code == ExitCode.CONFLICT
+
+
+def _failing(error: BaseException) -> click.Command:
+    @click.command(cls=Command)
+    def command() -> None:
+        raise error
+
+    return command

@@ -1,0 +1,104 @@
+import asyncio
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from wagateway.domain.errors import Conflict, InvalidInput
+from wagateway.entrypoints.cli.announce import exposure_warning, ready_lines
+from wagateway.entrypoints.secrets import GatewaySecrets
+from wagateway.entrypoints.serve import base_url, is_exposed, listen, run_until_stopped
+from wagateway.entrypoints.settings import Settings
+
+TOKEN = "kX3-9vQz_7LmT2bRw8Ye"
+NEW = GatewaySecrets(
+    api_token="an-api-token",
+    webhook_token=TOKEN,
+    webhook_hmac_key=None,
+    generated=frozenset({"api_token", "webhook_token"}),
+    path=Path("/data/secrets.json"),
+)
+
+
+def test_a_port_that_is_taken_is_refused_with_the_way_out() -> None:
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Conflict, match=f"Port {port}.*--port"):
+            listen("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["no such host", "192.0.2.1", "a" * 300])
+def test_an_address_of_nobody_is_refused(host: str) -> None:
+    with pytest.raises(InvalidInput, match=r"--host 127\.0\.0\.1"):
+        listen(host, 0)
+
+
+def test_only_addresses_beyond_this_machine_are_exposed() -> None:
+    with listen("127.0.0.1", 0) as local, listen("0.0.0.0", 0) as everywhere:
+        assert not is_exposed(local)
+        assert exposure_warning(local) is None
+        assert is_exposed(everywhere)
+        assert "TLS" in (exposure_warning(everywhere) or "")
+        assert base_url(everywhere) == f"http://127.0.0.1:{everywhere.getsockname()[1]}"
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_an_ipv6_address_is_written_in_brackets() -> None:
+    with listen("::1", 0) as listener:
+        assert base_url(listener) == f"http://[::1]:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_cancels_the_work_and_waits_for_its_end(number: signal.Signals) -> None:
+    ended = []
+
+    async def work() -> None:
+        try:
+            os.kill(os.getpid(), number)
+            await asyncio.sleep(10)
+        finally:
+            await asyncio.sleep(0)
+            ended.append(True)
+
+    run_until_stopped(work())
+    assert ended
+
+
+def test_an_error_of_the_work_comes_out() -> None:
+    async def work() -> None:
+        raise Conflict("in use")
+
+    with pytest.raises(Conflict):
+        run_until_stopped(work())
+
+
+def test_new_tokens_are_shown_with_what_waha_needs() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        text = "\n".join(ready_lines(Settings(), NEW, listener))
+        url = base_url(listener)
+    assert "an-api-token" in text
+    assert f"WHATSAPP_HOOK_URL={url}/webhooks/messages" in text
+    assert f"WHATSAPP_HOOK_CUSTOM_HEADERS=X-Whatsapp-Token:{TOKEN}" in text
+    assert "WHATSAPP_HOOK_EVENTS=message.any,message.ack,message.ack.group,message.rea" in text
+    for setting in ("POLICY=exponential", "DELAY_SECONDS=2", "ATTEMPTS=12"):
+        assert f"WHATSAPP_HOOK_RETRIES_{setting}" in text
+
+
+def test_tokens_that_are_not_new_are_not_shown() -> None:
+    kept = GatewaySecrets(api_token="an-api-token", webhook_token=TOKEN, webhook_hmac_key=None)
+    chosen = GatewaySecrets(
+        api_token="made-now",
+        webhook_token=None,
+        webhook_hmac_key=TOKEN,
+        generated=frozenset({"api_token"}),
+        path=Path("/data/secrets.json"),
+    )
+    with listen("127.0.0.1", 0) as listener:
+        later = "\n".join(ready_lines(Settings(), kept, listener))
+        mixed = "\n".join(ready_lines(Settings(), chosen, listener))
+    assert "an-api-token" not in later
+    assert TOKEN not in later + mixed
+    assert "made-now" in mixed
+    assert "WHATSAPP_HOOK_HMAC_KEY=<" in mixed

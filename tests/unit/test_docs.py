@@ -1,0 +1,111 @@
+"""What the documentation names is there."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+import rich_click as click
+
+from wagateway.entrypoints.cli.endings import MEANINGS, ExitCode
+from wagateway.entrypoints.cli.program import program
+from wagateway.entrypoints.variables import VARIABLES
+
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+GUARANTEES = [f"G{n}" for n in range(1, 10)]
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")],
+    key=lambda page: page.as_posix(),
+)
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_NODE = re.compile(r"`(tests/[\w/]+\.py(?:::\w+)+)`")
+_COMMAND = re.compile(r"(?:^|[`/ ])wagateway ((?:[a-z]+ ?)+|--[a-z-]+)", re.MULTILINE)
+_VARIABLE = re.compile(r"\bWHATSAPP_[A-Z_]+\b")
+_OF_WAHA = re.compile(r"WHATSAPP_HOOK_")
+
+
+@pages
+def test_links_lead_somewhere(page: Path) -> None:
+    links = [link for link in _LINK.findall(page.read_text()) if "://" not in link]
+    broken = [link for link in links if not leads_somewhere(page, link)]
+    assert not broken
+
+
+def leads_somewhere(page: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = page.parent / path if path else page
+    return target.exists() and (not anchor or anchor in anchors(target))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of *page*."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("guarantee", GUARANTEES)
+def test_a_guarantee_names_its_tests_or_that_it_is_not_built(guarantee: str) -> None:
+    (row,) = re.findall(rf"^\| {guarantee} \|.*$", README.read_text(), re.MULTILINE)
+    assert _NODE.search(row) or "Not built yet" in row
+
+
+@pages
+def test_every_test_that_is_named_exists(page: Path) -> None:
+    named = _NODE.findall(page.read_text())
+    assert [node for node in named if node not in functions_in(node.partition("::")[0])] == []
+
+
+@cache
+def functions_in(path: str) -> set[str]:
+    """Return the ids of the tests in the file at *path*, without parameters."""
+    found = set()
+    for node in ast.parse((ROOT / path).read_text()).body:
+        inner = node.body if isinstance(node, ast.ClassDef) else [node]
+        prefix = f"{path}::{node.name}" if isinstance(node, ast.ClassDef) else path
+        for function in inner:
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                found.add(f"{prefix}::{function.name}")
+    return found
+
+
+@pages
+def test_every_command_that_is_shown_exists(page: Path) -> None:
+    shown = _COMMAND.findall("\n".join(code_of(page)))
+    assert [words for words in shown if not is_command(words.split())] == []
+
+
+def code_of(page: Path) -> list[str]:
+    """Return what *page* shows as code, in blocks and in lines."""
+    text = page.read_text()
+    return [
+        *re.findall(r"```sh\n(.*?)```", text, re.DOTALL),
+        *re.findall(r"`wagateway[^`\n]*`", text),
+    ]
+
+
+def is_command(words: list[str]) -> bool:
+    found = program.commands.get(words[0])
+    if words[0].startswith("--"):
+        return any(words[0] in option.opts for option in program.params)
+    if isinstance(found, click.RichGroup) and len(words) > 1:
+        return words[1] in found.commands
+    return found is not None
+
+
+@pages
+def test_every_setting_that_is_named_exists(page: Path) -> None:
+    named = {name.removesuffix("_FILE") for name in _VARIABLE.findall(page.read_text())}
+    ours = {name for name in named if not _OF_WAHA.match(name)}
+    assert ours - set(VARIABLES) <= {"WHATSAPP_"}
+
+
+def test_the_exit_codes_are_those_of_the_program() -> None:
+    page = (ROOT / "docs" / "OPERATING.md").read_text()
+    table = re.findall(r"^\| (\d+) \| (.+) \|$", page, re.MULTILINE)
+    assert [int(code) for code, _ in table] == list(ExitCode)
+    plain = [meaning.replace("`", "").split(";")[0] for _, meaning in table]
+    assert plain == [meaning.split(";")[0] for meaning in MEANINGS.values()]
