@@ -88,7 +88,9 @@ bootstrap() {
     fi
     printf 'Installing what %s pins into %s (%s), once ...\n' "$1" "$2" "$("$2/bin/python" -V)"
     rm -f "$2/installed"
-    pip_install "$2" --require-hashes --only-binary :all: -r "$1"
+    # The file names everything, so pip need not resolve: with hashes, some versions of pip stumble
+    # over a pinned package that another one asks for with an extra, once a newer one is out.
+    pip_install "$2" --require-hashes --no-deps --only-binary :all: -r "$1"
     pip_install "$2" --no-deps --no-build-isolation --no-index -e .
     printf '%s\n' "$stamp" >"$2/installed"
     printf 'Installed in %s s.\n' $(($(date +%s) - started))
