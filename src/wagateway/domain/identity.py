@@ -32,7 +32,7 @@ ME = Author("me")
 THEM = Author("them")
 
 _MAX_SERIALISED_PARTS = 4
-_DEVICE = re.compile(r"[:.]\d+(?=@|$)")
+_DEVICE = re.compile(r"(?:[:.]\d+)+$")  # also whatsmeow's agent and device: 5511….0:12
 _JID = re.compile(r"[^@\s]+@[^@\s]+")
 _PHONE_PUNCTUATION = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]")
 _BRAZILIAN_MOBILE = re.compile(r"(55\d\d)(9?)([6-9]\d{7})")
@@ -77,7 +77,7 @@ def jid(raw: str) -> Jid:
     user, server = text.split("@")
     server = server.lower()
     if server in {"s.whatsapp.net", "c.us", "lid"}:
-        user = _DEVICE.split(user, maxsplit=1)[0]
+        user = _DEVICE.sub("", user)
         server = "c.us" if server == "s.whatsapp.net" else server
     if not user:
         raise InvalidInput(f"not a JID (user@server): {text[:80]!r}")

@@ -1,0 +1,45 @@
+"""Which archive a delivery belongs to."""
+
+import itertools
+
+from tests.support.deliveries import BAKERY, NOON, SECOND, SESSION
+
+from wagateway.domain.archives import ArchiveEntry, archive_of, current
+from wagateway.domain.identity import Jid
+
+MINE = BAKERY.phone
+OTHER = Jid("5511912340002@c.us")
+
+
+def entry(id_: int, account: Jid | None, seconds: int = 0) -> ArchiveEntry:
+    at = NOON + seconds * SECOND
+    return ArchiveEntry(id=id_, session=SESSION, account=account, last_event_at=at)
+
+
+def test_no_archive_yet_means_a_new_one() -> None:
+    assert archive_of([], MINE) is None
+    assert archive_of([], None) is None
+    assert current([]) is None
+
+
+def test_an_account_has_its_own_archive_however_old() -> None:
+    mine, other, nameless = entry(1, MINE), entry(2, OTHER, 9), entry(3, None, 99)
+    for order in itertools.permutations([mine, other, nameless]):
+        assert archive_of(order, MINE) == mine
+        assert archive_of(order, OTHER) == other
+
+
+def test_a_new_account_takes_the_archive_that_has_none() -> None:
+    assert archive_of([entry(1, OTHER, 9), entry(2, None)], MINE) == entry(2, None)
+    assert archive_of([entry(1, OTHER, 9)], MINE) is None
+
+
+def test_what_names_no_account_goes_to_the_latest_archive() -> None:
+    entries = [entry(1, MINE, 5), entry(2, OTHER, 9), entry(3, None)]
+    assert archive_of(entries, None) == entries[1]
+    assert archive_of(entries[::-1], None) == entries[1]
+
+
+def test_of_equally_late_archives_the_newer_one_is_current() -> None:
+    assert current([entry(2, OTHER), entry(1, MINE)]) == entry(2, OTHER)
+    assert current(iter([entry(1, MINE), entry(2, OTHER)])) == entry(2, OTHER)

@@ -1,0 +1,83 @@
+"""Places in lists, as opaque text."""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.deliveries import NOON
+
+from wagateway.domain.cursors import (
+    MessagePosition,
+    decode_cursor,
+    encode_cursor,
+    message_position,
+)
+from wagateway.domain.errors import InvalidInput
+
+_ids = st.text(
+    alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=30
+)
+_positions = st.builds(
+    MessagePosition,
+    sent_at=st.datetimes(timezones=st.just(UTC)),
+    stanza=_ids | st.just("\\u0000"),
+    author=_ids,
+)
+
+
+@given(_positions, st.booleans())
+def test_a_position_survives(position: MessagePosition, end: bool) -> None:  # noqa: FBT001
+    text = encode_cursor(position)
+    assert re.fullmatch(r"[\w-]+", text, re.ASCII)
+    assert message_position(text, end_of_instant=end) == position
+
+
+@given(st.text(max_size=80), st.sampled_from([MessagePosition, str, int, tuple[float, str]]))
+def test_any_text_is_read_or_refused(text: str, type_: type) -> None:
+    try:
+        decode_cursor(text, type_)
+    except InvalidInput:
+        return
+
+
+@given(st.text(max_size=80), st.booleans())
+def test_any_text_is_a_place_or_refused(text: str, end: bool) -> None:  # noqa: FBT001
+    try:
+        found = message_position(text, end_of_instant=end)
+    except InvalidInput:
+        return
+    assert found.sent_at.tzinfo is UTC
+
+
+def test_an_instant_stands_for_either_of_its_ends() -> None:
+    begin = message_position("2026-10-03T12:00:00Z", end_of_instant=False)
+    end = message_position("2026-10-03T12:00:00Z", end_of_instant=True)
+    assert begin < MessagePosition(NOON, "A", "me") < end
+    assert begin < MessagePosition(NOON, "\U0010fffe", "\U0010fffe") < end
+
+
+def test_a_place_in_another_zone_is_the_same_place() -> None:
+    elsewhere = datetime(2026, 10, 3, 9, tzinfo=timezone(timedelta(hours=-3)))
+    text = encode_cursor((elsewhere, "A1", "me"))
+    assert message_position(text, end_of_instant=True) == MessagePosition(NOON, "A1", "me")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["2026-10-03T12:00:00", "A1", "me"],
+        ["0001-01-01T00:00:00+14:00", "A1", "me"],
+        ["2026-10-03T12:00:00Z", "\x00", "me"],
+        ["2026-10-03T12:00:00Z", "A1"],
+        ["2026-10-03T12:00:00Z", "A1", "me", "more"],
+        ["2026-10-03T12:00:00Z", 1, "me"],
+        {"sent_at": "2026-10-03T12:00:00Z"},
+        None,
+    ],
+    ids=str,
+)
+def test_what_is_no_place_is_refused(value: object) -> None:
+    with pytest.raises(InvalidInput, match="cursor"):
+        message_position(encode_cursor(value), end_of_instant=True)
