@@ -333,6 +333,21 @@ class TestLinkingByHand:
         activity = {c.id: c.last_message_at for c in (await archive.reader.chats(SESSION)).chats}
         assert activity == {ANA: NOON + MINUTE, ANA_LID: NOON}
 
+    async def test_undoing_leaves_another_author_of_the_same_id(self, archive: Backend) -> None:
+        await archive.record(
+            delivery(linked()),
+            delivery(seen("theirs", chat=ANA_LID)),
+            delivery(seen("mine", from_me=True)),
+            delivery(edited("mine, edited", from_me=True)),
+        )
+        assert await archive.archive.unlink(SESSION, ANA_LID, at=NOON + MINUTE) == 1
+        assert (await only(archive.reader, ANA_LID)).text == "theirs"
+        mine = await only(archive.reader, ANA)
+        assert (mine.text, [version.text for version in mine.edits]) == (
+            "mine, edited",
+            ["mine, edited"],
+        )
+
     async def test_undoing_a_link_of_a_group_member_makes_no_chat(self, archive: Backend) -> None:
         await archive.record(in_group("oi", ANA_LID), delivery(seen()), delivery(linked()))
         assert await archive.archive.unlink(SESSION, ANA_LID, at=NOON + MINUTE) == 0

@@ -5,7 +5,7 @@ Nothing is durable. It behaves as the PostgreSQL adapter does; one contract suit
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -89,15 +89,30 @@ class _Book:
     def messages(self) -> list[MessageRecord]:
         return [r for r in self.ledger.records() if isinstance(r, MessageRecord)]
 
-    def learn(self, links: Iterable[Link]) -> tuple[bool, int]:
-        """Take in *links*; return whether one was new, and how many messages moved."""
-        before = self.phones
+    def hear(self, delivery: Delivery) -> bool:
+        """Take in the links and states that *delivery* tells; return whether one was new."""
         news = False
-        for link in links:
+        for link in links_of(delivery):
             held = self.links.get((link.lid, link.phone))
             self.links[link.lid, link.phone] = held.merged(link) if held else link
             news = news or held is None
-        return news, self.follow(before)
+        statuses = {
+            (seen.at, seen.status.value)
+            for seen in delivery.observations
+            if isinstance(seen, SessionChanged)
+        }
+        news = news or not statuses <= self.statuses
+        self.statuses |= statuses
+        return news
+
+    def project(self, delivery: Delivery, *, news: bool) -> Recorded:
+        """Merge *delivery* under the links known now."""
+        try:
+            projected = list(records_of(delivery, self.phones))
+            return self.ledger.apply(delivery, projected, news=news)
+        except Exception as exc:  # noqa: BLE001 - a defect of ours must not lose the delivery
+            reason = clean_text(f"{type(exc).__name__}: {exc}")[:500]
+            return Recorded(outcome=Outcome.FAILED, reason=reason)
 
     def follow(self, before: Mapping[Jid, Jid]) -> int:
         """Move what is addressed by links that differ from *before*; return messages moved."""
@@ -149,7 +164,7 @@ class InMemoryArchive(Archive, ArchiveReader):
     @override
     async def record(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
         async with self._lock:
-            recorded = [self._project(delivery) for delivery in deliveries]
+            recorded = self._project(deliveries)
             for delivery, outcome in zip(deliveries, recorded, strict=True):
                 row = _LogRow(id=len(self._log) + 1, delivery=delivery, recorded=outcome)
                 self._log.append(row)
@@ -173,15 +188,13 @@ class InMemoryArchive(Archive, ArchiveReader):
     @override
     async def reproject(self, deliveries: Sequence[tuple[int, Delivery]]) -> list[Recorded]:
         async with self._lock:
-            recorded = []
-            for id_, delivery in deliveries:
+            outcomes = self._project([delivery for _, delivery in deliveries])
+            for (id_, delivery), outcome in zip(deliveries, outcomes, strict=True):
                 row = self._log[id_ - 1]
-                outcome = self._project(delivery)
-                if (row.recorded.outcome, outcome.outcome) == (Outcome.STORED, Outcome.DUPLICATE):
-                    outcome = row.recorded
-                row.delivery, row.recorded = delivery, outcome
-                recorded.append(outcome)
-            return recorded
+                row.delivery = delivery
+                if (row.recorded.outcome, outcome.outcome) != (Outcome.STORED, Outcome.DUPLICATE):
+                    row.recorded = outcome
+            return outcomes
 
     @override
     async def unlink(self, session: SessionName, lid: Jid, *, at: datetime) -> int:
@@ -205,22 +218,17 @@ class InMemoryArchive(Archive, ArchiveReader):
             )
             return book.follow(before)
 
-    def _project(self, delivery: Delivery) -> Recorded:
-        book = self._book_of(delivery)
-        try:
-            news, _ = book.learn(links_of(delivery))
-            statuses = {
-                (seen.at, seen.status.value)
-                for seen in delivery.observations
-                if isinstance(seen, SessionChanged)
-            }
-            news = news or not statuses <= book.statuses
-            book.statuses |= statuses
-            projected = list(records_of(delivery, book.phones))
-            return book.ledger.apply(delivery, projected, news=news)
-        except Exception as exc:  # noqa: BLE001 - a defect of ours must not lose the delivery
-            reason = clean_text(f"{type(exc).__name__}: {exc}")[:500]
-            return Recorded(outcome=Outcome.FAILED, reason=reason)
+    def _project(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
+        """Project one group; what it says of who is who holds for all of it."""
+        books = [self._book_of(delivery) for delivery in deliveries]
+        before = [(book, book.phones) for book in dict.fromkeys(books)]
+        told = [book.hear(delivery) for book, delivery in zip(books, deliveries, strict=True)]
+        for book, phones in before:
+            book.follow(phones)
+        return [
+            book.project(delivery, news=news)
+            for book, delivery, news in zip(books, deliveries, told, strict=True)
+        ]
 
     def _book_of(self, delivery: Delivery) -> _Book:
         books = self._books.setdefault(delivery.session, [])

@@ -32,6 +32,7 @@ from wagateway.domain.records import (
     MemberRecord,
     MessageRecord,
     Record,
+    RevocationRecord,
     StanzaKey,
     same_content,
 )
@@ -224,8 +225,9 @@ class Move(Struct, frozen=True, kw_only=True):
         lid: whose link changed.
         old: what it stood for: itself, or a phone JID.
         new: what it stands for now.
-        stanzas: which messages of chat *old* are meant when *old* is a phone JID, because they
-            were only seen under *lid*.
+        messages: which messages of chat *old* are meant when *old* is a phone JID, because they
+            were only seen under *lid*; their versions and deletions follow them.
+        stanzas: their stanza ids; what others did to them follows these.
         written: which messages that *old* wrote in groups are meant, likewise; an edit follows
             its message.
     """
@@ -233,6 +235,7 @@ class Move(Struct, frozen=True, kw_only=True):
     lid: Jid
     old: Jid
     new: Jid
+    messages: frozenset[AuthorKey] = frozenset()
     stanzas: frozenset[StanzaKey] = frozenset()
     written: frozenset[AuthorKey] = frozenset()
 
@@ -244,19 +247,19 @@ class Move(Struct, frozen=True, kw_only=True):
             phones: the phone of each LID from now on.
         """
         mine = [m for m in messages if self.lid in m.lids and not m.by_phone]
+        going = frozenset(
+            m.key for m in mine if m.chat == self.old and canonical(min(m.lids), phones) == self.new
+        )
         return msgspec.structs.replace(
             self,
-            stanzas=frozenset(
-                StanzaKey(m.chat, m.stanza)
-                for m in mine
-                if m.chat == self.old and canonical(min(m.lids), phones) == self.new
-            ),
+            messages=going,
+            stanzas=frozenset(StanzaKey(key.chat, key.stanza) for key in going),
             written=frozenset(m.key for m in mine if m.author == Author(self.old)),
         )
 
     def takes(self, message: MessageRecord) -> bool:
         """Tell whether *message* goes to another chat."""
-        return self._goes(message.chat, StanzaKey(message.chat, message.stanza))
+        return self._goes(message)
 
     def readdressed(self, record: Record) -> Record:
         """Return *record* under its new addresses; itself when none of them changes."""
@@ -272,8 +275,7 @@ class Move(Struct, frozen=True, kw_only=True):
 
     def _on_message(self, record: Any) -> dict[str, Jid]:  # noqa: ANN401 - any record about a message
         changes = {}
-        stanza = StanzaKey(record.chat, record.stanza)
-        if self._goes(record.chat, stanza):
+        if self._goes(record):
             changes["chat"] = self.new
         if self._acts(record.author, self._seen_as(record)):
             changes["author"] = self.new
@@ -288,8 +290,12 @@ class Move(Struct, frozen=True, kw_only=True):
             return self.lid if message in self.written else None
         return getattr(record, "seen_as", None)
 
-    def _goes(self, chat: Jid, stanza: StanzaKey) -> bool:
-        return self._is_all(chat) or (chat == self.old and stanza in self.stanzas)
+    def _goes(self, record: Any) -> bool:  # noqa: ANN401 - any record about a message
+        if isinstance(record, MessageRecord | EditRecord | RevocationRecord):
+            meant = AuthorKey(record.chat, record.stanza, record.author) in self.messages
+        else:
+            meant = StanzaKey(record.chat, record.stanza) in self.stanzas
+        return meant or self._is_all(record.chat)
 
     def _is_all(self, address: str) -> bool:
         return address == self.old == self.lid
