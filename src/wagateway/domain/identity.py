@@ -33,6 +33,7 @@ THEM = Author("them")
 
 _MAX_SERIALISED_PARTS = 4
 _DEVICE = re.compile(r"(?:[:.]\d+)+$")  # also whatsmeow's agent and device: 5511….0:12
+_WITHOUT_DEVICES = frozenset({"g.us", "broadcast", "newsletter"})
 _JID = re.compile(r"[^@\s]+@[^@\s]+")
 _PHONE_PUNCTUATION = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]")
 _BRAZILIAN_MOBILE = re.compile(r"(55\d\d)(9?)([6-9]\d{7})")
@@ -76,7 +77,7 @@ def jid(raw: str) -> Jid:
         raise InvalidInput(f"not a JID (user@server): {text[:80]!r}")
     user, server = text.split("@")
     server = server.lower()
-    if server in {"s.whatsapp.net", "c.us", "lid"}:
+    if server not in _WITHOUT_DEVICES:
         user = _DEVICE.sub("", user)
         server = "c.us" if server == "s.whatsapp.net" else server
     if not user:
@@ -99,6 +100,11 @@ def stanza_id(raw: str) -> StanzaId:
 def chat_type(chat: Jid) -> ChatType:
     """Tell what kind of chat *chat* is, by its server part."""
     return _TYPES.get(chat.rpartition("@")[2], ChatType.OTHER)
+
+
+def is_direct(chat: Jid) -> bool:
+    """Tell whether *chat* has one other side, a person or a bot, who writes what is not mine."""
+    return chat_type(chat) in {ChatType.INDIVIDUAL, ChatType.OTHER}
 
 
 def servers_of(kind: ChatType) -> list[str]:

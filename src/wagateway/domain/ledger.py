@@ -23,7 +23,7 @@ from wagateway.domain.events import (
     Outcome,
     Recorded,
 )
-from wagateway.domain.identity import ME, Author, ChatType, Jid, canonical, chat_type, is_lid
+from wagateway.domain.identity import ME, Author, Jid, canonical, is_direct, is_lid
 from wagateway.domain.records import (
     AuthorKey,
     ChatRecord,
@@ -137,7 +137,7 @@ class Ledger:
         yet, or not at all. Only equal time, kind and text make these one message: an id that
         somebody forged joins nothing (G3).
         """
-        if record.author == ME or chat_type(record.chat) is ChatType.INDIVIDUAL:
+        if record.author == ME or is_direct(record.chat):
             return record
         own = self._message(record.key)
         whole: MessageRecord = _merged(own, record)

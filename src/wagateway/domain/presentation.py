@@ -6,7 +6,16 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from wagateway.domain.errors import Defect
-from wagateway.domain.identity import ME, Author, ChatType, Jid, SessionName, canonical, chat_type
+from wagateway.domain.identity import (
+    ME,
+    Author,
+    ChatType,
+    Jid,
+    SessionName,
+    canonical,
+    chat_type,
+    is_direct,
+)
 from wagateway.domain.messages import MediaFacts, MediaOffer, Poll, Reply
 from wagateway.domain.projection import Phones
 from wagateway.domain.records import (
@@ -108,12 +117,11 @@ def _applicable(record: MessageRecord, marks: Iterable[Mark]) -> _Marks:
 
 
 def _sender(record: MessageRecord, reader: Reader) -> Jid | None:
-    kind = chat_type(record.chat)
-    if kind is ChatType.NEWSLETTER:
+    if chat_type(record.chat) is ChatType.NEWSLETTER:
         return None
     if record.author == ME:
         return reader.account
-    if kind is ChatType.INDIVIDUAL:
+    if is_direct(record.chat):
         return record.chat
     return canonical(Jid(record.author), reader.phones) if record.author else None
 

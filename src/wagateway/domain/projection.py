@@ -29,6 +29,7 @@ from wagateway.domain.identity import (
     MessageRef,
     canonical,
     chat_type,
+    is_direct,
     is_lid,
     is_phone,
 )
@@ -93,13 +94,12 @@ def records_of(delivery: Delivery, phones: Phones) -> Iterator[tuple[AnyObservat
 
 def _author(ref: MessageRef, phones: Phones) -> Author:
     """Return who wrote *ref*, as part of its key; empty where that is not known."""
-    kind = chat_type(ref.chat)
-    if kind is ChatType.NEWSLETTER:
+    if chat_type(ref.chat) is ChatType.NEWSLETTER:
         return THEM
     if ref.from_me:
         return ME
-    if kind is ChatType.INDIVIDUAL:
-        return THEM
+    if is_direct(ref.chat):
+        return _ANYBODY if ref.from_me is None else THEM
     return Author(canonical(ref.participant, phones)) if ref.participant else _ANYBODY
 
 
@@ -114,7 +114,7 @@ def _seen_as(sender: Jid | None, *, from_me: bool) -> Jid | None:
 
 def _message(ref: MessageRef, phones: Phones) -> MessageRecord:
     author = _author(ref, phones)
-    direct = chat_type(ref.chat) is ChatType.INDIVIDUAL
+    direct = is_direct(ref.chat)
     seen_as = ref.chat if direct else None if author in {ME, THEM} else ref.participant
     return MessageRecord(
         chat=canonical(ref.chat, phones),
@@ -154,7 +154,7 @@ def _message_edited(seen: MessageEdited, _: Delivery, phones: Phones) -> Iterabl
 
 
 def _message_revoked(seen: MessageRevoked, _: Delivery, phones: Phones) -> Iterable[Record]:
-    direct = chat_type(seen.ref.chat) is ChatType.INDIVIDUAL
+    direct = is_direct(seen.ref.chat)
     yield RevocationRecord(
         chat=canonical(seen.ref.chat, phones),
         stanza=seen.ref.stanza,

@@ -61,7 +61,7 @@ def test_the_context_is_on_every_line_also_on_those_of_libraries() -> None:
     configure_logging("info", "json", stream=out)
     with structlog.contextvars.bound_contextvars(request_id="5511987650102"):
         structlog.get_logger("a").info("ours")
-        logging.getLogger("uvicorn.error").info("theirs %d", 7)
+        logging.getLogger("some.library").info("theirs %d", 7)
     assert [(x["event"], x["request_id"]) for x in lines(out)] == [
         ("ours", "5511987650102"),
         ("theirs 7", "5511987650102"),

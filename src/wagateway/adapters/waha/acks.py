@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from wagateway.adapters.waha.content import ack_of
-from wagateway.adapters.waha.engines import source_pairs
+from wagateway.adapters.waha.engines import Pair, key_pairs, source_pairs
 from wagateway.adapters.waha.envelope import Envelope
 from wagateway.adapters.waha.fields import Obj, fold, known_flag, moment, obj
 from wagateway.adapters.waha.messages import message_observations
@@ -37,13 +37,24 @@ def ack_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
         return said or [NotArchived(reason="an ack without a level that we know")]
     ref = _ref(payload, env)
     receipt = fold(obj(payload.get("_data")))
+    recipient = None if complete else _recipient(payload, ref, env)
+    if recipient and ack is Ack.SERVER and _was_received(receipt):
+        ack = Ack.DEVICE  # NOWEB calls a group member's delivery receipt SERVER
     seen = AckAdvanced(
         ref=ref,
         ack=ack,
         at=env.occurred_at if complete else _at(receipt, ack) or env.occurred_at,
-        recipient=None if complete else _recipient(payload, ref, env),
+        recipient=recipient,
     )
-    return [seen, *said, *links(source_pairs(receipt), env)]
+    return [seen, *said, *links(_pairs(receipt), env)]
+
+
+def _was_received(receipt: Obj) -> bool:
+    return moment(fold(obj(receipt.get("receipt"))).get("receipttimestamp")) is not None
+
+
+def _pairs(receipt: Obj) -> tuple[Pair, ...]:
+    return (*source_pairs(receipt), *key_pairs(fold(obj(receipt.get("key"))), mine=True))
 
 
 def _ref(payload: Obj, env: Envelope) -> MessageRef:
@@ -55,7 +66,9 @@ def _ref(payload: Obj, env: Envelope) -> MessageRef:
     return MessageRef(
         chat=chat,
         stanza=known.stanza,
-        from_me=known.from_me if mine is None else mine,
+        # WEBJS turns fromMe around in group acks; the id tells the truth on every engine. Where
+        # neither says it, it is mine: what I read elsewhere is told as such.
+        from_me=mine is not False if known.from_me is None else known.from_me,
         participant=known.participant if has_many_authors(chat) else None,
     )
 
@@ -72,7 +85,7 @@ def _recipient(payload: Obj, ref: MessageRef, env: Envelope) -> Jid | None:
         return None
     told = obj(obj(payload.get("_data")).get("receipt")).get("userJid")
     recipient = address(payload.get("participant")) or address(told)
-    return None if env.is_own(recipient) else recipient
+    return None if env.is_own(recipient) or recipient == ref.participant else recipient
 
 
 def _at(receipt: Obj, ack: Ack) -> datetime | None:

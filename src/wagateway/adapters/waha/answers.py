@@ -4,7 +4,7 @@ The target's key may be in the other side's perspective, so only its stanza id i
 chat of the answer itself. Source: guide of the wire shapes, traps 14 to 16.
 """
 
-from wagateway.adapters.waha.engines import source_pairs
+from wagateway.adapters.waha.engines import person_name, source_pairs
 from wagateway.adapters.waha.envelope import Envelope
 from wagateway.adapters.waha.fields import (
     Obj,
@@ -13,7 +13,6 @@ from wagateway.adapters.waha.fields import (
     known_flag,
     moment,
     obj,
-    text,
     whole,
 )
 from wagateway.adapters.waha.places import Place, learned, links, place
@@ -83,19 +82,19 @@ def vote_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
     chat = cast.chat or asked.chat
     if chat is None or asked.stanza is None:
         raise InvalidInput("no poll: expected poll.id like true_5511…@c.us_3EB0…")
-    from_me = _voted_myself(vote, cast)
     data = obj(payload.get("_data"))
-    voter = None if from_me else _voter(vote, cast, chat, data)
+    voter = _voter(vote, cast, chat, data)
+    from_me = _voted_myself(vote, cast) or env.is_own(voter)
     if voter is None and not from_me:
         raise InvalidInput("nobody who voted: expected vote.participant or vote.from")
     voted = PollVoted(
         ref=MessageRef(chat=chat, stanza=asked.stanza),
-        voter=voter,
+        voter=None if from_me else voter,
         from_me=from_me,
         options=None if env.event.endswith(".failed") else _options(vote.get("selectedOptions")),
         at=moment(vote.get("timestamp")) or env.occurred_at,
     )
-    return [voted, *_voter_facts(voter, data, env)]
+    return [voted, *_voter_facts(voted.voter, data, env)]
 
 
 def _voted_myself(vote: Obj, cast: Parts) -> bool:
@@ -131,7 +130,7 @@ def _options(value: object) -> tuple[str, ...] | None:
 def _voter_facts(voter: Jid | None, data: Obj, env: Envelope) -> list[AnyObservation]:
     info = fold(obj(data.get("Info")))
     facts: list[AnyObservation] = list(links(source_pairs(info), env))
-    name = text(info.get("pushname")) or text(data.get("pushName"))
+    name = person_name(info.get("pushname"), data.get("pushName"))
     if voter and name:
         facts.append(ContactSeen(contact=voter, push_name=name, at=env.occurred_at))
     return facts

@@ -43,7 +43,7 @@ _KINDS = {
     "poll_creation": Kind.POLL,
     "event_creation": Kind.EVENT,
 }
-_SYSTEM = frozenset({"gp2", "e2e_notification", "broadcast_notification", "protocol"})
+_SYSTEM = frozenset({"gp2", "e2e_notification", "broadcast_notification", "protocol", "call_log"})
 _INTERACTIVE = frozenset(
     {
         "list",
@@ -58,6 +58,7 @@ _INTERACTIVE = frozenset(
     }
 )
 _PLACES = (Kind.LOCATION, Kind.LIVE_LOCATION)
+_WORDLESS = MEDIA_KINDS | {*_PLACES, Kind.CONTACT}
 
 
 def browser_content(data: Obj) -> Content | None:
@@ -105,6 +106,14 @@ def _text(data: Obj, known: Kind | None) -> str | None:
     if known in {Kind.TEXT, Kind.SYSTEM}:
         return first_text(data.get("body"), data.get("caption"))
     return text(data.get("caption"))
+
+
+def words(shown: str | None, data: Obj) -> str | None:
+    """Return *shown* unless it is what ``body`` holds in place of words: a thumbnail or vCard."""
+    type_ = text(data.get("type")) or ""
+    if _kind(type_, data) in _WORDLESS and shown == data.get("body"):
+        return text(data.get("caption"))
+    return shown
 
 
 def _quote(data: Obj) -> Quote:

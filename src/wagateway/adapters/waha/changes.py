@@ -2,18 +2,21 @@
 
 from datetime import datetime
 
+from wagateway.adapters.waha.browser_content import words
 from wagateway.adapters.waha.engines import Family
 from wagateway.adapters.waha.envelope import Envelope
-from wagateway.adapters.waha.fields import Obj, moment, obj, text
+from wagateway.adapters.waha.fields import Obj, flag, moment, obj, text
 from wagateway.adapters.waha.places import Place, learned, place
 from wagateway.adapters.waha.proto import Opened, opened, proto_message, text_of
 from wagateway.adapters.waha.proto_content import protocol_type
-from wagateway.adapters.waha.refs import address, has_many_authors, stanza
+from wagateway.adapters.waha.refs import address, has_many_authors, is_channel, stanza
 from wagateway.domain.errors import InvalidInput
-from wagateway.domain.events import AnyObservation, MessageEdited, MessageRevoked
-from wagateway.domain.identity import Jid, MessageRef, StanzaId
+from wagateway.domain.events import AnyObservation, MessageEdited, MessageRevoked, NotArchived
+from wagateway.domain.identity import MessageRef, StanzaId
 
 _PROTOCOL = "protocolmessage"
+_SECRET = "secretencryptedmessage"  # noqa: S105 - a name of WhatsApp's, no secret
+_SECRET_EDITS = ("MESSAGE_EDIT", 2)
 _NO_NODE: Obj = {}
 _LATEST_EDIT = "latestEditSenderTimestampMs"
 
@@ -25,6 +28,8 @@ def edited_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
         InvalidInput: no chat, or no id of the edited message.
     """
     here = place(payload, env)
+    if here.kin is Family.BROWSER and _only_preview_changed(payload, here):
+        return [NotArchived(reason="the preview of a file changed, not its caption")]
     node = _protocol_node(proto_message(here.data, here.kin))
     target = stanza(payload.get("editedMessageId")) or stanza(node.get("key"))
     if target is None and here.kin is Family.BROWSER:
@@ -36,7 +41,7 @@ def edited_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
 
 def embedded_change(
     payload: Obj, here: Place, found: Opened | None, env: Envelope
-) -> MessageEdited | MessageRevoked | None:
+) -> MessageEdited | MessageRevoked | NotArchived | None:
     """Return the edit or revocation that a message's own data is, else None.
 
     Raises:
@@ -45,6 +50,10 @@ def embedded_change(
     if here.kin is Family.BROWSER and here.data.get("type") == "revoked":
         key = stanza(here.data.get("protocolMessageKey"))
         return revocation(here, key or here.ref.stanza, env)
+    if found is not None and found.name == _SECRET:
+        return _secret(payload, here, found.node, env)
+    if is_channel(here.ref.chat) and flag(here.data.get("IsEdit")):
+        return _edit(payload, here, _NO_NODE, here.ref.stanza, env)
     node = _protocol_node(found)
     type_ = protocol_type(node) if node else ""
     target = stanza(node.get("key"))
@@ -53,6 +62,20 @@ def embedded_change(
     if type_ == "REVOKE":
         return revocation(here, target, env)
     return _edit(payload, here, node, target, env) if type_ == "MESSAGE_EDIT" else None
+
+
+def _secret(payload: Obj, here: Place, node: Obj, env: Envelope) -> MessageEdited | NotArchived:
+    """Read an encrypted change of a message; of an edit at least the fact is known."""
+    target = stanza(node.get("targetmessagekey"))
+    if target is None or node.get("secretenctype") not in _SECRET_EDITS:
+        return NotArchived(reason="an encrypted message about another one, not an edit")
+    return _edit(payload, here, _NO_NODE, target, env)
+
+
+def _only_preview_changed(payload: Obj, here: Place) -> bool:
+    shown = text(payload.get("body"))
+    unedited = _edit_time(payload, here, _NO_NODE) is None
+    return unedited and shown is not None and words(shown, here.data) != shown
 
 
 def edited_at(here: Place) -> datetime | None:
@@ -80,23 +103,20 @@ def revocation(here: Place, target: StanzaId, env: Envelope) -> MessageRevoked:
     """Return the deletion of *target* that happened at *here*.
 
     On browser engines the notice stands under the deleted message's own id and author, and
-    ``revokeSender`` is who deleted it.
+    in groups ``revokeSender`` is who deleted it; elsewhere only the author can.
     """
-    remover = address(here.data.get("revokeSender")) if here.kin is Family.BROWSER else None
     ref = here.ref
+    remover = None
+    if here.kin is Family.BROWSER and has_many_authors(ref.chat):
+        remover = address(here.data.get("revokeSender"))
     from_me = here.from_me if remover is None else env.is_own(remover)
-    participant = (remover or ref.participant) if has_many_authors(ref.chat) else None
     return MessageRevoked(
-        ref=MessageRef(chat=ref.chat, stanza=target, from_me=from_me, participant=participant),
+        ref=MessageRef(
+            chat=ref.chat, stanza=target, from_me=from_me, participant=remover or ref.participant
+        ),
         revoked_at=here.at,
-        revoked_by=_by(here, remover, env),
+        revoked_by=remover or here.sender,
     )
-
-
-def _by(here: Place, remover: Jid | None, env: Envelope) -> Jid | None:
-    if remover is None:
-        return here.sender
-    return env.phone if env.is_own(remover) and not has_many_authors(here.ref.chat) else remover
 
 
 def _protocol_node(found: Opened | None) -> Obj:
@@ -106,8 +126,12 @@ def _protocol_node(found: Opened | None) -> Obj:
 def _edit(payload: Obj, here: Place, node: Obj, target: StanzaId, env: Envelope) -> MessageEdited:
     ref = here.ref
     is_action = ref.stanza != target
-    at = _edit_time(payload, here, node) or (here.at if is_action else env.occurred_at)
+    at = _edit_time(payload, here, node)
+    if at is None:  # WPP's edit has an id of its own, but the time of the original
+        at = here.at if is_action and here.kin is not Family.BROWSER else env.occurred_at
     new_text = text(payload.get("body")) or text_of(opened(node.get("editedmessage")))
+    if here.kin is Family.BROWSER:
+        new_text = words(new_text, here.data)
     return MessageEdited(
         ref=MessageRef(
             chat=ref.chat, stanza=target, from_me=ref.from_me, participant=ref.participant
@@ -125,6 +149,7 @@ def _edit_time(payload: Obj, here: Place, node: Obj) -> datetime | None:
         here.data.get(_LATEST_EDIT),
         data.get(_LATEST_EDIT),
         obj(data.get("message")).get(_LATEST_EDIT),
+        obj(here.data.get("NewsletterMeta")).get("EditTS"),
     )
     return next(filter(None, map(moment, told)), None)
 

@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 from msgspec import Struct
 
-from wagateway.adapters.waha.fields import Obj, flag, fold, known_flag, obj
+from wagateway.adapters.waha.fields import Obj, first_text, flag, fold, items, known_flag, obj
 from wagateway.adapters.waha.refs import Parts, address, parts, stanza
 
 
@@ -38,16 +38,16 @@ class Pair(Struct, frozen=True):
 
 
 class Origin(Struct, frozen=True, kw_only=True):
-    """Who, where and when, as the engine's data has it; values are unchecked JSON.
+    """Who, where and when, as the engine's data has it.
 
     Attributes:
-        at: WhatsApp's time of the message.
+        at: WhatsApp's time of the message, unchecked JSON.
         name: the name that the sender gave themself.
     """
 
     key: Parts
     at: object = None
-    name: object = None
+    name: str | None = None
     view_once: bool = False
     pairs: tuple[Pair, ...] = ()
 
@@ -56,10 +56,16 @@ NO_ORIGIN = Origin(key=Parts())
 
 
 def engine_data(payload: Obj) -> Obj:
-    """Return the payload's ``_data``; WEBJS edits hide it one message deeper."""
-    data = obj(payload.get("_data"))
-    inner = obj(data.get("message")).get("_data")
-    return inner if isinstance(inner, dict) else data
+    """Return the payload's ``_data``; in edits WEBJS hides it one message deeper.
+
+    Those of WPP are ``{chat, id, msg}``, or the same three as an array.
+    """
+    given = payload.get("_data")
+    data = next((obj(each) for each in items(given) if "type" in obj(each)), obj(given))
+    for inner in (obj(data.get("message")).get("_data"), data.get("msg")):
+        if isinstance(inner, dict):
+            return inner
+    return data
 
 
 def family(data: Obj) -> Family:
@@ -86,6 +92,15 @@ def origin(data: Obj, kin: Family) -> Origin:
     return _browser(data) if kin is Family.BROWSER else NO_ORIGIN
 
 
+def person_name(*values: object) -> str | None:
+    """Return the first of *values* that is a name; ``-`` stands for somebody without one."""
+    return first_text(*(value for value in values if value != "-"))
+
+
+def _verified_name(info: Obj) -> object:
+    return fold(obj(fold(obj(info.get("verifiedname"))).get("details"))).get("verifiedname")
+
+
 def _baileys(data: Obj) -> Origin:
     key = fold(obj(data.get("key")))
     found = parts(data.get("key"))
@@ -97,14 +112,18 @@ def _baileys(data: Obj) -> Origin:
             participant=found.participant or address(data.get("participant")),
         ),
         at=data.get("messageTimestamp"),
-        name=data.get("pushName"),
+        name=person_name(data.get("pushName"), data.get("verifiedBizName")),
         view_once=flag(key.get("isviewonce")),
-        pairs=tuple(_baileys_pairs(key, mine=found.from_me is True)),
+        pairs=tuple(key_pairs(key, mine=found.from_me is True)),
     )
 
 
-def _baileys_pairs(key: Obj, *, mine: bool) -> list[Pair]:
+def key_pairs(key: Obj, *, mine: bool) -> list[Pair]:
     """Pair ``remoteJidAlt``, ``participantAlt`` and the older ``senderPn``, ``participantLid``.
+
+    Args:
+        key: Baileys' message key, its keys in lower case.
+        mine: whether it is of an own message.
 
     On own messages ``remoteJidAlt`` has been the account's own other address.
     """
@@ -133,7 +152,7 @@ def _whatsmeow(data: Obj) -> Origin:
             participant=address(info.get("sender")),
         ),
         at=info.get("timestamp"),
-        name=info.get("pushname"),
+        name=person_name(info.get("pushname"), _verified_name(info)),
         view_once=any(map(flag, map(data.get, _VIEW_ONCE_FLAGS))),
         pairs=source_pairs(info),
     )
@@ -166,6 +185,6 @@ def _browser(data: Obj) -> Origin:
             participant=key.participant or address(data.get("author")),
         ),
         at=data.get("t"),
-        name=data.get("notifyName"),
+        name=person_name(data.get("notifyName")),
         view_once=flag(data.get("isViewOnce")),
     )

@@ -22,6 +22,15 @@ from wagateway.domain.text import clean_text
 
 _ROLES = {role.value: role for role in Role}
 _CHANGES = {"leave": Role.LEFT, "promote": Role.ADMIN, "demote": Role.PARTICIPANT}
+_NAMED_PAIRS = (
+    ("author", "authorpn"),
+    ("owner", "ownerpn"),
+    ("ownerjid", "ownerpn"),
+    ("sender", "senderpn"),
+    ("subjectowner", "subjectownerpn"),
+    ("descowner", "descownerpn"),
+)
+"""Of the engine's own data about a group: an address, and the phone beside it."""
 _MALFORMED = "a group member without an address"
 
 
@@ -80,10 +89,12 @@ def update_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
     """
     group = obj(payload.get("group"))
     subject, description = text(group.get("subject")), _description(group)
-    id_ = _group(payload)
+    changed: AnyObservation = GroupChanged(
+        group=_group(payload), at=_at(payload, env), subject=subject, description=description
+    )
     if subject is None and description is None:
-        return [NotArchived(reason="group settings other than subject and description")]
-    return [GroupChanged(group=id_, at=_at(payload, env), subject=subject, description=description)]
+        changed = NotArchived(reason="group settings other than subject and description")
+    return [changed, *_member_links(payload)]
 
 
 def join_request_observations(payload: Obj, _env: Envelope) -> list[AnyObservation]:
@@ -96,7 +107,9 @@ def join_request_observations(payload: Obj, _env: Envelope) -> list[AnyObservati
 
 
 def old_join_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
-    """Read ``group.join``, deprecated; only WEBJS's shape is known."""
+    """Read ``group.join``, deprecated: WEBJS's notice of members, or NOWEB's whole group."""
+    if isinstance(payload.get("participants"), list) and _is_group(address(payload.get("id"))):
+        return join_observations({"group": payload}, env)
     return _old(payload, Role.PARTICIPANT, env)
 
 
@@ -136,7 +149,7 @@ def _at(payload: Obj, env: Envelope) -> datetime:
 
 def _description(group: Obj) -> str | None:
     """Return the description; the empty one took it away."""
-    given = group.get("description")
+    given = group.get("description", group.get("desc"))
     return clean_text(given) if isinstance(given, str) else None
 
 
@@ -178,6 +191,10 @@ def _member_links(payload: Obj) -> Iterator[IdentityLinked]:
     )
     for each in (each for list_ in lists for each in items(list_)):
         node = fold(obj(each))
-        one = address(node.get("lid")) or address(node.get("id")) or address(node.get("jid"))
-        for name in ("pn", "phonenumber"):
-            yield from link(one, address(node.get(name)), Evidence.GROUP_MEMBER)
+        given = address(node.get("id")) or address(node.get("jid"))
+        lid = address(node.get("lid"))
+        for other in (lid, address(node.get("pn")), address(node.get("phonenumber"))):
+            yield from link(lid or given, other, Evidence.GROUP_MEMBER)
+            yield from link(given, other, Evidence.GROUP_MEMBER)
+    for one, phone in _NAMED_PAIRS:
+        yield from link(address(data.get(one)), address(data.get(phone)), Evidence.GROUP_MEMBER)

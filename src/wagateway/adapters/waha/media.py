@@ -107,7 +107,8 @@ def facts(payload: Obj, told: MediaFacts | None) -> MediaFacts | None:
 def offer(payload: Obj, *, at: datetime) -> MediaOffer | None:
     """Return where the payload's file can be had or why not, None when nothing is said."""
     media = obj(payload.get("media"))
-    url = text(media.get("url")) or text(payload.get("mediaUrl"))
+    # Without media, mediaUrl is what old versions have; beside it, WPP's is of the encrypted file.
+    url = text(media.get("url")) if media else text(payload.get("mediaUrl"))
     error = _reason(media.get("error"))
     s3 = fold(obj(media.get("s3")))
     bucket, key = text(s3.get("bucket")), text(s3.get("key"))

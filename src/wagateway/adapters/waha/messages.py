@@ -1,7 +1,7 @@
 """Messages: ``message``, ``message.any``, ``message.waiting``, and those inside other events."""
 
 from wagateway.adapters.waha.answers import embedded_reaction
-from wagateway.adapters.waha.browser_content import browser_content
+from wagateway.adapters.waha.browser_content import browser_content, words
 from wagateway.adapters.waha.changes import edited_at, embedded_change, shown_edit
 from wagateway.adapters.waha.content import Content, ack_of, bare_content, cards, location, quote
 from wagateway.adapters.waha.engines import Family
@@ -19,7 +19,6 @@ _ENCRYPTED = {
     "encreactionmessage": "a reaction inside a message is encrypted; message.reaction tells it",
     "enceventresponsemessage": "an answer to an event is encrypted; event.response tells it",
 }
-_PLACES = (Kind.LOCATION, Kind.LIVE_LOCATION)
 _SOURCES = ("api", "app")
 
 
@@ -63,9 +62,9 @@ def _seen(payload: Obj, here: Place, found: Opened | None, env: Envelope) -> Mes
         kind=Kind.LIVE_LOCATION if live else told.kind,
         completeness=_completeness(here, told, env),
         sender=here.sender,
-        sender_name=text(here.origin.name),
+        sender_name=here.origin.name,
         text=_text(payload, here, told),
-        reply_to=_reply(payload, told),
+        reply_to=_reply(payload, here, told),
         mentions=told.mentions,
         forwarded=told.forwarded,
         forwarding_score=told.forwarding_score,
@@ -108,14 +107,16 @@ def _text(payload: Obj, here: Place, told: Content) -> str | None:
         return told.text
     if told.kind is Kind.CONTACT and body.lstrip()[:11].upper() == "BEGIN:VCARD":
         return None
-    if told.kind in _PLACES and here.kin is Family.BROWSER and body == here.data.get("body"):
-        return None
-    return text(body)
+    shown = text(body)
+    return words(shown, here.data) if here.kin is Family.BROWSER else shown
 
 
-def _reply(payload: Obj, told: Content) -> Reply | None:
+def _reply(payload: Obj, here: Place, told: Content) -> Reply | None:
     node = obj(payload.get("replyTo"))
-    given = quote(id_=node.get("id"), sender=node.get("participant"), quoted=text(node.get("body")))
+    quoted = text(node.get("body"))
+    if here.kin is Family.BROWSER:
+        quoted = words(quoted, obj(here.data.get("quotedMsg")) or obj(node.get("_data")))
+    given = quote(id_=node.get("id"), sender=node.get("participant"), quoted=quoted)
     target = given.id or told.quote.id
     if target is None:
         return None

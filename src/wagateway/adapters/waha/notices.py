@@ -94,8 +94,11 @@ def call_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
         video=flag(payload.get("isVideo")),
         group=flag(payload.get("isGroup")),
     )
-    pair = Pair(data.get("callcreator"), data.get("callcreatoralt"))
-    return [call, *links((pair,), env)]
+    pairs = (
+        Pair(data.get("callcreator"), data.get("callcreatoralt")),
+        Pair(data.get("from"), data.get("callerpn")),
+    )
+    return [call, *links(pairs, env)]
 
 
 def _key(value: object) -> Parts:

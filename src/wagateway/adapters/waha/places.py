@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from wagateway.adapters.waha.engines import Family, Origin, Pair, engine_data, family, origin
 from wagateway.adapters.waha.envelope import Envelope
-from wagateway.adapters.waha.fields import Obj, known_flag, moment, text
+from wagateway.adapters.waha.fields import Obj, known_flag, moment
 from wagateway.adapters.waha.refs import Parts, address, has_many_authors, is_channel, parts
 from wagateway.domain.errors import InvalidInput
 from wagateway.domain.events import ContactSeen, IdentityLinked
@@ -112,7 +112,7 @@ def _waha_id(given: object, ref: MessageRef) -> str:
 def learned(here: Place, env: Envelope) -> Iterator[IdentityLinked | ContactSeen]:
     """Tell what the engine's data says of people beside its message."""
     yield from links(here.origin.pairs, env)
-    name = text(here.origin.name)
+    name = here.origin.name
     if name and here.sender and not here.from_me:
         yield ContactSeen(contact=here.sender, push_name=name, at=env.occurred_at)
 

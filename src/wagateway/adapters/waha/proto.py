@@ -140,7 +140,7 @@ def _content_key(node: Obj) -> str | None:
     first = None
     for key, value in node.items():
         name = key.lower()
-        if value is None or name in _BESIDE_CONTENT:
+        if value is None or value == "" or name in _BESIDE_CONTENT:
             continue
         if name in _WRAPPERS or kind(name):
             return key

@@ -99,7 +99,7 @@ def proto_content(data: Obj, found: Opened | None, kin: Family) -> Content | Non
         contacts=_contacts(found.node) if known is Kind.CONTACT else (),
         poll=_poll(found.node) if known is Kind.POLL else None,
         event=_event(found.node) if known is Kind.EVENT else None,
-        media=_media(found.node) if known in MEDIA_KINDS else None,
+        media=_media(found, known),
     )
 
 
@@ -205,5 +205,18 @@ def _event(node: Obj) -> CalendarEvent:
     )
 
 
-def _media(node: Obj) -> MediaFacts:
-    return proto_facts(node)
+_HEADERS = ("imagemessage", "videomessage", "documentmessage")
+
+
+def _media(found: Opened, known: Kind | None) -> MediaFacts | None:
+    """Return what is said of the file; lists, buttons and templates may carry one on top."""
+    if known in MEDIA_KINDS:
+        return proto_facts(found.node)
+    if not is_interactive(found.name):
+        return None
+    filled = [fold(obj(node)) for key, node in found.node.items() if "hydrated" in key]
+    for holder in (found.node, fold(obj(found.node.get("header"))), *filled):
+        for name in _HEADERS:
+            if node := obj(holder.get(name)):
+                return proto_facts(fold(node))
+    return None

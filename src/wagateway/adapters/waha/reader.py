@@ -9,7 +9,7 @@ from wagateway.adapters.waha import answers, groups, notices
 from wagateway.adapters.waha.acks import ack_observations
 from wagateway.adapters.waha.changes import edited_observations
 from wagateway.adapters.waha.envelope import Envelope, envelope
-from wagateway.adapters.waha.fields import Obj, obj
+from wagateway.adapters.waha.fields import Obj, items, obj
 from wagateway.adapters.waha.messages import message_observations
 from wagateway.adapters.waha.places import link
 from wagateway.adapters.waha.revokes import revoked_observations
@@ -100,10 +100,13 @@ def _observations(env: Envelope) -> list[AnyObservation]:
     if reader is None:
         name = env.event[:_MAX_NAME_CHARS]
         return [NotUnderstood(reason=f"an event that we do not know: {name}", known_event=False)]
-    if not isinstance(env.payload, dict):
+    # Old versions of NOWEB tell of several groups at once.
+    several = env.event == "group.join" and isinstance(env.payload, list)
+    payloads = items(env.payload) if several else [env.payload]
+    if not all(isinstance(payload, dict) for payload in payloads):
         return [NotUnderstood(reason=f"{env.event}: expected an object as payload")]
     try:
-        return reader(env.payload, env)
+        return [said for payload in payloads for said in reader(obj(payload), env)]
     except InvalidInput as exc:
         return [NotUnderstood(reason=f"{env.event}: {exc}")]
     except Exception as exc:  # noqa: BLE001 - our mistake must cost neither neighbours nor the body

@@ -9,6 +9,7 @@ from wagateway.domain.errors import InvalidInput
 from wagateway.domain.identity import ChatType, Jid, StanzaId, chat_type, jid, stanza_id
 
 _MAX_REMEMBERED_CHARS = 64
+_MAX_NESTED = 2
 _MANY = (ChatType.GROUP, ChatType.BROADCAST)
 
 
@@ -38,10 +39,12 @@ def address(value: object) -> Jid | None:
     """Return the JID that *value* is, None when it is none; ``"me"`` and ``""`` are none.
 
     Args:
-        value: text, or WhatsApp Web's object ``{server, user, _serialized}``.
+        value: text, or WhatsApp Web's object ``{server, user, _serialized}``, in some versions
+            ``{$1: …}`` of either.
     """
-    if isinstance(value, dict):
-        value = _address_text(fold(value))
+    for _ in range(_MAX_NESTED):
+        if isinstance(value, dict):
+            value = _address_text(fold(value))
     if not isinstance(value, str) or not value:
         return None
     return _address(value) if len(value) > _MAX_REMEMBERED_CHARS else _remembered(value)
@@ -62,7 +65,7 @@ def _address_text(node: Obj) -> object:
     user, server = node.get("user"), node.get("server")
     if isinstance(user, str) and isinstance(server, str):
         return f"{user}@{server}"
-    return node.get("_serialized")
+    return node.get("_serialized") or node.get("$1")
 
 
 def parts(value: object) -> Parts:
@@ -111,6 +114,8 @@ def _from_text(text: str) -> Parts:
     # Senders choose the ids of their messages, underscores included; only a JID ends the id.
     if not bare or "@" not in participant:
         bare, participant = rest, ""
+    # In the chat with oneself browser engines say which of both sides it is.
+    bare = bare.removesuffix("_out").removesuffix("_in")
     return Parts(
         chat=address(chat),
         stanza=stanza_id(bare) if bare else None,

@@ -1,8 +1,10 @@
 """``message.revoked``: a deletion for everyone, sometimes with the message as it was."""
 
+from msgspec.structs import replace
+
 from wagateway.adapters.waha.changes import revocation, revoked_stanza
 from wagateway.adapters.waha.envelope import Envelope
-from wagateway.adapters.waha.fields import Obj, obj
+from wagateway.adapters.waha.fields import Obj, moment, obj
 from wagateway.adapters.waha.messages import message_observations
 from wagateway.adapters.waha.places import learned, place
 from wagateway.adapters.waha.refs import stanza
@@ -20,7 +22,7 @@ def revoked_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
     Raises:
         InvalidInput: no chat, or no id of the deleted message.
     """
-    before, after = obj(payload.get("before")), _after(payload)
+    before, after = _shown(payload.get("before")), _after(payload)
     was = _was(before, env) if before else []
     if not after:
         return [*was, _without_author(payload, before, env)]
@@ -30,13 +32,24 @@ def revoked_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
     )
     if target is None:
         raise InvalidInput("no id of the deleted message: expected revokedMessageId")
-    return [*was, revocation(here, target, env), *learned(here, env)]
+    deletion = revocation(here, target, env)
+    sent_at = moment(before.get("timestamp"))
+    if here.ref.stanza == target and sent_at and here.at <= sent_at:
+        # The notice stands in the message's place, under the message's own time.
+        deletion = replace(deletion, revoked_at=env.occurred_at)
+    return [*was, deletion, *learned(here, env)]
 
 
 def _after(payload: Obj) -> Obj:
     """Return the deletion's own message; its engine data stands beside it once more."""
-    after, data = obj(payload.get("after")), payload.get("_data")
+    after, data = _shown(payload.get("after")), payload.get("_data")
     return after or ({"_data": data} if isinstance(data, dict) and data else {})
+
+
+def _shown(node: object) -> Obj:
+    """Return a message; WPP gives only its key, ``{fromMe, id, remoteJid, participant}``."""
+    found = obj(node)
+    return {"id": found.get("id"), "_data": {"key": found}} if "remoteJid" in found else found
 
 
 def _was(before: Obj, env: Envelope) -> list[AnyObservation]:
@@ -56,8 +69,10 @@ def _has_content(said: AnyObservation) -> bool:
 
 
 def _without_author(payload: Obj, before: Obj, env: Envelope) -> MessageRevoked:
+    """Only in direct chats is the author of the message the one who deleted it."""
     here = place(before, env)
     target = stanza(payload.get("revokedMessageId")) or here.ref.stanza
     return MessageRevoked(
-        ref=MessageRef(chat=here.ref.chat, stanza=target), revoked_at=env.occurred_at
+        ref=MessageRef(chat=here.ref.chat, stanza=target, from_me=here.from_me),
+        revoked_at=env.occurred_at,
     )

@@ -141,7 +141,7 @@ def test_an_ack_of_an_incoming_message_says_that_i_read_it_elsewhere() -> None:
 )
 def test_a_bare_id_takes_its_chat_from_the_sides(over: Json, chat: str) -> None:
     found = ack(over | {"fromMe": None})
-    assert (found.ref.chat, found.ref.stanza, found.ref.from_me) == (chat, STANZA, None)
+    assert (found.ref.chat, found.ref.stanza, found.ref.from_me) == (chat, STANZA, True)
 
 
 def test_an_ack_without_chat_is_not_understood() -> None:

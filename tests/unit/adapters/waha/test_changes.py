@@ -232,9 +232,8 @@ def test_a_broken_copy_does_not_cost_the_deletion() -> None:
 def test_without_the_deletions_own_message_nobody_is_blamed() -> None:
     payload = {"after": None, "before": bare(body="x"), "revokedMessageId": None}
     _, found = said("message.revoked", payload)
-    assert found == MessageRevoked(
-        ref=MessageRef(chat=ANA, stanza=StanzaId(STANZA)), revoked_at=BUILT
-    )
+    ref = MessageRef(chat=ANA, stanza=StanzaId(STANZA), from_me=False)
+    assert found == MessageRevoked(ref=ref, revoked_at=BUILT)
 
 
 @pytest.mark.parametrize("payload", [{}, {"revokedMessageId": TARGET}, {"after": bare()}])

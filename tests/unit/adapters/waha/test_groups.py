@@ -210,7 +210,7 @@ def test_the_deprecated_events_in_the_browser_shape(event: str, role: Role) -> N
     "payload",
     [
         {},
-        {"id": GROUP, "subject": "Baileys' own", "participants": [{"id": ANA}]},
+        {"id": ANA, "subject": "no group", "participants": [{"id": ANA}]},
         {"chatId": GROUP, "recipientIds": "x"},
         {"chatId": GROUP, "recipientIds": []},
         {"chatId": ANA, "recipientIds": [BIA]},

@@ -144,7 +144,7 @@ def test_whatsmeow_tells_the_media_type_too(
         ({"type": "gp2"}, Kind.SYSTEM, "gp2"),
         ({"type": "e2e_notification"}, Kind.SYSTEM, "e2e_notification"),
         ({"type": "notification_template"}, Kind.SYSTEM, "notification_template"),
-        ({"type": "call_log"}, Kind.UNKNOWN, "call_log"),
+        ({"type": "call_log"}, Kind.SYSTEM, "call_log"),
         ({"type": "album"}, Kind.UNKNOWN, "album"),
         ({"type": "never_seen"}, Kind.UNKNOWN, "never_seen"),
     ],
