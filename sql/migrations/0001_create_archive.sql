@@ -23,7 +23,6 @@ CREATE TABLE whatsapp_gateway.sessions (
     account_lid   text,
     push_name     text,
     engine        text,
-    first_event_at timestamptz NOT NULL,
     last_event_at timestamptz NOT NULL,
     CONSTRAINT sessions_session_account_key UNIQUE NULLS NOT DISTINCT (session, account)
 );
@@ -59,6 +58,14 @@ CREATE TABLE whatsapp_gateway.event_log (
 CREATE INDEX event_log_session_received_idx ON whatsapp_gateway.event_log (session, received_at);
 CREATE INDEX event_log_noteworthy_idx ON whatsapp_gateway.event_log (outcome, event_id)
     WHERE outcome IN ('failed', 'ignored');
+-- Bodies are long and repetitive: lz4 packs them in a third of the time of the default.
+DO $$
+BEGIN
+    ALTER TABLE whatsapp_gateway.event_log ALTER COLUMN body SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    RAISE NOTICE 'this server is built without lz4; bodies are packed by its default';
+END
+$$;
 COMMENT ON TABLE whatsapp_gateway.event_log IS
     'The raw bytes of everything observed. Append-only; only outcome and reason change, by a replay.';
 COMMENT ON COLUMN whatsapp_gateway.event_log.occurred_at IS 'When the engine says that it built the event.';
@@ -75,6 +82,7 @@ CREATE TABLE whatsapp_gateway.message_state (
     ack         whatsapp_gateway.ack,
     text        text,
     edited_at   timestamptz,
+    said        text[],
     lids        text[],
     by_phone    boolean NOT NULL DEFAULT false,
     media_offer jsonb,
@@ -82,6 +90,8 @@ CREATE TABLE whatsapp_gateway.message_state (
 );
 CREATE INDEX message_state_lid_author_idx ON whatsapp_gateway.message_state (session_id, author)
     WHERE author LIKE '%@lid';
+CREATE INDEX message_state_seen_as_idx ON whatsapp_gateway.message_state (session_id, author)
+    WHERE lids IS NOT NULL AND author LIKE '%@%';
 COMMENT ON TABLE whatsapp_gateway.message_state IS
     'The ledger: one row per message, whichever way and however often it came, and what later happened to it. '
     'A state may come before its message and outlives it.';
@@ -91,6 +101,8 @@ COMMENT ON COLUMN whatsapp_gateway.message_state.sent_at IS 'WhatsApp''s time; n
 COMMENT ON COLUMN whatsapp_gateway.message_state.facts_key IS
     'Orders observations of one message, the smallest is the best; see facts_key() in wagateway.domain.records.';
 COMMENT ON COLUMN whatsapp_gateway.message_state.text IS 'The text of the latest edit; null when the message was never edited.';
+COMMENT ON COLUMN whatsapp_gateway.message_state.said IS
+    'Digests of what was said, where the author may come under several addresses: equal ones are one message.';
 COMMENT ON COLUMN whatsapp_gateway.message_state.lids IS
     'The LIDs under which the chat (or, in a group, the author) was seen; with by_phone what undoing a wrong link needs.';
 
@@ -215,6 +227,12 @@ CREATE INDEX receipts_lid_author_idx ON whatsapp_gateway.receipts (session_id, a
 CREATE INDEX poll_votes_lid_author_idx ON whatsapp_gateway.poll_votes (session_id, author) WHERE author LIKE '%@lid';
 CREATE INDEX event_answers_lid_author_idx ON whatsapp_gateway.event_answers (session_id, author) WHERE author LIKE '%@lid';
 
+-- What stands at a phone because a LID meant it must be found when that is undone.
+CREATE INDEX reactions_seen_as_idx ON whatsapp_gateway.reactions (session_id, author) WHERE seen_as IS NOT NULL;
+CREATE INDEX receipts_seen_as_idx ON whatsapp_gateway.receipts (session_id, author) WHERE seen_as IS NOT NULL;
+CREATE INDEX poll_votes_seen_as_idx ON whatsapp_gateway.poll_votes (session_id, author) WHERE seen_as IS NOT NULL;
+CREATE INDEX event_answers_seen_as_idx ON whatsapp_gateway.event_answers (session_id, author) WHERE seen_as IS NOT NULL;
+
 -- ── People and chats ────────────────────────────────────────────────────────────────────────────
 
 CREATE TABLE whatsapp_gateway.identities (
@@ -223,11 +241,13 @@ CREATE TABLE whatsapp_gateway.identities (
     phone         text COLLATE "C" NOT NULL,
     evidence      text NOT NULL,
     first_seen_at timestamptz NOT NULL,
+    confirmed_at  timestamptz,
     rejected_at   timestamptz,
     CONSTRAINT identities_pkey PRIMARY KEY (session_id, lid, phone)
 );
 COMMENT ON TABLE whatsapp_gateway.identities IS
-    'Which hidden id (LID) is which phone, how that was learned, and whether a person undid it. The latest link that stands is in force.';
+    'Which hidden id (LID) is which phone, how that was first learned, and whether a person confirmed or undid it. '
+    'In force is what a person said last, else what was learned last.';
 
 CREATE TABLE whatsapp_gateway.contacts (
     session_id   integer NOT NULL,
@@ -317,10 +337,12 @@ COMMENT ON VIEW whatsapp_gateway.active_sessions IS
 
 CREATE VIEW whatsapp_gateway.current_messages AS
 SELECT
-    m.session, m.chat_id, m.stanza_id, m.author, m.sent_at, m.kind, m.from_me, m.sender_id, m.sender_name,
+    a.session, a.account, m.session_id, m.chat_id, m.stanza_id, m.author, m.sent_at, m.kind, m.from_me,
+    m.sender_id, m.sender_name,
     CASE WHEN s.edited_at IS NULL THEN m.text ELSE s.text END AS text,
     m.text AS first_text, s.edited_at, s.ack, r.revoked_at, m.media, m.waha_id
-FROM whatsapp_gateway.messages AS m
+FROM whatsapp_gateway.sessions AS a
+JOIN whatsapp_gateway.messages AS m USING (session_id)
 JOIN whatsapp_gateway.message_state AS s USING (session_id, chat_id, stanza_id, author)
 LEFT JOIN LATERAL (
     SELECT min(v.revoked_at) AS revoked_at
@@ -329,15 +351,18 @@ LEFT JOIN LATERAL (
       AND v.author IN ('', m.author)
 ) AS r ON true;
 COMMENT ON VIEW whatsapp_gateway.current_messages IS
-    'Messages as they stand now: current text, ack, edit and deletion times.';
+    'Messages as they stand now: current text, ack, edit and deletion times. A session that passed to another account '
+    'has several archives: account tells them apart.';
 
 CREATE VIEW whatsapp_gateway.messages_hourly_stats AS
 SELECT
-    session, chat_id, date_trunc('hour', sent_at, 'UTC') AS hour,
+    a.session, a.account, m.session_id, m.chat_id, date_trunc('hour', m.sent_at, 'UTC') AS hour,
     count(*) AS messages,
-    count(*) FILTER (WHERE from_me) AS sent,
-    count(*) FILTER (WHERE NOT from_me) AS received,
-    count(*) FILTER (WHERE media IS NOT NULL) AS with_media
-FROM whatsapp_gateway.messages
-GROUP BY session, chat_id, date_trunc('hour', sent_at, 'UTC');
-COMMENT ON VIEW whatsapp_gateway.messages_hourly_stats IS 'Messages per chat and hour (UTC).';
+    count(*) FILTER (WHERE m.from_me) AS sent,
+    count(*) FILTER (WHERE NOT m.from_me) AS received,
+    count(*) FILTER (WHERE m.media IS NOT NULL) AS with_media
+FROM whatsapp_gateway.sessions AS a
+JOIN whatsapp_gateway.messages AS m USING (session_id)
+GROUP BY a.session, a.account, m.session_id, m.chat_id, date_trunc('hour', m.sent_at, 'UTC');
+COMMENT ON VIEW whatsapp_gateway.messages_hourly_stats IS
+    'Messages per account, chat and hour (UTC); account is the session''s at the time.';

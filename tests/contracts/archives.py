@@ -117,7 +117,7 @@ _OF_SESSION = (
 _MESSAGE = "chat_id AS chat, stanza_id AS stanza, author"
 _EVERYTHING: dict[type[Record], LiteralString] = {
     MessageRecord: (
-        f"SELECT {_MESSAGE}, facts_key, sent_at, ack, text, edited_at, lids, by_phone,"
+        f"SELECT {_MESSAGE}, facts_key, sent_at, ack, text, edited_at, said, lids, by_phone,"
         f" media_offer AS offer FROM whatsapp_gateway.message_state {_OF_SESSION}"
     ),
     EditRecord: (

@@ -314,9 +314,9 @@ _TWIN_REFS = [
 ]
 _TWIN_OBSERVATIONS: list[AnyObservation] = [
     *(
-        seen("oi", chat=where.chat, stanza="A1", by=where.participant, ack=ack)
+        seen(text, chat=where.chat, stanza="A1", by=where.participant, ack=ack)
         for where in _TWIN_REFS
-        for ack in (None, Ack.READ)
+        for text, ack in (("oi", None), ("oi", Ack.READ), ("olá", None))
     ),
     *(
         MessageEdited(ref=where, edit_id=StanzaId("E1"), edited_at=NOON, text="olá")

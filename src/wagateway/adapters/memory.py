@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 from typing_extensions import override
 
-from wagateway.domain.archives import ArchiveEntry, archive_of, current
+from wagateway.domain.archives import ArchiveEntry, archive_of, begins_with, current, latest
 from wagateway.domain.cursors import (
     MessagePosition,
     decode_cursor,
@@ -29,15 +29,15 @@ from wagateway.domain.events import (
 )
 from wagateway.domain.identity import (
     ChatType,
-    Evidence,
     Jid,
     Link,
     SessionName,
     canonical,
     chat_type,
     resolve_links,
+    said_by_a_person,
 )
-from wagateway.domain.ledger import Ledger, Move
+from wagateway.domain.ledger import Ledger, Move, judge
 from wagateway.domain.presentation import Reader, message_view
 from wagateway.domain.projection import links_of, records_of
 from wagateway.domain.records import (
@@ -213,28 +213,34 @@ class InMemoryArchive(Archive, ArchiveReader):
         async with self._lock:
             book = self._current(session)
             before = book.phones
-            book.links[lid, phone] = Link(
-                lid=lid, phone=phone, evidence=Evidence.PERSON, first_seen_at=at
-            )
+            held = book.links.get((lid, phone))
+            book.links[lid, phone] = said_by_a_person(held, lid, phone, at=at)
             return book.follow(before)
 
     def _project(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
         """Project one group; what it says of who is who holds for all of it."""
         books = [self._book_of(delivery) for delivery in deliveries]
-        before = [(book, book.phones) for book in dict.fromkeys(books)]
-        told = [book.hear(delivery) for book, delivery in zip(books, deliveries, strict=True)]
+        before = [(book, book.phones) for book in dict.fromkeys(books) if book]
+        told = [
+            book is not None and book.hear(delivery)
+            for book, delivery in zip(books, deliveries, strict=True)
+        ]
         for book, phones in before:
             book.follow(phones)
         return [
-            book.project(delivery, news=news)
+            book.project(delivery, news=news) if book else judge(delivery, changed=False)
             for book, delivery, news in zip(books, deliveries, told, strict=True)
         ]
 
-    def _book_of(self, delivery: Delivery) -> _Book:
-        books = self._books.setdefault(delivery.session, [])
+    def _book_of(self, delivery: Delivery) -> _Book | None:
+        """Find, or begin, the archive of *delivery*."""
+        books = self._books.get(delivery.session, [])
         phone = delivery.account.phone if delivery.account else None
         entry = archive_of([book.entry for book in books], phone)
+        if entry is None and not begins_with(delivery):
+            return None
         if entry is None:
+            books = self._books.setdefault(delivery.session, [])
             entry = ArchiveEntry(
                 id=sum(len(b) for b in self._books.values()) + 1,
                 session=delivery.session,
@@ -244,16 +250,16 @@ class InMemoryArchive(Archive, ArchiveReader):
             statuses = self._statuses.setdefault(delivery.session, set())
             books.append(_Book(entry, statuses))
         book = next(book for book in books if book.entry.id == entry.id)
+        at = min(delivery.occurred_at, delivery.received_at)
+        known = (book.push_name, book.engine)
+        told = (delivery.account.push_name if delivery.account else None, delivery.engine)
+        late = at < book.entry.last_event_at
+        book.push_name, book.engine = latest(known, told, late=late)
         book.entry = msgspec.structs.replace(
             book.entry,
             account=book.entry.account or phone,
-            last_event_at=max(
-                book.entry.last_event_at, min(delivery.occurred_at, delivery.received_at)
-            ),
+            last_event_at=max(book.entry.last_event_at, at),
         )
-        named = delivery.account.push_name if delivery.account else None
-        book.push_name = named or book.push_name
-        book.engine = delivery.engine or book.engine
         return book
 
     def _current(self, session: SessionName) -> _Book:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from wagateway.domain.events import Delivery, NotArchived, NotUnderstood
 from wagateway.domain.identity import Jid, SessionName
 
 
@@ -40,6 +41,29 @@ def archive_of(entries: Iterable[ArchiveEntry], account: Jid | None) -> ArchiveE
             if entry.account == wanted:
                 return entry
     return None
+
+
+def begins_with(delivery: Delivery) -> bool:
+    """Tell whether an archive may begin with *delivery*.
+
+    That is when its session is named, or when it tells something in spite of that.
+    """
+    silent = (NotArchived, NotUnderstood)
+    return bool(delivery.session) or not all(isinstance(o, silent) for o in delivery.observations)
+
+
+def latest(
+    known: tuple[str | None, ...], told: tuple[str | None, ...], *, late: bool
+) -> tuple[str | None, ...]:
+    """Return what is known of an account after a delivery told something; None tells nothing.
+
+    Args:
+        known: up to now.
+        told: by the delivery.
+        late: whether the delivery happened before what is known; then it only fills gaps.
+    """
+    pairs = zip(known, told, strict=True)
+    return tuple((old or new) if late else (new or old) for old, new in pairs)
 
 
 def current(entries: Iterable[ArchiveEntry]) -> ArchiveEntry | None:

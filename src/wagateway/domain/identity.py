@@ -182,7 +182,7 @@ def chat_candidates(text: str) -> list[Jid]:
 
 
 class Evidence(StrEnum):
-    """How a LID ↔ phone link was learned, strongest first."""
+    """How a LID ↔ phone link was first learned."""
 
     OWN_ACCOUNT = "own_account"
     """``me`` of an envelope names both."""
@@ -201,41 +201,61 @@ class Link(Struct, frozen=True, kw_only=True):
 
     Attributes:
         first_seen_at: aware UTC; the earliest evidence.
-        rejected_at: when an operator undid the link; evidence after that does not revive it.
+        confirmed_at: when a person last said so; that outweighs all evidence for other phones.
+        rejected_at: when a person undid the link; evidence after that does not revive it.
     """
 
     lid: Jid
     phone: Jid
     evidence: Evidence
     first_seen_at: datetime
+    confirmed_at: datetime | None = None
     rejected_at: datetime | None = None
 
     def merged(self, other: "Link") -> "Link":
-        """Return what both say together: the earliest evidence, and a rejection if there is one."""
+        """Return what both say together: the earliest evidence, and what persons said of it."""
         first = min(self, other, key=lambda link: (link.first_seen_at, link.evidence))
+        confirmations = [at for at in (self.confirmed_at, other.confirmed_at) if at]
         rejections = [at for at in (self.rejected_at, other.rejected_at) if at]
         return Link(
             lid=self.lid,
             phone=self.phone,
             evidence=first.evidence,
             first_seen_at=first.first_seen_at,
+            confirmed_at=max(confirmations, default=None),
             rejected_at=min(rejections, default=None),
         )
 
 
 def resolve_links(links: Iterable[Link]) -> dict[Jid, Jid]:
-    """Return the phone of each LID: the link learned last wins, so a changed number is followed.
+    """Return the phone of each LID: what a person said last, else the link learned last.
 
-    Two LIDs may share a phone. Equal instants are decided by the greater phone JID, so that the
-    answer does not depend on the order of *links*.
+    So a changed number is followed. Two LIDs may share a phone. Equal instants are decided by the
+    greater phone JID, so that the answer does not depend on the order of *links*.
     """
     best: dict[Jid, Link] = {}
     for link in links:
         if link.rejected_at is None:
             held = best.get(link.lid)
-            if held is None or (held.first_seen_at, held.phone) < (link.first_seen_at, link.phone):
+            if held is None or _weight(held) < _weight(link):
                 best[link.lid] = link
     return {lid: link.phone for lid, link in best.items()}
+
+
+def _weight(link: Link) -> tuple[bool, datetime, Jid]:
+    said_at = link.confirmed_at or link.first_seen_at
+    return (link.confirmed_at is not None, said_at, link.phone)
+
+
+def said_by_a_person(held: Link | None, lid: Jid, phone: Jid, *, at: datetime) -> Link:
+    """Return the link after a person said that *lid* is *phone*, which also revives it."""
+    return Link(
+        lid=lid,
+        phone=phone,
+        evidence=held.evidence if held else Evidence.PERSON,
+        first_seen_at=held.first_seen_at if held else at,
+        confirmed_at=at,
+    )
 
 
 def canonical(address: Jid, phones: Mapping[Jid, Jid]) -> Jid:

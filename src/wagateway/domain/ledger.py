@@ -34,7 +34,6 @@ from wagateway.domain.records import (
     Record,
     RevocationRecord,
     StanzaKey,
-    same_content,
 )
 
 
@@ -90,7 +89,7 @@ class Ledger:
         """
         for observation, record in projected:
             news = self.put(record, observation) or news
-        return _judge(delivery, changed=news)
+        return judge(delivery, changed=news)
 
     def put(self, record: Record, observation: AnyObservation | None = None) -> bool:
         """Merge *record* into what is there.
@@ -99,7 +98,7 @@ class Ledger:
             Whether a reader can see the difference and *observation* is what makes it news.
         """
         if isinstance(record, MessageRecord):
-            record = self._joined_with_its_twin(record)
+            record = self._joined_with_its_twins(record)
         slot = (type(record), record.key)
         before = self._records.get(slot)
         after = _merged(before, record)
@@ -130,30 +129,25 @@ class Ledger:
             stanza = StanzaKey(record.chat, record.stanza)
             self._authors.setdefault(stanza, set()).add(record.author)
 
-    def _joined_with_its_twin(self, record: MessageRecord) -> MessageRecord:
-        """Return *record* under the author whom an equal message of the same stanza names best.
+    def _joined_with_its_twins(self, record: MessageRecord) -> MessageRecord:
+        """Return *record* with what the ledger holds of the same message under vaguer addresses.
 
         In a group the author of one message may come as a phone, as a LID that nobody has linked
         yet, or not at all. Only equal time, kind and text make these one message: an id that
-        somebody forged joins nothing (G3).
+        somebody forged joins nothing (G3). What was joined may equal more, so this is repeated.
         """
         if record.author == ME or is_direct(record.chat):
             return record
         own = self._message(record.key)
         whole: MessageRecord = _merged(own, record)
-        for sibling in self._siblings(record):
-            if Jid(record.author) in sibling.lids:
-                return msgspec.structs.replace(record, author=sibling.author)
-            if not _are_twins(whole, sibling):
-                continue
-            if _vagueness(sibling.author) > _vagueness(record.author):
-                self.remove(sibling)
-                moved = msgspec.structs.replace(sibling, author=record.author)
-                return record.merged(moved)
-            if own is not None:
-                self.remove(own)
-            return msgspec.structs.replace(whole, author=sibling.author)
-        return record
+        while twins := [other for other in self._siblings(whole) if _are_one(whole, other)]:
+            twin = min(twins, key=lambda other: (_vagueness(other.author), other.author))
+            author = min(whole.author, twin.author, key=_vagueness)
+            for part in (self._message(whole.key), twin):
+                if part is not None and part.author != author:
+                    self.remove(part)
+            whole = _under(whole, author).merged(_under(twin, author))
+        return whole
 
     def _message(self, key: AuthorKey) -> MessageRecord | None:
         found = self._records.get((MessageRecord, key))
@@ -171,12 +165,15 @@ def _merged(before: Any, record: Any) -> Any:  # noqa: ANN401 - two records of o
     return record if before is None else before.merged(record)
 
 
-def _are_twins(a: MessageRecord, b: MessageRecord) -> bool:
-    return (
-        a.facts_key is not None
-        and _vagueness(a.author) != _vagueness(b.author)
-        and same_content(a.facts_key) == same_content(b.facts_key)
-    )
+def _under(record: MessageRecord, author: Author) -> MessageRecord:
+    return msgspec.structs.replace(record, author=author)
+
+
+def _are_one(a: MessageRecord, b: MessageRecord) -> bool:
+    """Tell whether two authors of one stanza id are one: known as such, or saying the same."""
+    if Jid(a.author) in b.lids or Jid(b.author) in a.lids:
+        return True
+    return _vagueness(a.author) != _vagueness(b.author) and not a.said.isdisjoint(b.said)
 
 
 def _vagueness(author: Author) -> int:
@@ -202,8 +199,8 @@ def _is_news(before: Record | None, after: Record, observation: AnyObservation |
     return True
 
 
-def _judge(delivery: Delivery, *, changed: bool) -> Recorded:
-    """Return the outcome of *delivery*."""
+def judge(delivery: Delivery, *, changed: bool) -> Recorded:
+    """Return the outcome of *delivery*, which *changed* something that a reader can see, or not."""
     seen: list[AnyObservation] = list(delivery.observations)
     broken = [o.reason for o in seen if isinstance(o, NotUnderstood) and o.known_event]
     if broken:

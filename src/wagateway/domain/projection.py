@@ -35,6 +35,7 @@ from wagateway.domain.identity import (
 )
 from wagateway.domain.messages import Ack
 from wagateway.domain.records import (
+    SAID_BY_NOBODY,
     AnswerRecord,
     ChatRecord,
     ContactRecord,
@@ -47,6 +48,7 @@ from wagateway.domain.records import (
     RevocationRecord,
     VoteRecord,
     facts_key,
+    same_content,
 )
 
 Phones = Mapping[Jid, Jid]
@@ -127,16 +129,26 @@ def _message(ref: MessageRef, phones: Phones) -> MessageRecord:
 
 def _message_seen(seen: MessageSeen, delivery: Delivery, phones: Phones) -> Iterable[Record]:
     record = _message(seen.ref, phones)
+    key = facts_key(seen.message, delivery.occurred_at)
     yield replace(
         record,
         facts=seen.message,
-        facts_key=facts_key(seen.message, delivery.occurred_at),
+        facts_key=key,
+        said=_said(record.author, key),
         sent_at=seen.message.sent_at,
         ack=seen.ack,
         offer=seen.offer,
     )
     yield ChatRecord(chat=record.chat, last_message_at=seen.message.sent_at)
     yield ContactRecord(contact=record.chat)
+
+
+def _said(author: Author, key: bytes) -> frozenset[str]:
+    """Return what tells the same message of a group again, whoever its author is said to be."""
+    if author in {ME, THEM}:
+        return frozenset()
+    said = same_content(key).hex()
+    return frozenset([said] if author else [said, SAID_BY_NOBODY])
 
 
 def _message_edited(seen: MessageEdited, _: Delivery, phones: Phones) -> Iterable[Record]:

@@ -17,6 +17,7 @@ from wagateway.domain.identity import Author, Jid, StanzaId
 from wagateway.domain.messages import Ack, Completeness, Kind, MediaOffer, Message, higher_ack
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SAID_BY_NOBODY = ""
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -74,6 +75,9 @@ class MessageRecord(OnMessage, frozen=True, kw_only=True):
         facts_key: see facts_key(); None while no facts came.
         sent_at: WhatsApp's time, as in the facts.
         text, edited_at: the latest readable edit by the author.
+        said: digests of what was said, one per text in which the message was seen, in hex; kept
+            where a group's author may come under several addresses. SAID_BY_NOBODY is among them
+            when the message came without an author, too.
         lids: the LIDs under which the chat, or in a group the author, was seen.
         by_phone: whether it was seen under its phone JID too.
         offer: the best known source of the attached file.
@@ -85,6 +89,7 @@ class MessageRecord(OnMessage, frozen=True, kw_only=True):
     ack: Ack | None = None
     text: str | None = None
     edited_at: datetime | None = None
+    said: frozenset[str] = frozenset()
     lids: frozenset[Jid] = frozenset()
     by_phone: bool = False
     offer: MediaOffer | None = None
@@ -92,7 +97,8 @@ class MessageRecord(OnMessage, frozen=True, kw_only=True):
     @property
     def visible_state(self) -> tuple[object, ...]:
         """What a reader can tell apart; when it is equal, an observation was a duplicate."""
-        return (same_content(self.facts_key), self.ack, self.text, self.edited_at, self.offer)
+        content = same_content(self.facts_key) if self.facts_key else None
+        return (content, self.ack, self.text, self.edited_at, self.offer)
 
     def merged(self, other: Self) -> Self:
         """Return what both say together."""
@@ -106,6 +112,7 @@ class MessageRecord(OnMessage, frozen=True, kw_only=True):
             ack=higher_ack(self.ack, other.ack),
             text=edit.text,
             edited_at=edit.edited_at,
+            said=self.said | other.said,
             lids=self.lids | other.lids,
             by_phone=self.by_phone or other.by_phone,
             offer=max((self.offer, other.offer), key=_offer_rank),
@@ -148,9 +155,9 @@ def facts_key(message: Message, seen_at: datetime) -> bytes:
     )
 
 
-def same_content(key: bytes | None) -> bytes | None:
+def same_content(key: bytes) -> bytes:
     """Return the part of a facts key that is equal for equal time, kind and text."""
-    return key[_CONTENT] if key else None
+    return key[_CONTENT]
 
 
 class EditRecord(Struct, frozen=True, kw_only=True):

@@ -200,6 +200,7 @@ class LinkView(Struct, frozen=True, kw_only=True):
     phone: Jid
     evidence: Evidence
     first_seen_at: datetime
+    confirmed_at: datetime | None
     rejected_at: datetime | None
 
 

@@ -42,6 +42,9 @@ class _Store:
     reader: ArchiveReader
 
 
+_PREPARE_EMBEDDED = 5
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -104,7 +107,9 @@ async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
         archive = InMemoryArchive()
         return _Store(archive, archive)
     url, migration_url = settings.database_url, settings.migration_url
+    threshold = settings.prepare_threshold
     if url is None:
+        threshold = _PREPARE_EMBEDDED if threshold is None else threshold  # no pooler in between
         server = await stack.enter_async_context(EmbeddedPostgres.running(settings.data_dir))
         url = server.url
     if settings.auto_migrate:
@@ -113,7 +118,7 @@ async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
         open_pool(
             url,
             max_size=settings.pool_size,
-            prepare_threshold=settings.prepare_threshold,
+            prepare_threshold=threshold,
         )
     )
     return _Store(TimescaleArchive(pool), TimescaleReader(pool))

@@ -49,8 +49,8 @@ _ON_MESSAGE = ("chat", "stanza", "author")
 def _table(name: str, key: tuple[str, ...], *, seen_by_lid: bool = True) -> Table:
     return Table(
         load=f"load_{name}s",
-        save=f"save_{name}",
-        remove=f"remove_{name}",
+        save=f"save_{name}s",
+        remove=f"remove_{name}s",
         at_lid=f"{name}s_at_lid",
         seen_by_lid=f"{name}s_seen_by_lid" if seen_by_lid else "",
         key=key,
@@ -112,29 +112,24 @@ def _in_utc(value: Any) -> Any:  # noqa: ANN401 - any column's value
 
 
 def to_values(record: Record) -> dict[str, Any]:
-    """Return the values of *record* for its save and remove statements."""
+    """Return *record* as a row of its save and remove statements, in JSON's words."""
     values = msgspec.structs.asdict(record)
     if isinstance(record, MessageRecord):
+        del values["facts"]
+        values["facts_key"] = f"\\x{record.facts_key.hex()}" if record.facts_key else None
+        values["said"] = sorted(record.said) or None
         values["lids"] = sorted(record.lids) or None
-        values["offer"] = to_json(record.offer)
-    elif isinstance(record, VoteRecord):
-        values["options"] = None if record.options is None else list(record.options)
     return values
-
-
-def to_json(value: Any) -> str | None:  # noqa: ANN401 - any struct or tuple of structs
-    """Return *value* as JSON text, None where there is nothing."""
-    return msgspec.json.encode(value).decode() if value else None
 
 
 STATE_TYPES: Sequence[str] = (
     *("int4", "text", "text", "text", "timestamptz", "bytea"),
-    *("text", "text", "timestamptz", "text[]", "bool", "jsonb"),
+    *("text", "text", "timestamptz", "text[]", "text[]", "bool", "jsonb"),
 )
 
 
 def state_row(session_id: int, record: MessageRecord) -> tuple[Any, ...]:
-    """Return *record* as a row of ``copy_messages_state``."""
+    """Return *record* as a row of ``copy_messages``."""
     return (
         session_id,
         record.chat,
@@ -145,33 +140,16 @@ def state_row(session_id: int, record: MessageRecord) -> tuple[Any, ...]:
         record.ack,
         record.text,
         record.edited_at,
+        sorted(record.said) or None,
         sorted(record.lids) or None,
         record.by_phone,
         record.offer,
     )
 
 
-FACTS_COLUMNS: Sequence[str] = (
-    *("session_id", "session", "chat_id", "stanza_id", "author", "sent_at", "waha_id"),
-    *("sender_id", "sender_name", "from_me", "kind", "subtype", "completeness", "text"),
-    *("reply_to", "mentions", "forwarded", "forwarding_score", "view_once", "link_preview"),
-    *("location", "contacts", "poll", "event", "media", "source"),
-)
 FACTS_TYPES: Sequence[str] = (
-    *(
-        "int4",
-        "text",
-        "text",
-        "text",
-        "text",
-        "timestamptz",
-        "text",
-        "text",
-        "text",
-        "bool",
-        "text",
-    ),
-    *("text", "text", "text", "jsonb", "text[]", "bool", "int4", "bool", "jsonb"),
+    *("int4", "text", "text", "text", "text", "timestamptz", "text", "text", "text", "bool"),
+    *("text", "text", "text", "text", "jsonb", "text[]", "bool", "int4", "bool", "jsonb"),
     *("jsonb", "jsonb", "jsonb", "jsonb", "jsonb", "text"),
 )
 
@@ -210,19 +188,25 @@ def facts_row(session_id: int, session: str, record: MessageRecord) -> tuple[Any
     )
 
 
+_FACTS_COLUMNS: Sequence[str] = (
+    *("chat_id", "stanza_id", "author", "sent_at", "waha_id", "sender_id", "sender_name"),
+    *("from_me", "kind", "subtype", "completeness", "text", "reply_to", "mentions", "forwarded"),
+    *("forwarding_score", "view_once", "link_preview", "location", "contacts", "poll", "event"),
+    *("media", "source"),
+)
+
+
 def facts_values(session_id: int, session: str, record: MessageRecord) -> dict[str, Any]:
-    """Return the facts of *record* as the values of ``add_facts``."""
-    row = facts_row(session_id, session, record)
-    return {
-        name: to_json(value) if type_ == "jsonb" else value
-        for name, type_, value in zip(FACTS_COLUMNS, FACTS_TYPES, row, strict=True)
-    }
+    """Return the facts of *record* as a row of ``add_facts``, in JSON's words."""
+    _, _, *values = facts_row(session_id, session, record)
+    return dict(zip(_FACTS_COLUMNS, values, strict=True))
 
 
 LOG_COLUMNS: Sequence[str] = (
     *("received_at", "occurred_at", "session", "event", "source"),
-    *("engine", "envelope_id", "outcome", "reason", "body"),
+    *("engine", "envelope_id", "outcome", "reason"),
 )
+"""All but the body, which comes last."""
 LOG_TYPES: Sequence[str] = (
     *("timestamptz", "timestamptz", "text", "text", "text"),
     *("text", "text", "text", "text", "bytea"),

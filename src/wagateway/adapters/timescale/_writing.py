@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from wagateway.adapters.timescale._queries import QUERIES
 from wagateway.adapters.timescale._rows import (
@@ -17,7 +19,7 @@ from wagateway.adapters.timescale._rows import (
     state_row,
     to_values,
 )
-from wagateway.adapters.timescale.pool import Connection
+from wagateway.adapters.timescale.pool import Connection, pipelined
 from wagateway.domain.identity import Jid
 from wagateway.domain.ledger import Change, Ledger, Move
 from wagateway.domain.records import (
@@ -52,19 +54,17 @@ class Writing:
         cursor = await self._conn.execute(QUERIES[query], {"session_id": self._session_id} | values)
         return list(await cursor.fetchall())
 
-    async def execute(self, query: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Run a named statement once per row of values, in one round trip."""
+    async def execute(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run a named statement on all *rows* at once."""
         ids = {"session_id": self._session_id, "session": self._session}
-        values = [{**row, **ids} for row in rows]
-        if values:
-            await self._conn.cursor().executemany(QUERIES[query], values)
+        await execute(self._conn, query, rows, **ids)
 
     async def load(self, records: Iterable[Record]) -> list[Record]:
         """Return what the store has under the keys of *records*; siblings of messages too."""
         by_kind: dict[type[Record], list[Record]] = defaultdict(list)
         for record in records:
             by_kind[type(record)].append(record)
-        async with self._conn.pipeline():
+        async with pipelined(self._conn):
             cursors = [
                 (
                     kind,
@@ -97,44 +97,41 @@ class Writing:
             await self.execute(table.save, saved)
 
     async def _write_messages(self, changes: list[Change]) -> None:
-        pairs = [
-            (
-                c.before if isinstance(c.before, MessageRecord) else None,
-                c.after if isinstance(c.after, MessageRecord) else None,
-            )
-            for c in changes
-        ]
+        pairs = [_Pair(c.before, c.after) for c in changes]  # type: ignore[arg-type] # of messages
         pairs.sort(key=lambda pair: [record.key for record in pair if record])
         await self._make_room_for_facts(pairs)
         gone = [to_values(before) for before, after in pairs if before and not after]
-        await self.execute("remove_message", gone)
-        kept = [to_values(after) for before, after in pairs if before and after]
-        await self.execute("save_message", kept)
+        await self.execute("remove_messages", gone)
+        kept = [after for before, after in pairs if before and after]
         added = [after for before, after in pairs if after and not before]
-        facts = [
+        if self._bulk:
+            states = [state_row(self._session_id, record) for record in added]
+            await copy(self._conn, "copy_messages", STATE_TYPES, states)
+        else:
+            kept = sorted([*kept, *added], key=lambda record: record.key)
+        await self.execute("save_messages", list(map(to_values, kept)))
+        await self._add_facts(pairs)
+        words = [
+            {"chat": after.chat, "stanza": after.stanza, "author": after.author, "text": text}
+            for before, after in pairs
+            if after and _words_differ(before, after) and (text := _words(after))
+        ]
+        await self.execute("save_words", words)
+
+    async def _add_facts(self, pairs: list["_Pair"]) -> None:
+        new = [
             after
             for before, after in pairs
             if after and after.facts and (not before or before.facts_key != after.facts_key)
         ]
-        await self._add_messages(added, facts)
-        await self._save_words(pairs)
-
-    async def _add_messages(
-        self, added: Sequence[MessageRecord], facts: Sequence[MessageRecord]
-    ) -> None:
         ids = self._session_id, self._session
         if self._bulk:
-            states = [state_row(self._session_id, record) for record in added]
-            await copy(self._conn, "copy_messages_state", STATE_TYPES, states)
-            rows = [facts_row(*ids, record) for record in facts]
+            rows = [facts_row(*ids, record) for record in new]
             await copy(self._conn, "copy_facts", FACTS_TYPES, rows)
         else:
-            await self.execute("save_message", [to_values(record) for record in added])
-            await self.execute("add_facts", [facts_values(*ids, record) for record in facts])
+            await self.execute("add_facts", [facts_values(*ids, record) for record in new])
 
-    async def _make_room_for_facts(
-        self, pairs: list[tuple[MessageRecord | None, MessageRecord | None]]
-    ) -> None:
+    async def _make_room_for_facts(self, pairs: list["_Pair"]) -> None:
         """Drop facts that better ones replace, and carry along those whose message moved."""
         targets = {
             after.facts_key: after
@@ -152,32 +149,12 @@ class Writing:
             if target is None:
                 dropped.append(to_values(before))
             else:
-                moved.append(
-                    to_values(before) | {"new_chat": target.chat, "new_author": target.author}
-                )
+                place = {"new_chat": target.chat, "new_author": target.author}
+                moved.append(to_values(before) | place)
         await self.execute("remove_facts", dropped)
-        await self.execute("remove_words", [*dropped, *moved])
+        await self.execute("remove_words", dropped)
         await self.execute("move_facts", moved)
-
-    async def _save_words(
-        self, pairs: list[tuple[MessageRecord | None, MessageRecord | None]]
-    ) -> None:
-        words: dict[str, list[str]] = {"chat": [], "stanza": [], "author": [], "text": []}
-        refreshed = []
-        for before, after in pairs:
-            if after is None or after.facts_key is None or not _words_differ(before, after):
-                continue
-            text = after.text if after.edited_at else (after.facts.text if after.facts else None)
-            if after.facts is None and not after.edited_at:
-                refreshed.append(
-                    to_values(after) | {"new_chat": after.chat, "new_author": after.author}
-                )
-            elif text:
-                for field, value in zip(words, (*after.key, text), strict=True):
-                    words[field].append(value)
-        if words["text"]:
-            await self.execute("save_words", [words])
-        await self.execute("refresh_words", refreshed)
+        await self.execute("move_words", moved)
 
     async def move(self, move: Move, phones: Mapping[Jid, Jid]) -> int:
         """Follow a changed link in all tables; return how many messages moved."""
@@ -239,10 +216,35 @@ class Writing:
         await self.write(ledger.changes())
 
 
+class _Pair(NamedTuple):
+    """A message before and after; None where there was or is none."""
+
+    before: MessageRecord | None
+    after: MessageRecord | None
+
+
+def _words(record: MessageRecord) -> str | None:
+    """Return what is searchable of *record*; None also where its vector moved along with it."""
+    if record.edited_at is not None:
+        return record.text
+    return record.facts.text if record.facts else None
+
+
 def _words_differ(before: MessageRecord | None, after: MessageRecord) -> bool:
+    if after.facts_key is None:
+        return False
     if before is None or before.facts_key != after.facts_key:
         return True
     return before.edited_at != after.edited_at or before.text != after.text
+
+
+async def execute(
+    conn: Connection, query: str, rows: Sequence[Mapping[str, Any]], **values: object
+) -> None:
+    """Run a named statement on all *rows* at once; they cross over as one JSON array."""
+    if rows:
+        encoded = msgspec.json.encode(rows).decode()
+        await conn.execute(QUERIES[query], {"rows": encoded} | values)
 
 
 async def copy(

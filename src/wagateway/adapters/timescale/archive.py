@@ -8,7 +8,7 @@ keys stand behind it all. Statements are sent in pipelines: a group costs a hand
 
 import zlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -23,9 +23,9 @@ from typing_extensions import override
 from wagateway.adapters.timescale._errors import translated_errors
 from wagateway.adapters.timescale._queries import QUERIES
 from wagateway.adapters.timescale._rows import LOG_COLUMNS, LOG_TYPES, Row, from_row, from_rows
-from wagateway.adapters.timescale._writing import Writing, copy
-from wagateway.adapters.timescale.pool import Connection, Pool
-from wagateway.domain.archives import ArchiveEntry, archive_of, current
+from wagateway.adapters.timescale._writing import Writing, copy, execute
+from wagateway.adapters.timescale.pool import Connection, Pool, pipelined
+from wagateway.domain.archives import ArchiveEntry, archive_of, begins_with, current, latest
 from wagateway.domain.errors import Defect, NotFound
 from wagateway.domain.events import (
     AnyObservation,
@@ -34,8 +34,15 @@ from wagateway.domain.events import (
     Recorded,
     SessionChanged,
 )
-from wagateway.domain.identity import Evidence, Jid, Link, SessionName, canonical, resolve_links
-from wagateway.domain.ledger import Ledger, Move
+from wagateway.domain.identity import (
+    Jid,
+    Link,
+    SessionName,
+    canonical,
+    resolve_links,
+    said_by_a_person,
+)
+from wagateway.domain.ledger import Ledger, Move, judge
 from wagateway.domain.projection import Phones, lids_of, links_of, records_of
 from wagateway.domain.records import Record
 from wagateway.domain.text import clean_text
@@ -49,7 +56,8 @@ _LOCK_SPACE = 0x57414757
 _LAST_EVENT_STEP = timedelta(seconds=60)
 _TRIES = 5
 _SMALL_GROUP = 16
-"""Up to here a pipeline of INSERTs, which saves round trips, is faster than COPY."""
+_SMALL_BYTES = 256 * 1024
+"""Up to both a pipeline of INSERTs, which saves round trips, is faster than COPY."""
 
 _WORTH_REPEATING = (
     errors.DeadlockDetected,
@@ -78,7 +86,8 @@ class TimescaleArchive(Archive):
         if not deliveries:
             return []
         try:
-            bulk = len(deliveries) > _SMALL_GROUP
+            size = sum(len(delivery.body) for delivery in deliveries)
+            bulk = len(deliveries) > _SMALL_GROUP or size > _SMALL_BYTES
             return await self._repeatedly(
                 lambda conn: _record(conn, deliveries, bulk=bulk), bulk=bulk
             )
@@ -91,8 +100,12 @@ class TimescaleArchive(Archive):
     async def _only_log(self, delivery: Delivery, why: Defect) -> list[Recorded]:
         """Keep the body of a delivery that the database will not let us project."""
         recorded = [Recorded(outcome=Outcome.FAILED, reason=str(why)[:500])]
-        await self._repeatedly(lambda conn: _log(conn, [delivery], recorded, bulk=False))
-        return recorded
+
+        async def act(conn: Connection) -> list[Recorded]:
+            await _begin(conn, [delivery.session])
+            return await _log(conn, [delivery], recorded, bulk=True)
+
+        return await self._repeatedly(act)
 
     @override
     async def logged(self, which: LogFilter, *, after: int, limit: int) -> list[LoggedBody]:
@@ -134,13 +147,14 @@ class TimescaleArchive(Archive):
     async def link(self, session: SessionName, lid: Jid, phone: Jid, *, at: datetime) -> int:
         async def act(conn: Connection) -> int:
             writing, links = await _identity_of(conn, session, lid)
-            said = Link(lid=lid, phone=phone, evidence=Evidence.PERSON, first_seen_at=at)
+            held = next((link for link in links if link.phone == phone), None)
+            said = said_by_a_person(held, lid, phone, at=at)
             return await _relink(writing, links, said)
 
         return await self._repeatedly(act)
 
     async def _repeatedly(
-        self, act: Callable[[Connection], Awaitable[T]], *, bulk: bool = False
+        self, act: Callable[[Connection], Awaitable[T]], *, bulk: bool = True
     ) -> T:
         """Run *act* in a transaction; again when that may help.
 
@@ -150,7 +164,7 @@ class TimescaleArchive(Archive):
 
         Args:
             act: what to do.
-            bulk: whether it uses COPY; otherwise its statements travel in a pipeline.
+            bulk: whether it uses COPY or sends much; otherwise its statements go in a pipeline.
         """
         with translated_errors():
             for left in reversed(range(_TRIES)):
@@ -176,7 +190,11 @@ async def _in_transaction(
         if not bulk:
             await stack.enter_async_context(conn.pipeline())
         await stack.enter_async_context(conn.transaction())
-        return await act(conn)
+        done = await act(conn)
+        if not bulk and conn.pgconn.flush():
+            # psycopg's pipeline may wait for answers before all is sent; a fetch sends all.
+            await (await conn.execute(QUERIES["ping"])).fetchone()
+        return done
 
 
 def filter_values(which: LogFilter) -> dict[str, Any]:
@@ -184,10 +202,10 @@ def filter_values(which: LogFilter) -> dict[str, Any]:
     return msgspec.structs.asdict(which)
 
 
-async def _lock(conn: Connection, sessions: set[SessionName]) -> None:
+async def _begin(conn: Connection, sessions: Iterable[SessionName]) -> None:
+    """Begin to write *sessions*, alone."""
     keys = sorted({zlib.crc32(name.encode()) - 2**31 for name in sessions})
-    await conn.execute(QUERIES["limit_waiting"])
-    await conn.execute(QUERIES["lock_sessions"], {"space": _LOCK_SPACE, "keys": keys})
+    await conn.execute(QUERIES["begin_writing"], {"space": _LOCK_SPACE, "keys": keys})
 
 
 async def _record(
@@ -210,28 +228,26 @@ async def _log(
     if bulk:
         await copy(conn, "copy_events", LOG_TYPES, rows)
     else:
-        values = [dict(zip(LOG_COLUMNS, row, strict=True)) for row in rows]
-        await conn.cursor().executemany(QUERIES["add_event"], values)
+        told = [dict(zip(LOG_COLUMNS, row[:-1], strict=True)) for row in rows]
+        await execute(conn, "add_events", told, bodies=[row[-1] for row in rows])
     return recorded
 
 
 async def _reproject(
     conn: Connection, deliveries: Sequence[tuple[int, Delivery]]
 ) -> list[Recorded]:
-    recorded = await _project(conn, [delivery for _, delivery in deliveries], bulk=False)
+    recorded = await _project(conn, [delivery for _, delivery in deliveries], bulk=True)
     return await _set_outcomes(conn, [id_ for id_, _ in deliveries], recorded)
 
 
 async def _set_outcomes(
     conn: Connection, ids: Sequence[int], recorded: list[Recorded]
 ) -> list[Recorded]:
-    await conn.cursor().executemany(
-        QUERIES["set_outcome"],
-        [
-            {"event_id": id_, "outcome": r.outcome, "reason": r.reason}
-            for id_, r in zip(ids, recorded, strict=True)
-        ],
-    )
+    rows = [
+        {"event_id": id_, "outcome": r.outcome, "reason": r.reason}
+        for id_, r in zip(ids, recorded, strict=True)
+    ]
+    await execute(conn, "set_outcomes", rows)
     return recorded
 
 
@@ -247,8 +263,8 @@ async def _project(
     conn: Connection, deliveries: Sequence[Delivery], *, bulk: bool
 ) -> list[Recorded]:
     sessions = {delivery.session for delivery in deliveries}
-    async with conn.pipeline():
-        await _lock(conn, sessions)
+    async with pipelined(conn):
+        await _begin(conn, sessions)
         cursor = await conn.execute(QUERIES["session_entries"], {"sessions": sorted(sessions)})
         entries = from_rows(_Entry, await cursor.fetchall())
     shares = await _shares(conn, deliveries, entries)
@@ -257,7 +273,10 @@ async def _project(
     for share in shares:
         share.news |= news
         recorded |= await _project_share(conn, deliveries, share, bulk=bulk)
-    return [recorded[position] for position in range(len(deliveries))]
+    return [
+        recorded.get(position) or judge(delivery, changed=False)
+        for position, delivery in enumerate(deliveries)
+    ]
 
 
 async def _shares(
@@ -272,6 +291,8 @@ async def _shares(
         mine = known[delivery.session]
         account = delivery.account.phone if delivery.account else None
         found = archive_of(mine.values(), account)
+        if found is None and not begins_with(delivery):
+            continue
         if found is None:
             entry = await _begun(conn, delivery)
         else:
@@ -286,9 +307,7 @@ async def _shares(
     touched = [
         share.entry for share in shares.values() if share.entry != before.get(share.entry.id)
     ]
-    await conn.cursor().executemany(
-        QUERIES["touch_session"], [msgspec.structs.asdict(entry) for entry in touched]
-    )
+    await execute(conn, "touch_sessions", [msgspec.structs.asdict(entry) for entry in touched])
     return list(shares.values())
 
 
@@ -318,12 +337,16 @@ def _touched(entry: _Entry, delivery: Delivery, step: timedelta) -> _Entry:
     """Return *entry* with what *delivery* says of it; less than *step* is not worth a write."""
     account, at = delivery.account, _at(delivery)
     late = at < entry.last_event_at + step
+    known = (entry.account_lid, entry.push_name, entry.engine)
+    named = (account.lid, account.push_name) if account else (None, None)
+    told = (*named, delivery.engine)
+    lid, push_name, engine = latest(known, told, late=at < entry.last_event_at)
     return msgspec.structs.replace(
         entry,
         account=entry.account or (account.phone if account else None),
-        account_lid=(account.lid if account else None) or entry.account_lid,
-        push_name=(account.push_name if account else None) or entry.push_name,
-        engine=delivery.engine or entry.engine,
+        account_lid=lid,
+        push_name=push_name,
+        engine=engine,
         last_event_at=entry.last_event_at if late else at,
     )
 
@@ -346,7 +369,7 @@ async def _new_statuses(conn: Connection, deliveries: Sequence[Delivery]) -> set
         if status not in known:
             new.setdefault(status, position)
     rows = [{"session": session, "at": at, "status": status} for session, at, status in new]
-    await conn.cursor().executemany(QUERIES["save_status"], rows)
+    await execute(conn, "save_statuses", rows)
     return set(new.values())
 
 
@@ -388,7 +411,7 @@ async def _learn(writing: Writing, deliveries: Sequence[Delivery], share: _Share
                 share.news.add(position)
             told[link.lid, link.phone] = known.merged(link) if known else link
     changed = [link for key, link in told.items() if held.get(key) != link]
-    await writing.execute("save_link", [msgspec.structs.asdict(link) for link in changed])
+    await writing.execute("save_links", [msgspec.structs.asdict(link) for link in changed])
     before, after = resolve_links(held.values()), resolve_links(told.values())
     await _follow(writing, before, after)
     return after
@@ -412,17 +435,17 @@ async def _identity_of(
     conn: Connection, session: SessionName, lid: Jid
 ) -> tuple[Writing, list[Link]]:
     """Lock *session* and return its current archive with the links of *lid*."""
-    await _lock(conn, {session})
+    await _begin(conn, {session})
     cursor = await conn.execute(QUERIES["session_entries"], {"sessions": [session]})
     entry = current(from_rows(_Entry, await cursor.fetchall()))
     if entry is None:
         raise NotFound(f"there is no session {session!r}")
-    writing = Writing(conn, entry.id, entry.session, bulk=False)
+    writing = Writing(conn, entry.id, entry.session, bulk=True)
     return writing, list((await _links(writing, {lid})).values())
 
 
 async def _relink(writing: Writing, links: list[Link], changed: Link) -> int:
-    await writing.execute("save_link", [msgspec.structs.asdict(changed)])
+    await writing.execute("save_links", [msgspec.structs.asdict(changed)])
     others = [link for link in links if link.phone != changed.phone]
     after = resolve_links([*others, changed])
     return await _follow(writing, resolve_links(links), after)

@@ -2,15 +2,23 @@
 -- and named values. Records are merged in Python under the session's lock, so saving one is an upsert
 -- of its final state.
 
--- name: limit_waiting
--- A writer never waits for ever: neither for a lock nor for one statement.
-SELECT set_config('lock_timeout', '30s', true), set_config('statement_timeout', '120s', true);
-
--- name: lock_sessions
+-- name: begin_writing
 -- Serialises writers of the same sessions until the transaction ends; keys come sorted, so that two
--- processes never wait for each other in a circle.
-SELECT pg_advisory_xact_lock(%(space)s::int, key)
-FROM unnest(%(keys)s::int[]) AS key;
+-- processes never wait for each other in a circle. Nobody waits for ever, neither for the lock nor
+-- for a statement, and the commit is on disk when it returns, whatever the server's default is.
+WITH limits AS MATERIALIZED (
+    SELECT
+        set_config('lock_timeout', '5s', true),
+        set_config('statement_timeout', '120s', true),
+        set_config(
+            'synchronous_commit',
+            CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on'
+                ELSE current_setting('synchronous_commit') END,
+            true
+        )
+)
+SELECT pg_advisory_xact_lock(%(space)s::int, k.key)
+FROM limits, unnest(%(keys)s::int[]) AS k (key);
 
 -- name: session_entries
 -- The archives of the named sessions.
@@ -20,22 +28,18 @@ WHERE session = ANY (%(sessions)s::text[]);
 
 -- name: add_session
 -- A new archive; returns its id.
-INSERT INTO whatsapp_gateway.sessions
-    (session, account, account_lid, push_name, engine, first_event_at, last_event_at)
-VALUES (
-    %(session)s, %(account)s, %(account_lid)s, %(push_name)s, %(engine)s, %(last_event_at)s, %(last_event_at)s
-)
+INSERT INTO whatsapp_gateway.sessions (session, account, account_lid, push_name, engine, last_event_at)
+VALUES (%(session)s, %(account)s, %(account_lid)s, %(push_name)s, %(engine)s, %(last_event_at)s)
 RETURNING session_id AS id;
 
--- name: touch_session
--- What the latest deliveries say of an archive and its account.
-UPDATE whatsapp_gateway.sessions
-SET account = %(account)s::text,
-    account_lid = %(account_lid)s::text,
-    push_name = %(push_name)s::text,
-    engine = %(engine)s::text,
-    last_event_at = %(last_event_at)s::timestamptz
-WHERE session_id = %(id)s::int;
+-- name: touch_sessions
+-- What the latest deliveries say of archives and their accounts.
+UPDATE whatsapp_gateway.sessions AS t
+SET account = r.account, account_lid = r.account_lid, push_name = r.push_name, engine = r.engine,
+    last_event_at = r.last_event_at
+FROM json_to_recordset(%(rows)s::json)
+    AS r (id int, account text, account_lid text, push_name text, engine text, last_event_at timestamptz)
+WHERE t.session_id = r.id;
 
 -- name: known_statuses
 -- The states of the named sessions at the given instants.
@@ -43,28 +47,29 @@ SELECT session, at, status
 FROM whatsapp_gateway.session_statuses
 WHERE session = ANY (%(sessions)s::text[]) AND at = ANY (%(ats)s::timestamptz[]);
 
--- name: save_status
--- One state of a session; the same state twice is one.
+-- name: save_statuses
+-- States of sessions; the same state twice is one.
 INSERT INTO whatsapp_gateway.session_statuses (session, at, status)
-VALUES (%(session)s, %(at)s, %(status)s)
+SELECT r.session, r.at, r.status
+FROM json_to_recordset(%(rows)s::json) AS r (session text, at timestamptz, status text)
 ON CONFLICT ON CONSTRAINT session_statuses_pkey DO NOTHING;
 
 -- name: links_of_lids
 -- All links of the given LIDs, rejected ones too.
-SELECT lid, phone, evidence, first_seen_at, rejected_at
+SELECT lid, phone, evidence, first_seen_at, confirmed_at, rejected_at
 FROM whatsapp_gateway.identities
 WHERE session_id = %(session_id)s::int AND lid = ANY (%(lids)s::text[]);
 
 -- name: all_links
 -- All links of an archive.
-SELECT lid, phone, evidence, first_seen_at, rejected_at
+SELECT lid, phone, evidence, first_seen_at, confirmed_at, rejected_at
 FROM whatsapp_gateway.identities
 WHERE session_id = %(session_id)s::int
 ORDER BY lid, phone;
 
 -- name: links_of_phones
 -- The LIDs that may stand for the given phones.
-SELECT lid, phone, evidence, first_seen_at, rejected_at
+SELECT lid, phone, evidence, first_seen_at, confirmed_at, rejected_at
 FROM whatsapp_gateway.identities
 WHERE session_id = %(session_id)s::int
   AND lid IN (
@@ -72,38 +77,48 @@ WHERE session_id = %(session_id)s::int
       WHERE i.session_id = %(session_id)s::int AND i.phone = ANY (%(phones)s::text[])
   );
 
--- name: save_link
--- One link in its final state.
+-- name: save_links
+-- Links in their final state.
 INSERT INTO whatsapp_gateway.identities
-    (session_id, lid, phone, evidence, first_seen_at, rejected_at)
-VALUES (%(session_id)s, %(lid)s, %(phone)s, %(evidence)s, %(first_seen_at)s, %(rejected_at)s)
+    (session_id, lid, phone, evidence, first_seen_at, confirmed_at, rejected_at)
+SELECT %(session_id)s::int, r.*
+FROM json_to_recordset(%(rows)s::json) AS r (
+    lid text, phone text, evidence text, first_seen_at timestamptz, confirmed_at timestamptz,
+    rejected_at timestamptz
+)
 ON CONFLICT ON CONSTRAINT identities_pkey DO UPDATE
 SET evidence = excluded.evidence,
     first_seen_at = excluded.first_seen_at,
+    confirmed_at = excluded.confirmed_at,
     rejected_at = excluded.rejected_at;
 
 -- name: load_messages
 -- The ledger's rows of the given stanza ids, whoever their author is: siblings decide about twins.
-SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.facts_key, t.sent_at, t.ack, t.text, t.edited_at, t.lids,
+SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.facts_key, t.sent_at, t.ack, t.text, t.edited_at, t.said, t.lids,
     t.by_phone, t.media_offer AS offer
-FROM unnest(%(chat)s::text[], %(stanza)s::text[]) AS k (chat_id, stanza_id)
+FROM unnest(%(chat)s::text[], %(stanza)s::text[])
+    AS k (chat_id, stanza_id)
 JOIN whatsapp_gateway.message_state AS t
-    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id;
+    ON t.session_id = %(session_id)s::int
+    AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id;
 
--- name: copy_messages_state
+-- name: copy_messages
 -- New rows of the ledger.
-COPY whatsapp_gateway.message_state
-    (session_id, chat_id, stanza_id, author, sent_at, facts_key, ack, text, edited_at, lids, by_phone, media_offer)
-FROM STDIN (FORMAT BINARY);
+COPY whatsapp_gateway.message_state (
+    session_id, chat_id, stanza_id, author, sent_at, facts_key, ack, text, edited_at, said, lids, by_phone,
+    media_offer
+) FROM STDIN (FORMAT BINARY);
 
--- name: save_message
--- One row of the ledger in its final state.
-INSERT INTO whatsapp_gateway.message_state
-    (session_id, chat_id, stanza_id, author, sent_at, facts_key, ack, text, edited_at, lids, by_phone, media_offer)
-VALUES (
-    %(session_id)s::int, %(chat)s::text, %(stanza)s::text, %(author)s::text, %(sent_at)s::timestamptz,
-    %(facts_key)s::bytea, %(ack)s::whatsapp_gateway.ack, %(text)s::text, %(edited_at)s::timestamptz,
-    %(lids)s::text[], %(by_phone)s::boolean, %(offer)s::jsonb
+-- name: save_messages
+-- Rows of the ledger in their final state.
+INSERT INTO whatsapp_gateway.message_state (
+    session_id, chat_id, stanza_id, author, sent_at, facts_key, ack, text, edited_at, said, lids, by_phone,
+    media_offer
+)
+SELECT %(session_id)s::int, r.*
+FROM json_to_recordset(%(rows)s::json) AS r (
+    chat text, stanza text, author text, sent_at timestamptz, facts_key bytea, ack whatsapp_gateway.ack,
+    text text, edited_at timestamptz, said text[], lids text[], by_phone boolean, offer jsonb
 )
 ON CONFLICT ON CONSTRAINT message_state_pkey DO UPDATE
 SET sent_at = excluded.sent_at,
@@ -111,15 +126,17 @@ SET sent_at = excluded.sent_at,
     ack = excluded.ack,
     text = excluded.text,
     edited_at = excluded.edited_at,
+    said = excluded.said,
     lids = excluded.lids,
     by_phone = excluded.by_phone,
     media_offer = excluded.media_offer;
 
--- name: remove_message
--- One row of the ledger.
-DELETE FROM whatsapp_gateway.message_state
-WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text
-  AND author = %(author)s::text;
+-- name: remove_messages
+-- Rows of the ledger.
+DELETE FROM whatsapp_gateway.message_state AS t
+USING json_to_recordset(%(rows)s::json) AS r (chat text, stanza text, author text)
+WHERE t.session_id = %(session_id)s::int
+  AND t.chat_id = r.chat AND t.stanza_id = r.stanza AND t.author = r.author;
 
 -- name: copy_facts
 -- The facts of new messages.
@@ -130,65 +147,64 @@ COPY whatsapp_gateway.messages (
 ) FROM STDIN (FORMAT BINARY);
 
 -- name: add_facts
--- The facts of one new message, for groups too small for a COPY.
+-- The facts of new messages, for groups too small for a COPY.
 INSERT INTO whatsapp_gateway.messages (
     session_id, session, chat_id, stanza_id, author, sent_at, waha_id, sender_id, sender_name, from_me,
     kind, subtype, completeness, text, reply_to, mentions, forwarded, forwarding_score, view_once,
     link_preview, location, contacts, poll, event, media, source
-) VALUES (
-    %(session_id)s::int4, %(session)s::text, %(chat_id)s::text, %(stanza_id)s::text, %(author)s::text,
-    %(sent_at)s::timestamptz, %(waha_id)s::text, %(sender_id)s::text, %(sender_name)s::text,
-    %(from_me)s::bool, %(kind)s::text, %(subtype)s::text, %(completeness)s::text, %(text)s::text,
-    %(reply_to)s::jsonb, %(mentions)s::text[], %(forwarded)s::bool, %(forwarding_score)s::int4,
-    %(view_once)s::bool, %(link_preview)s::jsonb, %(location)s::jsonb, %(contacts)s::jsonb,
-    %(poll)s::jsonb, %(event)s::jsonb, %(media)s::jsonb, %(source)s::text
+)
+SELECT %(session_id)s::int, %(session)s::text, r.*
+FROM json_to_recordset(%(rows)s::json) AS r (
+    chat_id text, stanza_id text, author text, sent_at timestamptz, waha_id text, sender_id text,
+    sender_name text, from_me boolean, kind text, subtype text, completeness text, text text,
+    reply_to jsonb, mentions text[], forwarded boolean, forwarding_score int, view_once boolean,
+    link_preview jsonb, location jsonb, contacts jsonb, poll jsonb, event jsonb, media jsonb, source text
 );
 
 -- name: remove_facts
--- One message's facts, because better ones replace them.
-DELETE FROM whatsapp_gateway.messages
-WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text
-  AND author = %(author)s::text AND sent_at = %(sent_at)s::timestamptz;
+-- Messages' facts, because better ones replace them.
+DELETE FROM whatsapp_gateway.messages AS t
+USING json_to_recordset(%(rows)s::json) AS r (chat text, stanza text, author text, sent_at timestamptz)
+WHERE t.session_id = %(session_id)s::int AND t.chat_id = r.chat AND t.stanza_id = r.stanza
+  AND t.author = r.author AND t.sent_at = r.sent_at;
 
 -- name: move_facts
--- One message's facts to its new address.
-UPDATE whatsapp_gateway.messages
-SET chat_id = %(new_chat)s::text, author = %(new_author)s::text
-WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text
-  AND author = %(author)s::text AND sent_at = %(sent_at)s::timestamptz;
+-- Messages' facts to their new addresses.
+UPDATE whatsapp_gateway.messages AS t
+SET chat_id = r.new_chat, author = r.new_author
+FROM json_to_recordset(%(rows)s::json)
+    AS r (chat text, stanza text, author text, sent_at timestamptz, new_chat text, new_author text)
+WHERE t.session_id = %(session_id)s::int AND t.chat_id = r.chat AND t.stanza_id = r.stanza
+  AND t.author = r.author AND t.sent_at = r.sent_at;
 
 -- name: save_words
 -- Search vectors of current texts. Very long texts are searchable by their first 50,000 characters.
 INSERT INTO whatsapp_gateway.message_search (session_id, chat_id, stanza_id, author, words)
-SELECT %(session_id)s::int, k.chat_id, k.stanza_id, k.author,
-    to_tsvector('whatsapp_gateway.message_text', left(k.text, 50000))
-FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[], %(text)s::text[])
-    AS k (chat_id, stanza_id, author, text)
+SELECT %(session_id)s::int, r.chat, r.stanza, r.author,
+    to_tsvector('whatsapp_gateway.message_text', left(r.text, 50000))
+FROM json_to_recordset(%(rows)s::json) AS r (chat text, stanza text, author text, text text)
 ON CONFLICT ON CONSTRAINT message_search_pkey DO UPDATE
 SET words = excluded.words;
 
 -- name: remove_words
--- One message's search vector.
-DELETE FROM whatsapp_gateway.message_search
-WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text
-  AND author = %(author)s::text;
+-- Messages' search vectors.
+DELETE FROM whatsapp_gateway.message_search AS t
+USING json_to_recordset(%(rows)s::json) AS r (chat text, stanza text, author text)
+WHERE t.session_id = %(session_id)s::int
+  AND t.chat_id = r.chat AND t.stanza_id = r.stanza AND t.author = r.author;
 
--- name: refresh_words
--- The search vector of one message from what is stored, after it moved.
-INSERT INTO whatsapp_gateway.message_search (session_id, chat_id, stanza_id, author, words)
-SELECT t.session_id, t.chat_id, t.stanza_id, t.author,
-    to_tsvector('whatsapp_gateway.message_text',
-        left(CASE WHEN t.edited_at IS NULL THEN m.text ELSE t.text END, 50000))
-FROM whatsapp_gateway.message_state AS t
-JOIN whatsapp_gateway.messages AS m USING (session_id, chat_id, sent_at, stanza_id, author)
-WHERE t.session_id = %(session_id)s::int AND t.chat_id = %(new_chat)s::text AND t.stanza_id = %(stanza)s::text
-  AND t.author = %(new_author)s::text AND coalesce(t.text, m.text) IS NOT NULL
-ON CONFLICT ON CONSTRAINT message_search_pkey DO UPDATE
-SET words = excluded.words;
+-- name: move_words
+-- Messages' search vectors to their new addresses.
+UPDATE whatsapp_gateway.message_search AS t
+SET chat_id = r.new_chat, author = r.new_author
+FROM json_to_recordset(%(rows)s::json)
+    AS r (chat text, stanza text, author text, new_chat text, new_author text)
+WHERE t.session_id = %(session_id)s::int
+  AND t.chat_id = r.chat AND t.stanza_id = r.stanza AND t.author = r.author;
 
 -- name: messages_at_lid
 -- A handful of ledger rows that still stand at a LID, as chat or as author.
-SELECT chat_id AS chat, stanza_id AS stanza, author, facts_key, sent_at, ack, text, edited_at, lids, by_phone,
+SELECT chat_id AS chat, stanza_id AS stanza, author, facts_key, sent_at, ack, text, edited_at, said, lids, by_phone,
     media_offer AS offer
 FROM whatsapp_gateway.message_state
 WHERE session_id = %(session_id)s::int
@@ -197,11 +213,11 @@ LIMIT %(limit)s::int;
 
 -- name: messages_seen_by_lid
 -- The ledger rows at a phone that were seen under a LID, as chat or as author.
-SELECT chat_id AS chat, stanza_id AS stanza, author, facts_key, sent_at, ack, text, edited_at, lids, by_phone,
+SELECT chat_id AS chat, stanza_id AS stanza, author, facts_key, sent_at, ack, text, edited_at, said, lids, by_phone,
     media_offer AS offer
 FROM whatsapp_gateway.message_state
 WHERE session_id = %(session_id)s::int
-  AND (chat_id = %(phone)s::text OR author = %(phone)s::text)
+  AND (chat_id = %(phone)s::text OR (author = %(phone)s::text AND author LIKE '%%@%%'))
   AND lids @> ARRAY[%(lid)s::text] AND NOT by_phone;
 
 -- name: refresh_activity
@@ -216,22 +232,31 @@ WHERE c.session_id = %(session_id)s::int AND c.chat_id = ANY (%(chats)s::text[])
 -- name: load_edits
 -- The rows of message_edits with the given keys.
 SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.edit_id, t.edited_at, t.text
-FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[], %(edit_id)s::text[]) AS k (chat_id, stanza_id, author, edit_id)
+FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[], %(edit_id)s::text[])
+    AS k (chat_id, stanza_id, author, edit_id)
 JOIN whatsapp_gateway.message_edits AS t
-    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author AND t.edit_id = k.edit_id;
+    ON t.session_id = %(session_id)s::int
+    AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author AND t.edit_id = k.edit_id;
 
--- name: save_edit
--- One row of message_edits in its final state.
-INSERT INTO whatsapp_gateway.message_edits (session_id, chat_id, stanza_id, author, edit_id, edited_at, text)
-VALUES (%(session_id)s::int, %(chat)s::text, %(stanza)s::text, %(author)s::text, %(edit_id)s::text, %(edited_at)s::timestamptz, %(text)s::text)
+-- name: save_edits
+-- Rows of message_edits in their final state.
+INSERT INTO whatsapp_gateway.message_edits (
+    session_id, chat_id, stanza_id, author, edit_id, edited_at, text
+)
+SELECT %(session_id)s::int, r.*
+FROM json_to_recordset(%(rows)s::json) AS r (
+    chat text, stanza text, author text, edit_id text, edited_at timestamptz, text text
+)
 ON CONFLICT ON CONSTRAINT message_edits_pkey DO UPDATE
 SET edited_at = excluded.edited_at,
     text = excluded.text;
 
--- name: remove_edit
--- One row of message_edits.
-DELETE FROM whatsapp_gateway.message_edits
-WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text AND author = %(author)s::text AND edit_id = %(edit_id)s::text;
+-- name: remove_edits
+-- Rows of message_edits.
+DELETE FROM whatsapp_gateway.message_edits AS t
+USING json_to_recordset(%(rows)s::json) AS r (chat text, stanza text, author text, edit_id text)
+WHERE t.session_id = %(session_id)s::int
+  AND t.chat_id = r.chat AND t.stanza_id = r.stanza AND t.author = r.author AND t.edit_id = r.edit_id;
 
 -- name: edits_at_lid
 -- A handful of rows of message_edits that still stand at a LID.
@@ -252,22 +277,31 @@ WHERE session_id = %(session_id)s::int
 -- name: load_revocations
 -- The rows of message_revocations with the given keys.
 SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.revoked_at, t.revoked_by
-FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[]) AS k (chat_id, stanza_id, author)
+FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[])
+    AS k (chat_id, stanza_id, author)
 JOIN whatsapp_gateway.message_revocations AS t
-    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
+    ON t.session_id = %(session_id)s::int
+    AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
 
--- name: save_revocation
--- One row of message_revocations in its final state.
-INSERT INTO whatsapp_gateway.message_revocations (session_id, chat_id, stanza_id, author, revoked_at, revoked_by)
-VALUES (%(session_id)s::int, %(chat)s::text, %(stanza)s::text, %(author)s::text, %(revoked_at)s::timestamptz, %(revoked_by)s::text)
+-- name: save_revocations
+-- Rows of message_revocations in their final state.
+INSERT INTO whatsapp_gateway.message_revocations (
+    session_id, chat_id, stanza_id, author, revoked_at, revoked_by
+)
+SELECT %(session_id)s::int, r.*
+FROM json_to_recordset(%(rows)s::json) AS r (
+    chat text, stanza text, author text, revoked_at timestamptz, revoked_by text
+)
 ON CONFLICT ON CONSTRAINT message_revocations_pkey DO UPDATE
 SET revoked_at = excluded.revoked_at,
     revoked_by = excluded.revoked_by;
 
--- name: remove_revocation
--- One row of message_revocations.
-DELETE FROM whatsapp_gateway.message_revocations
-WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text AND author = %(author)s::text;
+-- name: remove_revocations
+-- Rows of message_revocations.
+DELETE FROM whatsapp_gateway.message_revocations AS t
+USING json_to_recordset(%(rows)s::json) AS r (chat text, stanza text, author text)
+WHERE t.session_id = %(session_id)s::int
+  AND t.chat_id = r.chat AND t.stanza_id = r.stanza AND t.author = r.author;
 
 -- name: revocations_at_lid
 -- A handful of rows of message_revocations that still stand at a LID.
@@ -289,24 +323,33 @@ WHERE session_id = %(session_id)s::int
 -- name: load_reactions
 -- The rows of reactions with the given keys.
 SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.emoji, t.at, t.seen_at, t.seen_as
-FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[]) AS k (chat_id, stanza_id, author)
+FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[])
+    AS k (chat_id, stanza_id, author)
 JOIN whatsapp_gateway.reactions AS t
-    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
+    ON t.session_id = %(session_id)s::int
+    AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
 
--- name: save_reaction
--- One row of reactions in its final state.
-INSERT INTO whatsapp_gateway.reactions (session_id, chat_id, stanza_id, author, emoji, at, seen_at, seen_as)
-VALUES (%(session_id)s::int, %(chat)s::text, %(stanza)s::text, %(author)s::text, %(emoji)s::text, %(at)s::timestamptz, %(seen_at)s::timestamptz, %(seen_as)s::text)
+-- name: save_reactions
+-- Rows of reactions in their final state.
+INSERT INTO whatsapp_gateway.reactions (
+    session_id, chat_id, stanza_id, author, emoji, at, seen_at, seen_as
+)
+SELECT %(session_id)s::int, r.*
+FROM json_to_recordset(%(rows)s::json) AS r (
+    chat text, stanza text, author text, emoji text, at timestamptz, seen_at timestamptz, seen_as text
+)
 ON CONFLICT ON CONSTRAINT reactions_pkey DO UPDATE
 SET emoji = excluded.emoji,
     at = excluded.at,
     seen_at = excluded.seen_at,
     seen_as = excluded.seen_as;
 
--- name: remove_reaction
--- One row of reactions.
-DELETE FROM whatsapp_gateway.reactions
-WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text AND author = %(author)s::text;
+-- name: remove_reactions
+-- Rows of reactions.
+DELETE FROM whatsapp_gateway.reactions AS t
+USING json_to_recordset(%(rows)s::json) AS r (chat text, stanza text, author text)
+WHERE t.session_id = %(session_id)s::int
+  AND t.chat_id = r.chat AND t.stanza_id = r.stanza AND t.author = r.author;
 
 -- name: reactions_at_lid
 -- A handful of rows of reactions that still stand at a LID.
@@ -329,14 +372,22 @@ WHERE session_id = %(session_id)s::int
 -- name: load_receipts
 -- The rows of receipts with the given keys.
 SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.ack, t.delivered_at, t.read_at, t.played_at, t.seen_as
-FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[]) AS k (chat_id, stanza_id, author)
+FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[])
+    AS k (chat_id, stanza_id, author)
 JOIN whatsapp_gateway.receipts AS t
-    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
+    ON t.session_id = %(session_id)s::int
+    AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
 
--- name: save_receipt
--- One row of receipts in its final state.
-INSERT INTO whatsapp_gateway.receipts (session_id, chat_id, stanza_id, author, ack, delivered_at, read_at, played_at, seen_as)
-VALUES (%(session_id)s::int, %(chat)s::text, %(stanza)s::text, %(author)s::text, %(ack)s::whatsapp_gateway.ack, %(delivered_at)s::timestamptz, %(read_at)s::timestamptz, %(played_at)s::timestamptz, %(seen_as)s::text)
+-- name: save_receipts
+-- Rows of receipts in their final state.
+INSERT INTO whatsapp_gateway.receipts (
+    session_id, chat_id, stanza_id, author, ack, delivered_at, read_at, played_at, seen_as
+)
+SELECT %(session_id)s::int, r.*
+FROM json_to_recordset(%(rows)s::json) AS r (
+    chat text, stanza text, author text, ack whatsapp_gateway.ack, delivered_at timestamptz,
+    read_at timestamptz, played_at timestamptz, seen_as text
+)
 ON CONFLICT ON CONSTRAINT receipts_pkey DO UPDATE
 SET ack = excluded.ack,
     delivered_at = excluded.delivered_at,
@@ -344,10 +395,12 @@ SET ack = excluded.ack,
     played_at = excluded.played_at,
     seen_as = excluded.seen_as;
 
--- name: remove_receipt
--- One row of receipts.
-DELETE FROM whatsapp_gateway.receipts
-WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text AND author = %(author)s::text;
+-- name: remove_receipts
+-- Rows of receipts.
+DELETE FROM whatsapp_gateway.receipts AS t
+USING json_to_recordset(%(rows)s::json) AS r (chat text, stanza text, author text)
+WHERE t.session_id = %(session_id)s::int
+  AND t.chat_id = r.chat AND t.stanza_id = r.stanza AND t.author = r.author;
 
 -- name: receipts_at_lid
 -- A handful of rows of receipts that still stand at a LID.
@@ -370,24 +423,34 @@ WHERE session_id = %(session_id)s::int
 -- name: load_votes
 -- The rows of poll_votes with the given keys.
 SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.options, t.at, t.seen_at, t.seen_as
-FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[]) AS k (chat_id, stanza_id, author)
+FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[])
+    AS k (chat_id, stanza_id, author)
 JOIN whatsapp_gateway.poll_votes AS t
-    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
+    ON t.session_id = %(session_id)s::int
+    AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
 
--- name: save_vote
--- One row of poll_votes in its final state.
-INSERT INTO whatsapp_gateway.poll_votes (session_id, chat_id, stanza_id, author, options, at, seen_at, seen_as)
-VALUES (%(session_id)s::int, %(chat)s::text, %(stanza)s::text, %(author)s::text, %(options)s::text[], %(at)s::timestamptz, %(seen_at)s::timestamptz, %(seen_as)s::text)
+-- name: save_votes
+-- Rows of poll_votes in their final state.
+INSERT INTO whatsapp_gateway.poll_votes (
+    session_id, chat_id, stanza_id, author, options, at, seen_at, seen_as
+)
+SELECT %(session_id)s::int, r.*
+FROM json_to_recordset(%(rows)s::json) AS r (
+    chat text, stanza text, author text, options text[], at timestamptz, seen_at timestamptz,
+    seen_as text
+)
 ON CONFLICT ON CONSTRAINT poll_votes_pkey DO UPDATE
 SET options = excluded.options,
     at = excluded.at,
     seen_at = excluded.seen_at,
     seen_as = excluded.seen_as;
 
--- name: remove_vote
--- One row of poll_votes.
-DELETE FROM whatsapp_gateway.poll_votes
-WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text AND author = %(author)s::text;
+-- name: remove_votes
+-- Rows of poll_votes.
+DELETE FROM whatsapp_gateway.poll_votes AS t
+USING json_to_recordset(%(rows)s::json) AS r (chat text, stanza text, author text)
+WHERE t.session_id = %(session_id)s::int
+  AND t.chat_id = r.chat AND t.stanza_id = r.stanza AND t.author = r.author;
 
 -- name: votes_at_lid
 -- A handful of rows of poll_votes that still stand at a LID.
@@ -410,14 +473,22 @@ WHERE session_id = %(session_id)s::int
 -- name: load_answers
 -- The rows of event_answers with the given keys.
 SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.response, t.extra_guests, t.at, t.seen_at, t.seen_as
-FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[]) AS k (chat_id, stanza_id, author)
+FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[])
+    AS k (chat_id, stanza_id, author)
 JOIN whatsapp_gateway.event_answers AS t
-    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
+    ON t.session_id = %(session_id)s::int
+    AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
 
--- name: save_answer
--- One row of event_answers in its final state.
-INSERT INTO whatsapp_gateway.event_answers (session_id, chat_id, stanza_id, author, response, extra_guests, at, seen_at, seen_as)
-VALUES (%(session_id)s::int, %(chat)s::text, %(stanza)s::text, %(author)s::text, %(response)s::text, %(extra_guests)s::int, %(at)s::timestamptz, %(seen_at)s::timestamptz, %(seen_as)s::text)
+-- name: save_answers
+-- Rows of event_answers in their final state.
+INSERT INTO whatsapp_gateway.event_answers (
+    session_id, chat_id, stanza_id, author, response, extra_guests, at, seen_at, seen_as
+)
+SELECT %(session_id)s::int, r.*
+FROM json_to_recordset(%(rows)s::json) AS r (
+    chat text, stanza text, author text, response text, extra_guests int, at timestamptz,
+    seen_at timestamptz, seen_as text
+)
 ON CONFLICT ON CONSTRAINT event_answers_pkey DO UPDATE
 SET response = excluded.response,
     extra_guests = excluded.extra_guests,
@@ -425,10 +496,12 @@ SET response = excluded.response,
     seen_at = excluded.seen_at,
     seen_as = excluded.seen_as;
 
--- name: remove_answer
--- One row of event_answers.
-DELETE FROM whatsapp_gateway.event_answers
-WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text AND author = %(author)s::text;
+-- name: remove_answers
+-- Rows of event_answers.
+DELETE FROM whatsapp_gateway.event_answers AS t
+USING json_to_recordset(%(rows)s::json) AS r (chat text, stanza text, author text)
+WHERE t.session_id = %(session_id)s::int
+  AND t.chat_id = r.chat AND t.stanza_id = r.stanza AND t.author = r.author;
 
 -- name: answers_at_lid
 -- A handful of rows of event_answers that still stand at a LID.
@@ -455,20 +528,27 @@ FROM unnest(%(contact)s::text[]) AS k (contact_id)
 JOIN whatsapp_gateway.contacts AS t
     ON t.session_id = %(session_id)s::int AND t.contact_id = k.contact_id;
 
--- name: save_contact
--- One row of contacts in its final state.
-INSERT INTO whatsapp_gateway.contacts (session_id, session, contact_id, name, name_at, push_name, push_name_at)
-VALUES (%(session_id)s::int, %(session)s::text, %(contact)s::text, %(name)s::text, %(name_at)s::timestamptz, %(push_name)s::text, %(push_name_at)s::timestamptz)
+-- name: save_contacts
+-- Rows of contacts in their final state.
+INSERT INTO whatsapp_gateway.contacts (
+    session_id, session, contact_id, name, name_at, push_name, push_name_at
+)
+SELECT %(session_id)s::int, %(session)s::text, r.*
+FROM json_to_recordset(%(rows)s::json) AS r (
+    contact text, name text, name_at timestamptz, push_name text, push_name_at timestamptz
+)
 ON CONFLICT ON CONSTRAINT contacts_pkey DO UPDATE
 SET name = excluded.name,
     name_at = excluded.name_at,
     push_name = excluded.push_name,
     push_name_at = excluded.push_name_at;
 
--- name: remove_contact
--- One row of contacts.
-DELETE FROM whatsapp_gateway.contacts
-WHERE session_id = %(session_id)s::int AND contact_id = %(contact)s::text;
+-- name: remove_contacts
+-- Rows of contacts.
+DELETE FROM whatsapp_gateway.contacts AS t
+USING json_to_recordset(%(rows)s::json) AS r (contact text)
+WHERE t.session_id = %(session_id)s::int
+  AND t.contact_id = r.contact;
 
 -- name: contacts_at_lid
 -- A handful of rows of contacts that still stand at a LID.
@@ -485,10 +565,16 @@ FROM unnest(%(chat)s::text[]) AS k (chat_id)
 JOIN whatsapp_gateway.chats AS t
     ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat_id;
 
--- name: save_chat
--- One row of chats in its final state.
-INSERT INTO whatsapp_gateway.chats (session_id, session, chat_id, last_message_at, archived, archived_at, description, description_at)
-VALUES (%(session_id)s::int, %(session)s::text, %(chat)s::text, %(last_message_at)s::timestamptz, %(archived)s::boolean, %(archived_at)s::timestamptz, %(description)s::text, %(description_at)s::timestamptz)
+-- name: save_chats
+-- Rows of chats in their final state.
+INSERT INTO whatsapp_gateway.chats (
+    session_id, session, chat_id, last_message_at, archived, archived_at, description, description_at
+)
+SELECT %(session_id)s::int, %(session)s::text, r.*
+FROM json_to_recordset(%(rows)s::json) AS r (
+    chat text, last_message_at timestamptz, archived boolean, archived_at timestamptz, description text,
+    description_at timestamptz
+)
 ON CONFLICT ON CONSTRAINT chats_pkey DO UPDATE
 SET last_message_at = excluded.last_message_at,
     archived = excluded.archived,
@@ -496,10 +582,12 @@ SET last_message_at = excluded.last_message_at,
     description = excluded.description,
     description_at = excluded.description_at;
 
--- name: remove_chat
--- One row of chats.
-DELETE FROM whatsapp_gateway.chats
-WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text;
+-- name: remove_chats
+-- Rows of chats.
+DELETE FROM whatsapp_gateway.chats AS t
+USING json_to_recordset(%(rows)s::json) AS r (chat text)
+WHERE t.session_id = %(session_id)s::int
+  AND t.chat_id = r.chat;
 
 -- name: chats_at_lid
 -- A handful of rows of chats that still stand at a LID.
@@ -512,22 +600,29 @@ LIMIT %(limit)s::int;
 -- name: load_members
 -- The rows of group_members with the given keys.
 SELECT t.group_id AS "group", t.member_id AS member, t.at, t.role, t.seen_as
-FROM unnest(%(group)s::text[], %(member)s::text[], %(at)s::timestamptz[]) AS k (group_id, member_id, at)
+FROM unnest(%(group)s::text[], %(member)s::text[], %(at)s::timestamptz[])
+    AS k (group_id, member_id, at)
 JOIN whatsapp_gateway.group_members AS t
-    ON t.session_id = %(session_id)s::int AND t.group_id = k.group_id AND t.member_id = k.member_id AND t.at = k.at;
+    ON t.session_id = %(session_id)s::int
+    AND t.group_id = k.group_id AND t.member_id = k.member_id AND t.at = k.at;
 
--- name: save_member
--- One row of group_members in its final state.
+-- name: save_members
+-- Rows of group_members in their final state.
 INSERT INTO whatsapp_gateway.group_members (session_id, group_id, member_id, at, role, seen_as)
-VALUES (%(session_id)s::int, %(group)s::text, %(member)s::text, %(at)s::timestamptz, %(role)s::text, %(seen_as)s::text)
+SELECT %(session_id)s::int, r.*
+FROM json_to_recordset(%(rows)s::json) AS r (
+    "group" text, member text, at timestamptz, role text, seen_as text
+)
 ON CONFLICT ON CONSTRAINT group_members_pkey DO UPDATE
 SET role = excluded.role,
     seen_as = excluded.seen_as;
 
--- name: remove_member
--- One row of group_members.
-DELETE FROM whatsapp_gateway.group_members
-WHERE session_id = %(session_id)s::int AND group_id = %(group)s::text AND member_id = %(member)s::text AND at = %(at)s::timestamptz;
+-- name: remove_members
+-- Rows of group_members.
+DELETE FROM whatsapp_gateway.group_members AS t
+USING json_to_recordset(%(rows)s::json) AS r ("group" text, member text, at timestamptz)
+WHERE t.session_id = %(session_id)s::int
+  AND t.group_id = r."group" AND t.member_id = r.member AND t.at = r.at;
 
 -- name: members_at_lid
 -- A handful of rows of group_members that still stand at a LID.
@@ -550,22 +645,27 @@ COPY whatsapp_gateway.event_log
     (received_at, occurred_at, session, event, source, engine, envelope_id, outcome, reason, body)
 FROM STDIN (FORMAT BINARY);
 
--- name: add_event
--- One new log row, for groups too small for a COPY.
+-- name: add_events
+-- New log rows, for groups too small for a COPY.
 INSERT INTO whatsapp_gateway.event_log (
     received_at, occurred_at, session, event, source, engine, envelope_id, outcome, reason, body
-) VALUES (
-    %(received_at)s::timestamptz, %(occurred_at)s::timestamptz, %(session)s::text, %(event)s::text,
-    %(source)s::text, %(engine)s::text, %(envelope_id)s::text, %(outcome)s::whatsapp_gateway.outcome,
-    %(reason)s::text, %(body)s::bytea
-);
+)
+SELECT e.*
+FROM ROWS FROM (
+    json_to_recordset(%(rows)s::json) AS (
+        received_at timestamptz, occurred_at timestamptz, session text, event text, source text, engine text,
+        envelope_id text, outcome whatsapp_gateway.outcome, reason text
+    ),
+    unnest(%(bodies)s::bytea[])
+) AS e;
 
--- name: set_outcome
--- What a replay made of a log row; a row that was stored stays so when nothing is new.
-UPDATE whatsapp_gateway.event_log
-SET outcome = %(outcome)s::whatsapp_gateway.outcome, reason = %(reason)s
-WHERE event_id = %(event_id)s::bigint
-  AND NOT (outcome = 'stored' AND %(outcome)s::whatsapp_gateway.outcome = 'duplicate');
+-- name: set_outcomes
+-- What a replay made of log rows; a row that was stored stays so when nothing is new.
+UPDATE whatsapp_gateway.event_log AS t
+SET outcome = r.outcome, reason = r.reason
+FROM json_to_recordset(%(rows)s::json)
+    AS r (event_id bigint, outcome whatsapp_gateway.outcome, reason text)
+WHERE t.event_id = r.event_id AND NOT (t.outcome = 'stored' AND r.outcome = 'duplicate');
 
 -- name: logged_bodies
 -- Bodies in order of arrival, for a replay.
