@@ -291,3 +291,88 @@ async def test_it_works_when_every_transaction_has_another_connection(url: str) 
             mine = await reader.messages(SESSION, [chat], limit=500)
             assert mine == await expected.reader.messages(SESSION, [chat], limit=500)
         assert await reader.chats(SESSION) == await expected.reader.chats(SESSION)
+
+
+async def test_a_commit_is_on_disk_whatever_the_server_s_default_is(url: str) -> None:
+    """G1: with synchronous_commit off, a crash would take back what was answered 200."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        await conn.execute(
+            "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN NEW.reason := current_setting('synchronous_commit'); RETURN NEW; END $$"
+        )
+        await conn.execute(
+            "CREATE TRIGGER note BEFORE INSERT ON whatsapp_gateway.event_log"
+            " FOR EACH ROW EXECUTE FUNCTION note()"
+        )
+        name = sql.Identifier(str(conninfo_to_dict(url)["dbname"]))
+        await conn.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(name))
+    async with open_pool(url, max_size=1) as pool:
+        await TimescaleArchive(pool).record([delivery(seen())])
+        await TimescaleArchive(pool).record([delivery(seen(stanza=f"B{n}")) for n in range(30)])
+        log = (await TimescaleReader(pool).events(LogFilter())).events
+    assert {row.reason for row in log} == {"on"}
+    assert len(log) == 31
+
+
+async def test_a_chat_of_thousands_moves_and_moves_back(url: str) -> None:
+    many = 4000
+    async with open_pool(url, max_size=1) as pool:
+        archive, reader = TimescaleArchive(pool), TimescaleReader(pool)
+        told = [
+            delivery(seen(f"n{n}", chat=ANA_LID, stanza=f"S{n}", sent_at=NOON + n * SECOND))
+            for n in range(many)
+        ]
+        for start in range(0, many, 500):
+            await archive.record(told[start : start + 500])
+        await archive.record([delivery(linked())])  # alone: in a pipeline
+        moved = await reader.messages(SESSION, [ANA], limit=1)
+        assert [(m.chat_id, m.text) for m in moved.messages] == [(ANA, f"n{many - 1}")]
+        assert await archive.unlink(SESSION, ANA_LID, at=NOON) == many
+        back = await reader.messages(SESSION, [ANA_LID], limit=1)
+        assert [(m.chat_id, m.text) for m in back.messages] == [(ANA_LID, f"n{many - 1}")]
+
+
+async def test_large_bodies_among_small_ones_are_stored(url: str) -> None:
+    sizes = [10, 100_000, 2_000_000, 10]
+    async with open_pool(url, max_size=1) as pool:
+        archive = TimescaleArchive(pool)
+        for number, size in enumerate(sizes):
+            text = "x" * size
+            told = delivery(seen(text, stanza=f"S{number}"), body=text.encode())
+            assert [r.outcome for r in await archive.record([told])] == [Outcome.STORED]
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (
+            (
+                "SELECT 1 FROM whatsapp_gateway.message_state WHERE session_id = 1"
+                " AND author = '5511987650102@c.us' AND author LIKE '%@%'"
+                " AND lids @> ARRAY['271000000000102@lid'] AND NOT by_phone"
+            ),
+            "message_state_seen_as_idx",
+        ),
+        (
+            (
+                "SELECT 1 FROM whatsapp_gateway.reactions WHERE session_id = 1"
+                " AND author = '5511987650102@c.us' AND seen_as = '271000000000102@lid'"
+            ),
+            "reactions_seen_as_idx",
+        ),
+        (
+            (
+                "SELECT 1 FROM whatsapp_gateway.current_messages WHERE session = 'vendas'"
+                " AND chat_id = '5511987650102@c.us' ORDER BY sent_at DESC LIMIT 20"
+            ),
+            "messages_history_idx",
+        ),
+    ],
+)
+async def test_what_is_asked_often_has_an_index(url: str, statement: str, index: str) -> None:
+    async with await psycopg.AsyncConnection.connect(url) as conn:
+        await conn.execute("SET enable_seqscan = off")
+        await conn.execute("SET enable_bitmapscan = off")
+        cursor = await conn.execute(f"EXPLAIN {statement}".encode())
+        plan = "\n".join(str(row[0]) for row in await cursor.fetchall())
+    assert index in plan

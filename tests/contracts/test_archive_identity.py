@@ -111,6 +111,23 @@ class TestClashes:
             known = max(known, precision)
         assert await claims(archive, GROUP) == {("oi", ANA, False)}
 
+    async def test_one_group_message_in_two_texts_is_one_in_any_order(
+        self, archive: Backend
+    ) -> None:
+        """A page of history shows the edited text, and under another address."""
+        told = [
+            in_group("antes", ANA),
+            in_group("depois", ANA),
+            in_group("depois", ANA_LID),
+            in_group("depois", None),
+        ]
+        for number, order in enumerate(itertools.permutations(told)):
+            session = SessionName(f"order-{number}")
+            for one in order:
+                await archive.record(with_session(one, session))
+            page = await archive.reader.messages(session, [GROUP])
+            assert [(m.sender_id, m.clash) for m in page.messages] == [(ANA, False)]
+
     @pytest.mark.parametrize("order", list(itertools.permutations((ANA_LID, ANA))), ids=str)
     async def test_unlinked_addresses_that_say_different_things_clash(
         self, archive: Backend, order: tuple[Jid, ...]
@@ -357,11 +374,26 @@ class TestLinkingByHand:
     async def test_later_evidence_does_not_revive_an_undone_link(self, archive: Backend) -> None:
         await archive.record(delivery(seen("oi", chat=ANA_LID)), delivery(linked()))
         await archive.archive.unlink(SESSION, ANA_LID, at=NOON + MINUTE)
-        recorded = await archive.record(delivery(linked(), at=NOON + 2 * MINUTE))
-        assert outcomes(recorded) == ["duplicate"]
-        assert await texts(archive.reader, ANA_LID) == ["oi"]
-        await archive.record(delivery(seen("olá", chat=ANA_LID, stanza="A2"), linked()))
-        assert len(await texts(archive.reader, ANA_LID)) == 2
+        for minutes in (-1, 2):
+            await archive.record(delivery(linked(), at=NOON + minutes * MINUTE))
+        assert await texts(archive.reader, ANA) == []
+        assert [m.text for m in (await archive.reader.messages(SESSION, [ANA_LID])).messages] == [
+            "oi"
+        ]
+        assert (await archive.reader.chats(SESSION)).chats[0].id == ANA_LID
+
+    @pytest.mark.parametrize("minutes", [-5, 5])
+    async def test_evidence_does_not_outweigh_a_person(
+        self, archive: Backend, minutes: int
+    ) -> None:
+        await archive.record(delivery(seen("oi", chat=ANA_LID)), delivery(linked(ANA_LID, BRUNO)))
+        assert await archive.archive.link(SESSION, ANA_LID, ANA, at=NOON + MINUTE) == 1
+        for phone in (ANA, BRUNO):
+            await archive.record(delivery(linked(ANA_LID, phone), at=NOON + minutes * MINUTE))
+        assert await texts(archive.reader, ANA) == ["oi"]
+        assert await texts(archive.reader, BRUNO) == []
+        confirmed = {li.phone: li.confirmed_at for li in await archive.reader.links(SESSION)}
+        assert confirmed == {ANA: NOON + MINUTE, BRUNO: None}
 
     async def test_a_person_revives_an_undone_link(self, archive: Backend) -> None:
         await archive.record(delivery(seen("oi", chat=ANA_LID)), delivery(linked()))

@@ -20,8 +20,16 @@ from tests.support.deliveries import (
 )
 from tests.support.reading import chat_ids, outcomes, texts
 
-from wagateway.domain.events import Account, NotArchived, SessionChanged, SessionStatus
+from wagateway.domain.events import (
+    Account,
+    Delivery,
+    NotArchived,
+    NotUnderstood,
+    SessionChanged,
+    SessionStatus,
+)
 from wagateway.domain.identity import Jid, SessionName
+from wagateway.ports.archive import LogFilter
 
 HOUR = timedelta(hours=1)
 OTHER = Account(phone=Jid("5511912340002@c.us"), push_name="Oficina")
@@ -147,3 +155,32 @@ class TestLife:
         for name in ("b", "B", "ä", "a"):
             await archive.record(delivery(seen(), session=name))
         assert [v.session for v in await archive.reader.sessions()] == ["B", "a", "b", "ä"]
+
+
+class TestNobodysSession:
+    async def test_what_names_no_session_and_says_nothing_begins_none(
+        self, archive: Backend
+    ) -> None:
+        silent = (NotArchived(reason="presence"), NotUnderstood(reason="?", known_event=False))
+        told = [delivery(one, session="", event="", account=None) for one in silent]
+        assert outcomes(await archive.record(*told)) == ["ignored", "ignored"]
+        assert await archive.reader.sessions() == []
+        assert len((await archive.reader.events(LogFilter())).events) == 2
+        bodies = await archive.archive.logged(LogFilter(), after=0, limit=10)
+        again = [(body.id, one) for body, one in zip(bodies, told, strict=True)]
+        assert outcomes(await archive.archive.reproject(again)) == ["ignored", "ignored"]
+
+    async def test_what_names_no_session_and_says_something_is_kept(self, archive: Backend) -> None:
+        recorded = await archive.record(delivery(seen("oi"), session="", account=None))
+        assert outcomes(recorded) == ["stored"]
+        assert [view.session for view in await archive.reader.sessions()] == [""]
+
+    async def test_a_late_delivery_brings_no_old_name_back(self, archive: Backend) -> None:
+        def named(name: str, *, at: timedelta) -> Delivery:
+            account = Account(phone=BAKERY.phone, push_name=name)
+            return delivery(NotArchived(reason="presence"), account=account, at=NOON + at)
+
+        await archive.record(named("Padaria Nova", at=HOUR))
+        await archive.record(named("Padaria Velha", at=-HOUR))
+        (view,) = await archive.reader.sessions()
+        assert view.push_name == "Padaria Nova"
