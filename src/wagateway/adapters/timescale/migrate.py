@@ -32,6 +32,7 @@ _FILE_NAME = re.compile(r"(\d{4})_[a-z0-9]+(?:_[a-z0-9]+)*\.sql")
 _NO_TRANSACTION = re.compile(r"--\s*wagateway:\s*no-transaction\s*")
 _LOCK_KEY = int.from_bytes(hashlib.sha256(b"wagateway migrations").digest()[:8], signed=True)
 _LOCK_POLL_S = 0.25
+_CONNECT_S = 10
 _LIMITS = "SET lock_timeout = '10s'; SET statement_timeout = 0"
 
 _CREATE_SCHEMA = "CREATE SCHEMA whatsapp_gateway"
@@ -248,6 +249,7 @@ async def _connected(url: str) -> AsyncIterator[_Connection]:
             autocommit=True,
             prepare_threshold=None,
             client_encoding="utf8",
+            connect_timeout=_CONNECT_S,
             application_name="wagateway migrate",
         )
         async with conn:

@@ -59,9 +59,6 @@ from wagateway.domain.views import (
 )
 from wagateway.ports.archive import ArchiveReader, LogFilter
 
-_ANSWER_S = 25.0
-"""More than one statement may take by its own limit: who does not even keep that is cut off."""
-
 _LAST_ID = 2**63 - 1
 _KNOWN_SERVERS = [server for type_ in ChatType for server in servers_of(type_)]
 _MARKS: tuple[tuple[type[Mark], str], ...] = (
@@ -75,9 +72,16 @@ _MARKS: tuple[tuple[type[Mark], str], ...] = (
 class TimescaleReader(ArchiveReader):
     """The read side over a pool of connections."""
 
-    def __init__(self, pool: Pool) -> None:
-        """Read through *pool*, which stays the caller's."""
+    def __init__(self, pool: Pool, *, answer_s: float = 25.0) -> None:
+        """Read through *pool*, which stays the caller's.
+
+        Args:
+            pool: opened.
+            answer_s: for a whole answer, more than the server allows one statement: only a
+                database that hangs takes longer, and is cut off.
+        """
         self._pool = pool
+        self._answer_s = answer_s
 
     @asynccontextmanager
     async def _snapshot(self) -> AsyncIterator[Connection]:
@@ -87,7 +91,7 @@ class TimescaleReader(ArchiveReader):
         """
         with translated_errors():
             async with (
-                asyncio.timeout(_ANSWER_S),
+                asyncio.timeout(self._answer_s),
                 self._pool.connection() as conn,
                 conn.pipeline(),
                 conn.transaction(),
