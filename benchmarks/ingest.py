@@ -33,7 +33,8 @@ from wagateway.entrypoints.secrets import GatewaySecrets
 from wagateway.entrypoints.serve import base_url, build_app, listen, run_until_stopped, serve
 from wagateway.entrypoints.settings import Settings
 from wagateway.simulator.traffic import Traffic
-from wagateway.usecases.ingest import GroupCommit, IngestBody, Ingested
+from wagateway.usecases.group_commit import GroupCommit
+from wagateway.usecases.ingest import IngestBody, Ingested
 
 TOKEN = "benchmark-token-0123456789"
 PATH = "/webhooks/messages"

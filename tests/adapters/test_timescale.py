@@ -5,6 +5,7 @@ import itertools
 import random
 import time
 from collections.abc import AsyncIterator
+from typing import LiteralString, cast
 
 import psycopg
 import pytest
@@ -63,6 +64,10 @@ async def test_every_statement_fits_the_schema(url: str) -> None:
             if name.startswith("copy_"):
                 async with conn.cursor().copy(statement):
                     pass
+                continue
+            if name == "one_snapshot":  # nothing that can be prepared
+                async with conn.transaction():
+                    await conn.execute(statement)
                 continue
             names = itertools.count(1)
             text = statement.decode()
@@ -376,3 +381,98 @@ async def test_what_is_asked_often_has_an_index(url: str, statement: str, index:
         cursor = await conn.execute(f"EXPLAIN {statement}".encode())
         plan = "\n".join(str(row[0]) for row in await cursor.fetchall())
     assert index in plan
+
+
+async def test_a_right_that_is_missing_makes_nothing_fail_for_good(url: str) -> None:
+    told = [delivery(seen(stanza=f"A{n}")) for n in range(20)]
+    async with open_pool(url) as pool:
+        archive = TimescaleArchive(pool)
+        await execute(url, "REVOKE INSERT ON whatsapp_gateway.event_log FROM CURRENT_USER")
+        for group in (told, told[:1]):
+            with pytest.raises(StoreUnavailable, match=r"event_log.* grant"):
+                await archive.record(group)
+        await execute(url, "GRANT INSERT ON whatsapp_gateway.event_log TO CURRENT_USER")
+        assert {one.outcome for one in await archive.record(told)} == {Outcome.STORED}
+        await execute(url, "ALTER TABLE whatsapp_gateway.message_edits RENAME COLUMN text TO words")
+        with pytest.raises(StoreUnavailable, match="wagateway migrate"):
+            await TimescaleReader(pool).messages(SESSION, [ANA])
+
+
+async def execute(url: str, statement: LiteralString) -> None:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        await conn.execute(statement)
+
+
+async def test_a_page_shows_one_instant(url: str) -> None:
+    async with (
+        open_pool(url) as pool,
+        await psycopg.AsyncConnection.connect(url) as writer,
+    ):
+        reader = TimescaleReader(pool)
+        await TimescaleArchive(pool).record([delivery(seen("before"))])
+        before = await reader.messages(SESSION, [ANA])
+        await writer.execute("LOCK TABLE whatsapp_gateway.message_edits")
+        reading = asyncio.create_task(reader.messages(SESSION, [ANA]))
+        while not await waiting(url):
+            await asyncio.sleep(0.01)
+        await writer.execute(
+            "INSERT INTO whatsapp_gateway.message_edits"
+            " SELECT session_id, chat_id, stanza_id, author, 'E1', sent_at, 'after'"
+            " FROM whatsapp_gateway.message_state"
+        )
+        await writer.commit()
+        assert await reading == before
+        assert await reader.messages(SESSION, [ANA]) != before
+
+
+async def waiting(url: str) -> bool:
+    """Tell whether somebody waits for a lock."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        found = await conn.execute("SELECT 1 FROM pg_locks WHERE NOT granted")
+        return await found.fetchone() is not None
+
+
+async def test_a_read_gives_up_on_a_lock_and_leaves_its_connection_as_it_was(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = QUERIES["limit_reading"].replace(b"'10s'", b"'10ms'")
+    monkeypatch.setitem(cast("dict[str, bytes]", QUERIES), "limit_reading", limits)
+    settings = (
+        "SELECT current_setting('lock_timeout') AS a, current_setting('statement_timeout') AS b,"
+        " current_setting('transaction_read_only') AS c, current_setting('transaction_isolation')"
+    )
+    async with (
+        open_pool(url, max_size=1) as pool,
+        await psycopg.AsyncConnection.connect(url) as writer,
+    ):
+        reader = TimescaleReader(pool)
+        async with pool.connection() as conn:
+            before = await (await conn.execute(settings)).fetchone()
+        await TimescaleArchive(pool).record([delivery(seen())])
+        await writer.execute("LOCK TABLE whatsapp_gateway.chats")
+        with pytest.raises(StoreUnavailable, match="LockNotAvailable"):
+            await reader.chats(SESSION)
+        await writer.commit()
+        await reader.chats(SESSION)
+        async with pool.connection() as conn:
+            assert await (await conn.execute(settings)).fetchone() == before
+
+
+@pytest.mark.parametrize("query", ["event_page", "logged_bodies"])
+async def test_what_failed_is_found_by_its_index(url: str, query: str) -> None:
+    values = dict.fromkeys(("session", "event", "since", "until"))
+    place = {"before": 10**6, "after": 0, "limit": 50}
+    async with open_pool(url) as pool, pool.connection() as conn:
+        await conn.execute(
+            "INSERT INTO whatsapp_gateway.event_log (received_at, occurred_at, session,"
+            " event, source, outcome, body) SELECT now(), now(), 'a', 'message', 'webhook',"
+            " CASE WHEN n % 1000 = 0 THEN 'failed' ELSE 'stored' END::whatsapp_gateway.outcome, ''"
+            " FROM generate_series(1, 20000) AS n"
+        )
+        await conn.execute("ANALYZE whatsapp_gateway.event_log")
+        for outcome, is_used in ((Outcome.FAILED, True), (Outcome.STORED, False), (None, False)):
+            found = await conn.execute(
+                b"EXPLAIN " + QUERIES[query], {**values, **place, "outcome": outcome}
+            )
+            plan = str(await found.fetchall())
+            assert ("event_log_noteworthy_idx" in plan) is is_used

@@ -1,5 +1,7 @@
 """Driver errors become ours: what to wait for, and what to park."""
 
+import re
+
 import psycopg
 import pytest
 from psycopg import errors
@@ -44,14 +46,21 @@ REFUSED = [
     errors.UniqueViolation(),
     errors.CheckViolation(),
     errors.NumericValueOutOfRange(),
-    errors.UndefinedColumn(),
-    errors.InsufficientPrivilege(),
+    errors.UndefinedFunction(),
     errors.ProgramLimitExceeded("index row size 9016 exceeds btree version 4 maximum 2704"),
     psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes"),
     psycopg.ProgrammingError(),
     UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
     OverflowError(),
     TypeError(),
+    KeyError("ours"),
+]
+NOT_SET_UP = [
+    (errors.UndefinedTable('relation "whatsapp_gateway.sessions" does not exist'), "migrate"),
+    (errors.UndefinedColumn('column "seen_as" does not exist'), "migrate"),
+    (errors.UndefinedObject('type "whatsapp_gateway.ack" does not exist'), "migrate"),
+    (errors.InvalidSchemaName('schema "whatsapp_gateway" does not exist'), "migrate"),
+    (errors.InsufficientPrivilege("permission denied for table event_log"), "event_log.* grant"),
 ]
 
 
@@ -82,10 +91,16 @@ def test_every_driver_error_is_translated() -> None:
         assert isinstance(translated(kind("?")), StoreUnavailable | Defect)
 
 
-def test_a_missing_schema_says_what_to_do() -> None:
-    found = translated(errors.UndefinedTable('relation "whatsapp_gateway.sessions" does not exist'))
+@pytest.mark.parametrize(("error", "todo"), NOT_SET_UP, ids=lambda it: type(it).__name__)
+def test_what_concerns_the_whole_database_says_what_to_do(error: Exception, todo: str) -> None:
+    found = translated(error)
     assert type(found) is StoreUnavailable
-    assert "wagateway migrate" in str(found)
+    assert re.search(todo, str(found))
+
+
+def test_a_mistake_of_ours_is_not_blamed_on_a_value() -> None:
+    assert str(translated(KeyError("5511987650102"))) == "a statement failed unexpectedly: KeyError"
+    assert "cannot cross over" in str(translated(UnicodeEncodeError("utf-8", "x", 0, 1, "no")))
 
 
 @pytest.mark.parametrize("error", [NotFound("no"), Conflict("no"), Defect("no")])

@@ -17,7 +17,8 @@ from wagateway.adapters.waha.reader import WahaReader
 from wagateway.entrypoints.http.app import create_app
 from wagateway.entrypoints.http.auth import HttpSecurity
 from wagateway.entrypoints.http.health import store_health
-from wagateway.usecases.ingest import GroupCommit, IngestBody
+from wagateway.usecases.group_commit import GroupCommit
+from wagateway.usecases.ingest import IngestBody
 
 API_TOKEN = "api-token-of-this-test"
 TOKEN = "webhook-token-of-this-test"

@@ -275,6 +275,20 @@ BY_ACTIVITY = [
 ]
 
 
+class TestLimits:
+    @pytest.mark.parametrize("limit", [0, -1, 501, 10**6, 2**40, 2**70])
+    async def test_a_page_has_from_1_to_500(self, archive: Backend, limit: int) -> None:
+        await archive.record(delivery(seen()))
+        for page in (
+            archive.reader.messages(SESSION, [ANA], limit=limit),
+            archive.reader.chats(SESSION, limit=limit),
+            archive.reader.contacts(SESSION, limit=limit),
+            archive.reader.events(LogFilter(), limit=limit),
+        ):
+            with pytest.raises(InvalidInput, match="limit must be a whole number from 1 to 500"):
+                await page
+
+
 class TestChats:
     @pytest.mark.parametrize("limit", [1, 2, 6, 7, 500])
     async def test_the_latest_activity_comes_first_and_none_last(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.support.hung import frozen
 
 pytestmark = [pytest.mark.slow, pytest.mark.embedded]
 
@@ -160,3 +161,22 @@ async def test_a_database_restart_under_load_loses_and_mixes_nothing(tmp_path: P
         kept = await archived(client)
         assert database_pid(data_dir) != before
     assert sorted(kept) == sorted(answered)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+async def test_a_database_that_hangs_is_a_503_before_waha_gives_up(tmp_path: Path) -> None:
+    data_dir, port = tmp_path / "data", free_port()
+    async with up(data_dir, port), client_of(port) as client:
+        assert (await client.post("/webhooks/messages", content=body(1))).status_code == 200
+        with frozen(database_pid(data_dir)):
+            first = await client.post("/webhooks/messages", content=body(2), timeout=8)
+            assert (first.status_code, first.headers["retry-after"]) == (503, "2")
+            at_once = await client.post("/webhooks/messages", content=body(3), timeout=2)
+            assert at_once.status_code == 503
+            assert (await client.get("/health/ready", timeout=4)).status_code == 503
+            assert (await client.get("/health/live", timeout=2)).status_code == 200
+        answered: set[str] = set()
+        async with asyncio.timeout(30):
+            while len(answered) < 3:
+                await deliver(client, range(1, 4), answered)
+        assert sorted(await archived(client)) == ["S1", "S2", "S3"]

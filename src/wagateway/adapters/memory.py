@@ -18,6 +18,7 @@ from wagateway.domain.cursors import (
     decode_cursor,
     encode_cursor,
     message_position,
+    page_limit,
 )
 from wagateway.domain.errors import InvalidInput, NotFound
 from wagateway.domain.events import (
@@ -283,6 +284,7 @@ class InMemoryArchive(Archive, ArchiveReader):
     ) -> MessagePage:
         if before is not None and after is not None:
             raise InvalidInput("give before or after, not both")
+        limit = page_limit(limit)
         book = self._current(session)
         found = self._find_chat(book, chat)
         rows = sorted(
@@ -335,6 +337,7 @@ class InMemoryArchive(Archive, ArchiveReader):
     async def chats(
         self, session: SessionName, *, cursor: str | None = None, limit: int = 100
     ) -> ChatPage:
+        limit = page_limit(limit)
         book = self._current(session)
         names = {r.contact: r for r in book.ledger.records() if isinstance(r, ContactRecord)}
         views = [
@@ -367,6 +370,7 @@ class InMemoryArchive(Archive, ArchiveReader):
         cursor: str | None = None,
         limit: int = 100,
     ) -> ContactPage:
+        limit = page_limit(limit)
         book = self._current(session)
         lids: dict[Jid, list[Jid]] = {}
         for lid, phone in sorted(book.phones.items()):
@@ -423,6 +427,7 @@ class InMemoryArchive(Archive, ArchiveReader):
     async def events(
         self, which: LogFilter, *, cursor: str | None = None, limit: int = 100
     ) -> EventPage:
+        limit = page_limit(limit)
         before = decode_cursor(cursor, int) if cursor is not None else len(self._log) + 1
         rows = [r for r in reversed(self._log) if r.id < before and _matches(r, which)]
         views = [_event_view(row) for row in rows[:limit]]

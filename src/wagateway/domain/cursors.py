@@ -1,4 +1,7 @@
-"""Places in an ordered list, as opaque text: stable while the list grows at either end."""
+"""Pages of ordered lists: how long they may be, and places in a list as opaque text.
+
+A place is stable while the list grows at either end.
+"""
 
 import base64
 from datetime import UTC, datetime
@@ -13,6 +16,7 @@ T = TypeVar("T")
 
 _NO_CURSOR = "not a cursor of this list; use one that an answer gave"
 LAST_CHARACTER = "\U0010ffff"
+MAX_PAGE = 500
 
 
 class MessagePosition(NamedTuple):
@@ -21,6 +25,17 @@ class MessagePosition(NamedTuple):
     sent_at: datetime
     stanza: str
     author: str
+
+
+def page_limit(limit: int) -> int:
+    """Return *limit* when a page may be that long.
+
+    Raises:
+        InvalidInput: it is not 1 to MAX_PAGE.
+    """
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidInput(f"limit must be a whole number from 1 to {MAX_PAGE}")
+    return limit
 
 
 def encode_cursor(position: object) -> str:

@@ -17,9 +17,13 @@ from wagateway.adapters.timescale.reader import TimescaleReader
 from wagateway.adapters.waha.reader import WahaReader
 from wagateway.entrypoints.settings import Settings
 from wagateway.ports.archive import Archive, ArchiveReader
+from wagateway.usecases.group_commit import GroupCommit
 from wagateway.usecases.identity import LinkIdentity, UnlinkIdentity
-from wagateway.usecases.ingest import GroupCommit, IngestBody
+from wagateway.usecases.ingest import IngestBody
 from wagateway.usecases.replay import ReplayLog
+
+_MAX_WRITERS = 4
+"""Transactions at once; half of the connections are left to the readers in any case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +54,14 @@ def _now() -> datetime:
 
 
 class Container(containers.DeclarativeContainer):
-    """Everything but what must be opened, which is given: the two sides of the archive."""
+    """Everything but what is given: the two sides of the archive, opened, and its writers."""
 
     archive: providers.Dependency[Archive] = providers.Dependency()
     reader: providers.Dependency[ArchiveReader] = providers.Dependency()
+    writers: providers.Dependency[int] = providers.Dependency()
     clock = providers.Object(_now)
     engine = providers.Singleton(WahaReader)
-    commit = providers.Singleton(GroupCommit, archive)
+    commit = providers.Singleton(GroupCommit, archive, max_groups=writers)
     ingest = providers.Singleton(IngestBody, engine=engine, commit=commit, clock=clock)
     replay = providers.Singleton(ReplayLog, engine=engine, archive=archive)
     link = providers.Singleton(LinkIdentity, archive=archive, clock=clock)
@@ -95,7 +100,9 @@ async def open_services(
     async with AsyncExitStack() as stack:
         store = await _opened(stack, settings)
         container = Container(
-            archive=providers.Object(store.archive), reader=providers.Object(store.reader)
+            archive=providers.Object(store.archive),
+            reader=providers.Object(store.reader),
+            writers=providers.Object(max(1, min(_MAX_WRITERS, settings.pool_size // 2))),
         )
         container.check_dependencies()
         stack.push_async_callback(container.commit().aclose)

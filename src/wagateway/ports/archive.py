@@ -100,7 +100,8 @@ class ArchiveReader(ABC):
     """Reads of the archive; each sees what was committed before it began.
 
     Any method may raise StoreUnavailable. A session's current archive is read: the one of the
-    account that it has now. All raise NotFound when there is no such session.
+    account that it has now. All raise NotFound when there is no such session, and InvalidInput for
+    a limit that is out of bounds.
     """
 
     @abstractmethod

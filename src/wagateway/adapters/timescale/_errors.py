@@ -18,33 +18,60 @@ _AWAY = (
     TooManyRequests,
     OSError,
 )
+_OTHER_SCHEMA = (
+    errors.UndefinedTable,
+    errors.UndefinedColumn,
+    errors.UndefinedObject,
+    errors.InvalidSchemaName,
+)
+_UNSENDABLE = (ValueError, TypeError, OverflowError)
+"""What the driver raises for a value that it cannot send, such as a lone surrogate."""
 
 
 @contextmanager
-def translated_errors() -> Iterator[None]:
+def translated_errors(doing: str = "a statement") -> Iterator[None]:
     """Let only our own errors out.
 
+    What concerns the whole database, not just what was asked of it, is never a Defect: no
+    delivery may count as refused because somebody forgot a GRANT or a migration.
+
+    Args:
+        doing: what is being done, for the messages: "… failed".
+
     Raises:
-        StoreUnavailable: the database is away or gave up; repeating is safe.
-        Defect: it refused what we asked, or a value cannot cross over at all, such as a lone
-            surrogate, which the driver meets first.
+        StoreUnavailable: the database is away, gave up, or is not set up for us; repeating is safe.
+        Defect: it refused what we asked, a value cannot cross over at all, or our code is wrong.
     """
     try:
         yield
     except WagatewayError:
         raise
     except errors.ProgramLimitExceeded as exc:  # operational by its class, but no use repeating
-        raise Defect(f"the database refused a statement: {_summary(exc)}") from exc
+        raise Defect(_refused(doing, exc)) from exc
     except _AWAY as exc:
-        raise StoreUnavailable(f"the database is unavailable: {_summary(exc)}") from exc
-    except errors.UndefinedTable as exc:
         raise StoreUnavailable(
-            "the database has no wagateway schema yet; run `wagateway migrate`"
+            f"{doing} failed, the database is unavailable: {_summary(exc)}"
+        ) from exc
+    except errors.InsufficientPrivilege as exc:
+        raise StoreUnavailable(
+            f"{doing} failed, the database role may not do it ({_summary(exc)}): connect as the "
+            "owner of the schema whatsapp_gateway, or grant what is missing"
+        ) from exc
+    except _OTHER_SCHEMA as exc:
+        raise StoreUnavailable(
+            f"{doing} failed, the database lacks the schema of this wagateway ({_summary(exc)}): "
+            "run `wagateway migrate`"
         ) from exc
     except psycopg.Error as exc:
-        raise Defect(f"the database refused a statement: {_summary(exc)}") from exc
-    except Exception as exc:
+        raise Defect(_refused(doing, exc)) from exc
+    except _UNSENDABLE as exc:
         raise Defect(f"a value cannot cross over to the database: {type(exc).__name__}") from exc
+    except Exception as exc:
+        raise Defect(f"{doing} failed unexpectedly: {type(exc).__name__}") from exc
+
+
+def _refused(doing: str, exc: Exception) -> str:
+    return f"{doing} failed, the database refused it: {_summary(exc)}"
 
 
 def _summary(exc: Exception) -> str:

@@ -18,9 +18,11 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import psycopg
+from psycopg import errors
 from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row
 
+from wagateway.adapters.timescale._errors import translated_errors
 from wagateway.domain.errors import Conflict, Defect, InvalidInput, Rejected, StoreUnavailable
 
 OLDEST_SERVER = 15
@@ -30,6 +32,7 @@ _FILE_NAME = re.compile(r"(\d{4})_[a-z0-9]+(?:_[a-z0-9]+)*\.sql")
 _NO_TRANSACTION = re.compile(r"--\s*wagateway:\s*no-transaction\s*")
 _LOCK_KEY = int.from_bytes(hashlib.sha256(b"wagateway migrations").digest()[:8], signed=True)
 _LOCK_POLL_S = 0.25
+_CONNECT_S = 10
 _LIMITS = "SET lock_timeout = '10s'; SET statement_timeout = 0"
 
 _CREATE_SCHEMA = "CREATE SCHEMA whatsapp_gateway"
@@ -246,6 +249,7 @@ async def _connected(url: str) -> AsyncIterator[_Connection]:
             autocommit=True,
             prepare_threshold=None,
             client_encoding="utf8",
+            connect_timeout=_CONNECT_S,
             application_name="wagateway migrate",
         )
         async with conn:
@@ -255,34 +259,34 @@ async def _connected(url: str) -> AsyncIterator[_Connection]:
 
 @contextmanager
 def _translated(doing: str = "Migrating") -> Iterator[None]:
-    try:
-        yield
-    except psycopg.errors.InsufficientPrivilege as exc:
-        raise Rejected(
-            f"{doing} needs more rights than the database role has ({exc}): connect as the owner "
-            "of the database, or grant what is missing."
-        ) from exc
-    except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as exc:
-        raise Rejected(
-            f"{doing} needs what this server lacks ({exc}): install it on the server, where it is "
-            "an extension usually by the package postgresql-contrib."
-        ) from exc
-    except psycopg.errors.LockNotAvailable as exc:
-        raise StoreUnavailable(
-            f"{doing} waited too long for a lock that other work holds: try again when the "
-            "database is less busy, or stop the gateway meanwhile."
-        ) from exc
-    except psycopg.OperationalError as exc:
-        raise StoreUnavailable(f"{doing} failed, the database is not available: {exc}") from exc
-    except psycopg.ProgrammingError as exc:
-        if exc.sqlstate is None:  # libpq could not read the URL; its text may quote a password
-            raise InvalidInput(
-                "The database URL cannot be read: write "
-                "postgresql://user:password@host:port/database, special characters as %XX."
-            ) from None
-        raise Defect(f"{doing} failed: {exc}") from exc
-    except psycopg.Error as exc:
-        raise Defect(f"{doing} failed: {exc}") from exc
+    """Translate what means something else here than in the archive, and the rest as there."""
+    with translated_errors(doing):
+        try:
+            yield
+        except errors.InsufficientPrivilege as exc:
+            raise Rejected(
+                f"{doing} needs more rights than the database role has ({exc}): connect as the "
+                "owner of the database, or grant what is missing."
+            ) from exc
+        except (errors.FeatureNotSupported, errors.UndefinedFile) as exc:
+            raise Rejected(
+                f"{doing} needs what this server lacks ({exc}): install it on the server, where it "
+                "is an extension usually by the package postgresql-contrib."
+            ) from exc
+        except errors.LockNotAvailable as exc:
+            raise StoreUnavailable(
+                f"{doing} waited too long for a lock that other work holds: try again when the "
+                "database is less busy, or stop the gateway meanwhile."
+            ) from exc
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            raise
+        except psycopg.Error as exc:
+            if isinstance(exc, psycopg.ProgrammingError) and exc.sqlstate is None:
+                raise InvalidInput(  # libpq could not read the URL; its text may quote a password
+                    "The database URL cannot be read: write "
+                    "postgresql://user:password@host:port/database, special characters as %XX."
+                ) from None
+            raise Defect(f"{doing} failed: {exc}") from exc
 
 
 def _refuse_old_server(version: int) -> None:

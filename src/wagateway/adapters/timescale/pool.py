@@ -62,6 +62,9 @@ async def open_pool(
             "application_name": "wagateway",
             "connect_timeout": 5,
             "keepalives_idle": 30,
+            "keepalives_interval": 10,  # with these a peer that vanished is noticed in a minute,
+            "keepalives_count": 3,  # not when the system's own limits of many minutes are over
+            "tcp_user_timeout": 60_000,
         },
         configure=_configure,
         min_size=min_size,

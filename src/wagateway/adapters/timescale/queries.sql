@@ -667,12 +667,20 @@ FROM json_to_recordset(%(rows)s::json)
     AS r (event_id bigint, outcome whatsapp_gateway.outcome, reason text)
 WHERE t.event_id = r.event_id AND NOT (t.outcome = 'stored' AND r.outcome = 'duplicate');
 
+-- name: one_snapshot
+-- All that follows in the transaction sees one instant, and changes nothing.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+
+-- name: limit_reading
+-- A reader never waits for ever: neither for a lock nor for one statement.
+SELECT set_config('lock_timeout', '10s', true), set_config('statement_timeout', '20s', true);
+
 -- name: logged_bodies
 -- Bodies in order of arrival, for a replay.
 SELECT event_id AS id, body, received_at, source
 FROM whatsapp_gateway.event_log
 WHERE event_id > %(after)s::bigint
-  AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s::text::whatsapp_gateway.outcome)
+  AND (%(outcome)s::whatsapp_gateway.outcome IS NULL OR outcome = %(outcome)s::whatsapp_gateway.outcome)
   AND (%(session)s::text IS NULL OR session = %(session)s::text)
   AND (%(event)s::text IS NULL OR event = %(event)s::text)
   AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)
@@ -686,7 +694,7 @@ SELECT event_id AS id, received_at, session, event, source, engine, envelope_id,
     length(body) AS size_bytes
 FROM whatsapp_gateway.event_log
 WHERE event_id < %(before)s::bigint
-  AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s::text::whatsapp_gateway.outcome)
+  AND (%(outcome)s::whatsapp_gateway.outcome IS NULL OR outcome = %(outcome)s::whatsapp_gateway.outcome)
   AND (%(session)s::text IS NULL OR session = %(session)s::text)
   AND (%(event)s::text IS NULL OR event = %(event)s::text)
   AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s::timestamptz)

@@ -1,6 +1,8 @@
-"""Reads of the archive in PostgreSQL."""
+"""Reads of the archive in PostgreSQL: each answer from one snapshot, and within a time."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,7 +15,13 @@ from wagateway.adapters.timescale._rows import Row, from_row, from_rows
 from wagateway.adapters.timescale.archive import filter_values
 from wagateway.adapters.timescale.pool import Connection, Pool
 from wagateway.domain.archives import ArchiveEntry, current
-from wagateway.domain.cursors import MessagePosition, decode_cursor, encode_cursor, message_position
+from wagateway.domain.cursors import (
+    MessagePosition,
+    decode_cursor,
+    encode_cursor,
+    message_position,
+    page_limit,
+)
 from wagateway.domain.errors import InvalidInput, NotFound
 from wagateway.domain.events import Outcome, SessionStatus
 from wagateway.domain.identity import (
@@ -64,9 +72,33 @@ _MARKS: tuple[tuple[type[Mark], str], ...] = (
 class TimescaleReader(ArchiveReader):
     """The read side over a pool of connections."""
 
-    def __init__(self, pool: Pool) -> None:
-        """Read through *pool*, which stays the caller's."""
+    def __init__(self, pool: Pool, *, answer_s: float = 25.0) -> None:
+        """Read through *pool*, which stays the caller's.
+
+        Args:
+            pool: opened.
+            answer_s: for a whole answer, more than the server allows one statement: only a
+                database that hangs takes longer, and is cut off.
+        """
         self._pool = pool
+        self._answer_s = answer_s
+
+    @asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[Connection]:
+        """Yield a connection whose statements see the archive at one instant, and end soon.
+
+        All that is set lasts for the transaction only, as PgBouncer's transaction mode wants it.
+        """
+        with translated_errors():
+            async with (
+                asyncio.timeout(self._answer_s),
+                self._pool.connection() as conn,
+                conn.pipeline(),
+                conn.transaction(),
+            ):
+                await conn.execute(QUERIES["one_snapshot"])
+                await conn.execute(QUERIES["limit_reading"])
+                yield conn
 
     @override
     async def messages(
@@ -80,34 +112,34 @@ class TimescaleReader(ArchiveReader):
     ) -> MessagePage:
         if before is not None and after is not None:
             raise InvalidInput("give before or after, not both")
+        limit = page_limit(limit)
         older = message_position(before, end_of_instant=False) if before is not None else None
         newer = message_position(after, end_of_instant=True) if after is not None else None
-        with translated_errors():
-            async with self._pool.connection() as conn:
-                entry = await _current(conn, session)
-                found = await _find_chat(conn, entry, chat)
-                place = _Place(conn, entry, found)
-                return await _page(place, older=older, newer=newer, limit=limit)
+        async with self._snapshot() as conn:
+            entry = await _current(conn, session)
+            found = await _find_chat(conn, entry, chat)
+            place = _Place(conn, entry, found)
+            return await _page(place, older=older, newer=newer, limit=limit)
 
     @override
     async def chats(
         self, session: SessionName, *, cursor: str | None = None, limit: int = 100
     ) -> ChatPage:
+        limit = page_limit(limit)
         at: datetime | None = None
         id_: str | None = None
         if cursor is not None:
             at, id_ = decode_cursor(cursor, tuple[datetime | None, str])
-        with translated_errors():
-            async with self._pool.connection() as conn:
-                entry = await _current(conn, session)
-                rows = await _fetch(
-                    conn,
-                    "chat_page",
-                    session_id=entry.id,
-                    after_at=at,
-                    after_id=id_,
-                    limit=limit + 1,
-                )
+        async with self._snapshot() as conn:
+            entry = await _current(conn, session)
+            rows = await _fetch(
+                conn,
+                "chat_page",
+                session_id=entry.id,
+                after_at=at,
+                after_id=id_,
+                limit=limit + 1,
+            )
         views = [from_row(ChatView, {**row, "type": chat_type(row["id"])}) for row in rows]
         last = views[:limit][-1] if len(views) > limit else None
         place = encode_cursor((last.last_message_at, last.id)) if last else None
@@ -122,23 +154,23 @@ class TimescaleReader(ArchiveReader):
         cursor: str | None = None,
         limit: int = 100,
     ) -> ContactPage:
+        limit = page_limit(limit)
         after = decode_cursor(cursor, str) if cursor is not None else ""
         other = type is ChatType.OTHER
         servers = _KNOWN_SERVERS if other else servers_of(type) if type is not None else None
-        with translated_errors():
-            async with self._pool.connection() as conn:
-                entry = await _current(conn, session)
-                rows = await _fetch(
-                    conn,
-                    "contact_page",
-                    session_id=entry.id,
-                    after=after,
-                    servers=servers,
-                    other=other,
-                    limit=limit + 1,
-                )
-                shown = rows[:limit]
-                lids = await _lids_of(conn, entry, [row["id"] for row in shown])
+        async with self._snapshot() as conn:
+            entry = await _current(conn, session)
+            rows = await _fetch(
+                conn,
+                "contact_page",
+                session_id=entry.id,
+                after=after,
+                servers=servers,
+                other=other,
+                limit=limit + 1,
+            )
+            shown = rows[:limit]
+            lids = await _lids_of(conn, entry, [row["id"] for row in shown])
         views = [
             ContactView(
                 session=row["session"],
@@ -155,9 +187,8 @@ class TimescaleReader(ArchiveReader):
 
     @override
     async def sessions(self) -> list[SessionView]:
-        with translated_errors():
-            async with self._pool.connection() as conn:
-                rows = await _fetch(conn, "session_list")
+        async with self._snapshot() as conn:
+            rows = await _fetch(conn, "session_list")
         views: list[SessionView] = []
         for row in rows:
             first = not views or views[-1].session != row["session"]
@@ -179,12 +210,12 @@ class TimescaleReader(ArchiveReader):
     async def events(
         self, which: LogFilter, *, cursor: str | None = None, limit: int = 100
     ) -> EventPage:
+        limit = page_limit(limit)
         before = decode_cursor(cursor, int) if cursor is not None else _LAST_ID
         before = max(0, min(before, _LAST_ID))
         values = filter_values(which) | {"before": before, "limit": limit + 1}
-        with translated_errors():
-            async with self._pool.connection() as conn:
-                rows = await _fetch(conn, "event_page", **values)
+        async with self._snapshot() as conn:
+            rows = await _fetch(conn, "event_page", **values)
         views = [from_row(EventView, row) for row in rows[:limit]]
         more = len(rows) > limit
         return EventPage(events=views, next=encode_cursor(views[-1].id) if more else None)
@@ -193,19 +224,17 @@ class TimescaleReader(ArchiveReader):
     async def event_body(self, event_id: int) -> bytes:
         rows: list[Row] = []
         if 0 < event_id <= _LAST_ID:
-            with translated_errors():
-                async with self._pool.connection() as conn:
-                    rows = await _fetch(conn, "event_body", event_id=event_id)
+            async with self._snapshot() as conn:
+                rows = await _fetch(conn, "event_body", event_id=event_id)
         if not rows:
             raise NotFound(f"there is no event {event_id}")
         return bytes(rows[0]["body"])
 
     @override
     async def links(self, session: SessionName) -> list[LinkView]:
-        with translated_errors():
-            async with self._pool.connection() as conn:
-                entry = await _current(conn, session)
-                rows = await _fetch(conn, "all_links", session_id=entry.id)
+        async with self._snapshot() as conn:
+            entry = await _current(conn, session)
+            rows = await _fetch(conn, "all_links", session_id=entry.id)
         return [
             LinkView(session=session, **msgspec.structs.asdict(link))
             for link in from_rows(Link, rows)
@@ -213,17 +242,15 @@ class TimescaleReader(ArchiveReader):
 
     @override
     async def counts(self) -> dict[Outcome, int]:
-        with translated_errors():
-            async with self._pool.connection() as conn:
-                rows = await _fetch(conn, "outcome_counts")
+        async with self._snapshot() as conn:
+            rows = await _fetch(conn, "outcome_counts")
         counted = {Outcome(row["outcome"]): row["rows"] for row in rows}
         return {outcome: counted.get(outcome, 0) for outcome in Outcome}
 
     @override
     async def ping(self) -> None:
-        with translated_errors():
-            async with self._pool.connection() as conn:
-                await _fetch(conn, "ping")
+        async with self._snapshot() as conn:
+            await _fetch(conn, "ping")
 
 
 async def _fetch(conn: Connection, query: str, **values: Any) -> list[Row]:  # noqa: ANN401 - SQL values

@@ -47,21 +47,43 @@ Health = Callable[[], Awaitable[HealthReport]]
 
 
 def store_health(reader: ArchiveReader, *, timeout_s: float = 2.0) -> Health:
-    """Return the health check that asks the archive's store, giving it *timeout_s* to answer."""
+    """Return the health check that asks the archive's store, giving it *timeout_s* to answer.
+
+    However many ask while the store hangs, only one question to it is open.
+    """
+    asked: asyncio.Task[None] | None = None
 
     async def report() -> HealthReport:
-        try:
-            async with asyncio.timeout(timeout_s):
-                await reader.ping()
-        except (Unavailable, TimeoutError) as exc:
-            _log.warning("store_down", error=type(exc).__name__, reason=str(exc))
+        nonlocal asked
+        if asked is None or asked.done():
+            asked = asyncio.create_task(reader.ping())
+        mine = asked
+        await asyncio.wait({mine}, timeout=timeout_s)
+        reason = _trouble(mine)
+        mine.cancel()  # not waited for: a driver may take long to let go
+        if reason is None:
+            store = PartHealth(status=HealthStatus.OK)
+        else:
+            _log.warning("store_down", reason=reason)
             detail = "The database does not answer; the log says why."
             store = PartHealth(status=HealthStatus.DOWN, detail=detail)
-        else:
-            store = PartHealth(status=HealthStatus.OK)
         return HealthReport(status=store.status, parts={"store": store})
 
     return report
+
+
+def _trouble(asked: asyncio.Task[None]) -> str | None:
+    """Return why the store did not answer, None when it did.
+
+    Raises:
+        Exception: what nobody expects of a store.
+    """
+    if not asked.done() or asked.cancelled():
+        return "no answer in time"
+    error = asked.exception()
+    if error is not None and not isinstance(error, Unavailable):
+        raise error
+    return None if error is None else f"{type(error).__name__}: {error}"
 
 
 def _documented_report() -> dict[int, ResponseSpec]:

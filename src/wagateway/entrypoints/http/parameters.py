@@ -7,18 +7,18 @@ from typing import Annotated
 from litestar.openapi.spec import Example
 from litestar.params import PathParameter, QueryParameter
 
+from wagateway.domain.cursors import MAX_PAGE
 from wagateway.domain.errors import InvalidInput
 from wagateway.domain.events import Outcome
 from wagateway.domain.identity import ChatType, SessionName
 from wagateway.domain.text import MAX_ID_CHARS, clean_id
 from wagateway.domain.times import instant
 
-MAX_LIMIT = 500
 _LAST_BIGINT = 2**63 - 1
 _LOST_PLUS = re.compile(r"(\d{4}-\d\d-\d\dT[\d:.]+) (\d\d:?\d\d)")
 
 ACCEPTED = {
-    "limit": f"a whole number from 1 to {MAX_LIMIT}",
+    "limit": f"a whole number from 1 to {MAX_PAGE}",
     "type": "one of " + ", ".join(ChatType),
     "outcome": "one of " + ", ".join(Outcome),
     "event_id": "a whole number from 1 on",
@@ -57,8 +57,8 @@ Limit = Annotated[
     int,
     QueryParameter(
         ge=1,
-        le=MAX_LIMIT,
-        description=f"How many at most, 1 to {MAX_LIMIT}.",
+        le=MAX_PAGE,
+        description=f"How many at most, 1 to {MAX_PAGE}.",
         examples=[Example(value=20)],
     ),
 ]

@@ -1,0 +1,135 @@
+"""A database that is there and says nothing: everybody is answered soon, and nothing is lost."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.support.deliveries import ANA, SESSION, delivery, seen
+from tests.support.hung import frozen, silent_listener
+
+from wagateway.adapters.embedded.server import EmbeddedPostgres
+from wagateway.adapters.timescale import migrate as runner
+from wagateway.adapters.timescale.archive import TimescaleArchive
+from wagateway.adapters.timescale.migrate import migrate
+from wagateway.adapters.timescale.pool import Pool, open_pool
+from wagateway.adapters.timescale.reader import TimescaleReader
+from wagateway.domain.errors import StoreUnavailable
+from wagateway.domain.events import Outcome
+from wagateway.entrypoints.http.health import HealthStatus, store_health
+from wagateway.usecases.group_commit import GroupCommit
+
+pytestmark = [
+    pytest.mark.embedded,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
+]
+
+
+@pytest.fixture(scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
+    """A migrated server of one's own, since all that are connected to it hang with it."""
+    folder = tmp_path_factory.mktemp("hung")
+    async with EmbeddedPostgres.running(Path(folder) / "data") as server:
+        await migrate(server.url)
+        yield server
+
+
+@pytest.fixture
+async def pool(server: EmbeddedPostgres) -> AsyncIterator[Pool]:
+    async with open_pool(server.url, timeout_s=1) as pool:
+        await pool.wait()
+        yield pool
+
+
+@contextmanager
+def hung(server: EmbeddedPostgres) -> Iterator[None]:
+    assert server.pid
+    with frozen(server.pid):
+        yield
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < seconds
+
+
+async def test_a_writer_is_answered_soon_and_its_delivery_is_kept(
+    server: EmbeddedPostgres, pool: Pool
+) -> None:
+    commit = GroupCommit(TimescaleArchive(pool), patience_s=0.5)
+    with hung(server):
+        with within(3), pytest.raises(StoreUnavailable, match="in time"):
+            await commit.record([delivery(seen(stanza="W1"))])
+        with within(0.2), pytest.raises(StoreUnavailable):
+            await commit.record([delivery(seen(stanza="W2"))])
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                (again,) = await commit.record([delivery(seen(stanza="W1"))])
+                break
+            except StoreUnavailable:
+                await asyncio.sleep(0.05)
+    assert again.outcome is Outcome.DUPLICATE
+    page = await TimescaleReader(pool).messages(SESSION, [ANA])
+    assert [message.id for message in page.messages] == ["W1"]
+
+
+async def test_a_reader_is_answered_and_works_when_the_database_does(
+    server: EmbeddedPostgres, pool: Pool
+) -> None:
+    reader = TimescaleReader(pool, answer_s=0.3)
+    with hung(server), within(15), pytest.raises(StoreUnavailable):
+        await reader.sessions()
+    async with asyncio.timeout(20):
+        await TimescaleReader(pool).sessions()
+
+
+async def test_health_says_so_at_once_however_often_it_is_asked(
+    server: EmbeddedPostgres, pool: Pool
+) -> None:
+    health = store_health(TimescaleReader(pool), timeout_s=0.3)
+    assert (await health()).status is HealthStatus.OK
+    with hung(server), within(3):
+        for _ in range(3):
+            assert (await health()).status is HealthStatus.DOWN
+        many = await asyncio.gather(*(health() for _ in range(50)))
+        assert {report.status for report in many} == {HealthStatus.DOWN}
+    async with asyncio.timeout(20):
+        while (await health()).status is HealthStatus.DOWN:
+            await asyncio.sleep(0.05)
+
+
+async def test_closing_does_not_wait_for_ever(server: EmbeddedPostgres) -> None:
+    async with open_pool(server.url, timeout_s=1) as pool:
+        await pool.wait()
+        others = asyncio.all_tasks()
+        commit = GroupCommit(TimescaleArchive(pool), patience_s=0.3)
+        with hung(server), within(12):
+            with pytest.raises(StoreUnavailable):
+                await commit.record([delivery(seen(stanza="C1"))])
+            await commit.aclose()
+            await pool.close()
+    assert asyncio.all_tasks() <= others
+
+
+async def test_a_peer_that_takes_connections_and_says_nothing_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner, "_CONNECT_S", 2)
+    async with silent_listener() as url:
+        with within(12):
+            async with open_pool(url, timeout_s=0.5) as pool:
+                commit = GroupCommit(TimescaleArchive(pool))
+                with within(3), pytest.raises(StoreUnavailable):
+                    await commit.record([delivery(seen())])
+                health = store_health(TimescaleReader(pool), timeout_s=0.3)
+                with within(2):
+                    assert (await health()).status is HealthStatus.DOWN
+                await commit.aclose()
+        with within(8), pytest.raises(StoreUnavailable):
+            await runner.status(url)
