@@ -15,7 +15,7 @@ from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.findings import Finding, Verdict, fail, ok, skipped, warn
 from wagateway.entrypoints.http.auth import API_TOKEN_HEADER
 from wagateway.entrypoints.http.health import HealthReport, HealthStatus
-from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets
+from wagateway.entrypoints.secrets import GatewaySecrets, known_secrets
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.waha_check import Heard, waha_findings
 from wagateway.ports.archive import ArchiveReader, LogFilter
@@ -79,18 +79,17 @@ async def examine(
 def _secrets(settings: Settings) -> tuple[GatewaySecrets | None, Finding]:
     """Return the secrets, without making any, and how they are."""
     hop = "secrets"
-    configured = settings.api_token and (settings.webhook_token or settings.webhook_hmac_key)
-    if not configured and not (settings.data_dir / "secrets.json").exists():
+    try:
+        secrets = known_secrets(settings.data_dir, settings)
+    except WagatewayError as exc:
+        return None, fail(hop, "they cannot be used", str(exc))
+    if secrets is None:
         return None, warn(
             hop,
-            "none are configured, and none were made yet",
+            "some are not configured, and were not made yet",
             "Start `wagateway up`, which makes them, or set WHATSAPP_GATEWAY_API_TOKEN and "
             "WHATSAPP_WEBHOOK_TOKEN.",
         )
-    try:
-        secrets = ensure_secrets(settings.data_dir, settings)
-    except WagatewayError as exc:
-        return None, fail(hop, "they cannot be used", str(exc))
     where = f"kept in {secrets.path}" if secrets.path else "configured"
     ways = [
         name
