@@ -1,7 +1,9 @@
 """Every hop between WhatsApp and the archive, looked at in order; nothing is printed or changed."""
 
+import hmac
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 
 import httpx
 import msgspec
@@ -10,20 +12,29 @@ from msgspec.structs import replace
 
 from wagateway.adapters.timescale.migrate import status
 from wagateway.domain.errors import WagatewayError
-from wagateway.domain.events import Outcome
+from wagateway.domain.events import Outcome, SessionStatus
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.findings import Finding, Verdict, fail, ok, skipped, warn
-from wagateway.entrypoints.http.auth import API_TOKEN_HEADER
+from wagateway.entrypoints.http.auth import (
+    API_TOKEN_HEADER,
+    HMAC_ALGORITHM_HEADER,
+    HMAC_HEADER,
+    WEBHOOK_TOKEN_HEADER,
+)
 from wagateway.entrypoints.http.health import HealthReport, HealthStatus
 from wagateway.entrypoints.secrets import GatewaySecrets, known_secrets
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.waha_check import Heard, waha_findings
+from wagateway.entrypoints.waha_check import Heard, silence_finding, waha_findings
+from wagateway.entrypoints.waha_webhook import WEBHOOK_PATH
 from wagateway.ports.archive import ArchiveReader, LogFilter
 
 OpenDatabase = Callable[[Settings], AbstractAsyncContextManager[Settings]]
 """Yields settings whose database can be connected to; raises WagatewayError."""
 
 _API = "api"
+_WEBHOOK = "webhook"
+_NO_EVENTS = b"[]"
+_JSON = {"Content-Type": "application/json"}
 _UNAUTHORIZED = 401
 _OK = 200
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where the gateway is told to listen
@@ -71,7 +82,8 @@ async def examine(
             heard = found
         else:
             yield found
-    yield await _api(settings, secrets)
+    async for finding in _api(settings, secrets):
+        yield finding
     async for finding in waha_findings(settings, secrets, heard):
         yield finding
 
@@ -124,11 +136,20 @@ async def _opened(settings: Settings) -> AsyncIterator[Finding | Heard]:
         yield fail("schema", f"it lacks {names}", "Run `wagateway migrate`.")
         yield skipped("log", "the schema is not up to date")
         return
-    yield ok("schema", f"it is up to date, at {len(schema.applied)} migrations")
+    yield ok("schema", f"it is up to date, at {schema.applied[-1].name}")
     async with open_services(replace(settings, auto_migrate=False)) as services:
         yield await _log(services.reader)
-        sessions = await services.reader.sessions()
-        yield Heard(last_event_at={s.session: s.last_event_at for s in sessions if s.current})
+        current = [s for s in await services.reader.sessions() if s.current]
+    heard = Heard(
+        asked_at=datetime.now(UTC), last_event_at={s.session: s.last_event_at for s in current}
+    )
+    yield heard
+    if settings.engine_url is None:  # else WAHA itself tells, and knows better, what is working
+        for session in current:
+            if session.status is SessionStatus.WORKING:
+                silence = silence_finding(session.session, heard)
+                if silence is not None:
+                    yield silence
 
 
 async def _log(reader: ArchiveReader) -> Finding:
@@ -145,20 +166,65 @@ async def _log(reader: ArchiveReader) -> Finding:
     )
 
 
-async def _api(settings: Settings, secrets: GatewaySecrets | None) -> Finding:
+async def _api(settings: Settings, secrets: GatewaySecrets | None) -> AsyncIterator[Finding]:
+    """Yield the findings of the running gateway: its health, its API, and its webhook's door."""
     host = _EVERYWHERE.get(settings.host, settings.host)
     url = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
     async with httpx.AsyncClient(base_url=url, timeout=8.0, trust_env=False) as client:
         try:
             ill = _ill(await client.get("/health"), url)
-            # Only wagateway is shown the token: another program on the port might keep it.
-            return ill or _admitted(await client.get("/api/sessions", headers=_token(secrets)), url)
+            # Only wagateway is shown the tokens: another program on the port might keep them.
+            if ill is not None:
+                yield ill
+                return
+            yield _admitted(await client.get("/api/sessions", headers=_token(secrets)), url)
+            if secrets is not None:
+                yield await _webhook(client, secrets)
         except httpx.RequestError as exc:
-            return fail(
+            yield fail(
                 _API,
                 f"nothing answers at {url} ({type(exc).__name__})",
                 "Start `wagateway up`, or tell where it runs by --port.",
             )
+
+
+async def _webhook(client: httpx.AsyncClient, secrets: GatewaySecrets) -> Finding:
+    """Deliver nothing at all, an empty list of events, once by each way that WAHA may take."""
+    ways = _ways(secrets)
+    refused = []
+    for name, headers in ways.items():
+        answer = await client.post(WEBHOOK_PATH, content=_NO_EVENTS, headers=_JSON | headers)
+        if answer.status_code == _UNAUTHORIZED:
+            refused.append(name)
+        elif answer.status_code != _OK:
+            return fail(
+                _WEBHOOK,
+                f"it answers {answer.status_code} to a delivery of no events",
+                "Its log says why; a proxy in between may say so too.",
+            )
+    if refused:
+        return fail(
+            _WEBHOOK,
+            f"the running gateway refuses the {' and the '.join(refused)} that is known here, so "
+            "deliveries that carry it are lost",
+            "Restart the gateway, so that it takes the settings and secrets of now; or give this "
+            "command the data folder and the settings of that gateway.",
+        )
+    return ok(_WEBHOOK, f"it accepts the {' and the '.join(ways)}")
+
+
+def _ways(secrets: GatewaySecrets) -> dict[str, dict[str, str]]:
+    """Return the headers by which WAHA may prove itself, by the way's name."""
+    ways = {}
+    if secrets.webhook_token:
+        ways["webhook token"] = {WEBHOOK_TOKEN_HEADER: secrets.webhook_token}
+    if secrets.webhook_hmac_key:
+        key = secrets.webhook_hmac_key.encode("utf-8", "surrogateescape")
+        ways["HMAC key"] = {
+            HMAC_HEADER: hmac.digest(key, _NO_EVENTS, "sha512").hex(),
+            HMAC_ALGORITHM_HEADER: "sha512",
+        }
+    return ways
 
 
 def _ill(health: httpx.Response, url: str) -> Finding | None:
