@@ -45,11 +45,11 @@ async def _try_all(home: Path, *folder: str) -> None:
     links = await run("identity", "list", "vendas", "--json", *folder, home=home)
     phone = next(link["phone"] for link in links.json if link["lid"] == LID)
     undone = await run("identity", "unlink", "vendas", LID, "--json", *folder, home=home)
-    assert undone.json == {"moved": 1}
+    assert undone.json == {"moved": 1, "before": phone, "now": None}
     again = await run("identity", "unlink", "vendas", LID, *folder, home=home)
     assert again.code == ExitCode.FAILED
     redone = await run("identity", "link", "vendas", LID, phone, "--json", *folder, home=home)
-    assert redone.json == {"moved": 1}
+    assert redone.json == {"moved": 1, "before": None, "now": phone}
 
 
 @pytest.mark.embedded

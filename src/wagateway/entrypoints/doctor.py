@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from wagateway.adapters.timescale.migrate import status
 from wagateway.domain.errors import WagatewayError
 from wagateway.domain.events import Outcome, SessionStatus
+from wagateway.entrypoints.addresses import local_url
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.findings import Finding, Verdict, fail, ok, skipped, warn
 from wagateway.entrypoints.http.auth import (
@@ -37,7 +38,6 @@ _NO_EVENTS = b"[]"
 _JSON = {"Content-Type": "application/json"}
 _UNAUTHORIZED = 401
 _OK = 200
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where the gateway is told to listen
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -168,8 +168,7 @@ async def _log(reader: ArchiveReader) -> Finding:
 
 async def _api(settings: Settings, secrets: GatewaySecrets | None) -> AsyncIterator[Finding]:
     """Yield the findings of the running gateway: its health, its API, and its webhook's door."""
-    host = _EVERYWHERE.get(settings.host, settings.host)
-    url = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+    url = local_url(settings.host, settings.port)
     async with httpx.AsyncClient(base_url=url, timeout=8.0, trust_env=False) as client:
         try:
             ill = _ill(await client.get("/health"), url)

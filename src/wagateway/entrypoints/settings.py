@@ -64,7 +64,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         engine_key: WAHA's key.
         log_level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
         log_format: ``console`` or ``json``; None: ``console`` on a terminal, else ``json``.
-        timezone: in which people are shown times; what is stored and served is UTC.
+        timezone: of the times that commands show to people and take from them; what is stored
+            and served is UTC.
 
     Raises:
         InvalidInput: naming every field that is out of bounds.

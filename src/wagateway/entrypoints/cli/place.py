@@ -79,16 +79,16 @@ async def database(settings: Settings, *, create: bool = False) -> AsyncIterator
 
 
 @asynccontextmanager
-async def archive_at(place: Place) -> AsyncIterator[Services]:
-    """Open the archive that is at *place*; its schema is left as it is.
+async def archive_of(settings: Settings) -> AsyncIterator[Services]:
+    """Open the archive that *settings* name; its schema is left as it is.
 
     Raises:
         Conflict: the schema is not up to date.
         NotFound: there is no archive.
     """
-    async with database(settings_at(place)) as settings:
-        await require_schema(settings)
-        async with open_services(replace(settings, auto_migrate=False)) as services:
+    async with database(settings) as opened:
+        await require_schema(opened)
+        async with open_services(replace(opened, auto_migrate=False)) as services:
             yield services
 
 

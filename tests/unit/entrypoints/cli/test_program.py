@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from wagateway.domain.errors import (
 )
 from wagateway.entrypoints.cli import up as up_module
 from wagateway.entrypoints.cli.endings import Command, ExitCode
+from wagateway.entrypoints.cli.options import Instant
 from wagateway.entrypoints.cli.program import program
+from wagateway.entrypoints.cli.replay import Selection
 
 COMMANDS = [
     ["up"],
@@ -50,6 +53,22 @@ def test_help_of_every_command_gives_an_example(words: list[str]) -> None:
     assert result.exit_code == 0
     assert "Example" in result.output
     assert f"wagateway {' '.join(words)}" in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "timezone", "meant"),
+    [
+        ("2026-10-01", "UTC", "2026-10-01T00:00:00+00:00"),
+        ("2026-10-01 18:30", "America/Sao_Paulo", "2026-10-01T21:30:00+00:00"),
+        ("2026-10-01T18:30:00-05:00", "America/Sao_Paulo", "2026-10-01T23:30:00+00:00"),
+    ],
+)
+def test_a_replay_takes_times_of_the_zone_of_the_settings(
+    text: str, timezone: str, meant: str
+) -> None:
+    since = Instant().convert(text, None, None)
+    which = Selection(outcome=None, session=None, event=None, since=since, until=None, after=0)
+    assert which.filter(timezone).since == datetime.fromisoformat(meant)
 
 
 def test_help_lists_every_command_and_every_exit_code() -> None:
@@ -95,6 +114,12 @@ def test_wrong_usage_ends_with_2(words: list[str]) -> None:
     result = run(*words)
     assert result.exit_code == ExitCode.USAGE
     assert "hidden-word" not in result.output
+
+
+def test_a_wrong_time_is_answered_with_examples_of_right_ones() -> None:
+    told = run("replay", "--since", "yesterday").output
+    assert "2026-10-01" in told
+    assert "%Y" not in told + run("replay", "--help").output
 
 
 def test_wrong_settings_end_with_2_and_name_all_of_them() -> None:
