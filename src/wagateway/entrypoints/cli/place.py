@@ -62,8 +62,7 @@ async def database(settings: Settings, *, create: bool = False) -> AsyncIterator
         NotFound: nothing is configured, and the data folder has no database.
         Rejected: ``memory://`` is configured: another process has nothing there.
     """
-    if settings.backend == "memory":
-        raise Rejected("memory:// keeps nothing that a command could look at: name a database.")
+    require_kept(settings)
     if settings.backend == "postgres":
         yield settings
     elif url := await url_of_running(settings.data_dir):
@@ -76,6 +75,16 @@ async def database(settings: Settings, *, create: bool = False) -> AsyncIterator
             f"There is no archive in {settings.data_dir} yet: start `wagateway up` first, or name "
             "another one with --data-dir, --database-url or WHATSAPP_DATABASE_URL."
         )
+
+
+def require_kept(settings: Settings) -> None:
+    """Return when the archive is kept where another process can find it.
+
+    Raises:
+        Rejected: ``memory://`` is configured.
+    """
+    if settings.backend == "memory":
+        raise Rejected("memory:// keeps nothing that a command could look at: name a database.")
 
 
 @asynccontextmanager
