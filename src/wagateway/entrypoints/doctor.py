@@ -123,7 +123,9 @@ async def _archive(
             async for found in _opened(opened):
                 yield found
     except WagatewayError as exc:
-        yield fail("database", "it cannot be used", str(exc))
+        problem, _, remedy = str(exc).rpartition("\n")
+        told = f"it cannot be used. {problem}" if problem else "it cannot be used"
+        yield fail("database", told, remedy)
         yield skipped("schema", "the database cannot be used")
         yield skipped("log", "the database cannot be used")
 

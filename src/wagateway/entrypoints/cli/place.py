@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres, url_of_running
 from wagateway.adapters.timescale.migrate import status
-from wagateway.domain.errors import Conflict, NotFound, Rejected
+from wagateway.domain.errors import Conflict, NotFound, Rejected, WagatewayError
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.containers import Services, open_services
 from wagateway.entrypoints.logs import configure_logging
@@ -99,6 +99,18 @@ async def archive_of(settings: Settings) -> AsyncIterator[Services]:
         await require_schema(opened)
         async with open_services(replace(opened, auto_migrate=False)) as services:
             yield services
+
+
+async def schema_warning(settings: Settings) -> str | None:
+    """Return what to say when a gateway starts that leaves the schema alone, and needs another."""
+    if settings.auto_migrate or settings.backend == "memory":
+        return None
+    try:
+        async with database(settings) as opened:
+            await require_schema(opened)
+    except WagatewayError as exc:
+        return f"{exc}\nMeanwhile deliveries are answered 503, and WAHA repeats them."
+    return None
 
 
 async def require_schema(settings: Settings) -> None:

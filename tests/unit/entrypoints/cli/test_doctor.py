@@ -73,6 +73,9 @@ async def test_a_database_that_is_away_is_named_without_its_password(tmp_path: P
     away = "postgresql://somebody:hidden-word@127.0.0.1:1/none"
     found = await report(settings_of(away, tmp_path))
     assert found.broken == "database"
+    database_hop = by_hop(found)["database"]
+    assert "port 1 failed" in database_hop.found
+    assert (database_hop.mend or "").startswith("Check that the server runs")
     assert "hidden-word" not in json.dumps([[f.found, f.mend] for f in found.findings])
 
 
