@@ -1,8 +1,8 @@
 """Every hop between WhatsApp and the archive, looked at in order; nothing is printed or changed."""
 
 import hmac
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from datetime import UTC, datetime
 
 import httpx
@@ -61,7 +61,7 @@ def report_of(findings: Sequence[Finding]) -> Report:
 
 async def examine(
     load: Callable[[], Settings], open_database: OpenDatabase
-) -> AsyncIterator[Finding]:
+) -> AsyncGenerator[Finding]:
     """Look at every hop in order, and yield what is found as soon as it is.
 
     Args:
@@ -77,15 +77,19 @@ async def examine(
     secrets, finding = _secrets(settings)
     yield finding
     heard: Heard | None = None
-    async for found in _archive(settings, open_database):
-        if isinstance(found, Heard):
-            heard = found
-        else:
-            yield found
-    async for finding in _api(settings, secrets):
-        yield finding
-    async for finding in waha_findings(settings, secrets, heard):
-        yield finding
+    # Each is closed at once where the caller stops early: what they opened would outlive the loop.
+    async with aclosing(_archive(settings, open_database)) as archive:
+        async for found in archive:
+            if isinstance(found, Heard):
+                heard = found
+            else:
+                yield found
+    async with aclosing(_api(settings, secrets)) as api:
+        async for finding in api:
+            yield finding
+    async with aclosing(waha_findings(settings, secrets, heard)) as waha:
+        async for finding in waha:
+            yield finding
 
 
 def _secrets(settings: Settings) -> tuple[GatewaySecrets | None, Finding]:
@@ -113,14 +117,14 @@ def _secrets(settings: Settings) -> tuple[GatewaySecrets | None, Finding]:
 
 async def _archive(
     settings: Settings, open_database: OpenDatabase
-) -> AsyncIterator[Finding | Heard]:
+) -> AsyncGenerator[Finding | Heard]:
     """Yield the findings of database, schema and log, and what was heard of each session."""
     if settings.backend == "memory":
         yield warn("database", "memory:// keeps nothing", "Name a PostgreSQL, or none at all.")
         return
     try:
-        async with open_database(settings) as opened:
-            async for found in _opened(opened):
+        async with open_database(settings) as opened, aclosing(_opened(opened)) as looks:
+            async for found in looks:
                 yield found
     except WagatewayError as exc:
         problem, _, remedy = str(exc).rpartition("\n")
@@ -130,7 +134,7 @@ async def _archive(
         yield skipped("log", "the database cannot be used")
 
 
-async def _opened(settings: Settings) -> AsyncIterator[Finding | Heard]:
+async def _opened(settings: Settings) -> AsyncGenerator[Finding | Heard]:
     schema = await status(settings.migration_url or "")
     yield ok("database", "it answers")
     if schema.pending:
@@ -168,7 +172,7 @@ async def _log(reader: ArchiveReader) -> Finding:
     )
 
 
-async def _api(settings: Settings, secrets: GatewaySecrets | None) -> AsyncIterator[Finding]:
+async def _api(settings: Settings, secrets: GatewaySecrets | None) -> AsyncGenerator[Finding]:
     """Yield the findings of the running gateway: its health, its API, and its webhook's door."""
     url = local_url(settings.host, settings.port)
     async with httpx.AsyncClient(base_url=url, timeout=8.0, trust_env=False) as client:

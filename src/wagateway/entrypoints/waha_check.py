@@ -3,7 +3,7 @@
 Source: WAHA 2026.9.2 OpenAPI: ``/ping``, ``/api/server/version``, ``/api/sessions``.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -79,7 +79,7 @@ class _Session(Struct, frozen=True):
 
 async def waha_findings(
     settings: Settings, secrets: GatewaySecrets | None, heard: Heard | None
-) -> AsyncIterator[Finding]:
+) -> AsyncGenerator[Finding]:
     """Yield what is found of WAHA itself, then of each of its sessions.
 
     Args:

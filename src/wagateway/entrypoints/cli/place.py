@@ -123,6 +123,6 @@ async def require_schema(settings: Settings) -> None:
     pending = (await status(settings.migration_url or "")).pending
     if pending:
         raise Conflict(
-            f"The database lacks {len(pending)} of this version's migrations: "
+            f"The database lacks {', '.join(migration.name for migration in pending)}: "
             "run `wagateway migrate` first."
         )

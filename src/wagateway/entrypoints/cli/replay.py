@@ -9,7 +9,7 @@ from msgspec import Struct
 from wagateway.domain.events import Outcome
 from wagateway.domain.identity import SessionName
 from wagateway.entrypoints.cli.options import Place
-from wagateway.entrypoints.cli.output import echo_json, note
+from wagateway.entrypoints.cli.output import counted, echo_json, note
 from wagateway.entrypoints.cli.place import archive_of, settings_at
 from wagateway.entrypoints.zones import aware
 from wagateway.ports.archive import LogFilter
@@ -62,8 +62,8 @@ def run_replay(place: Place, which: Selection, *, as_json: bool) -> None:
         return
     done = report.outcomes
     click.echo(
-        f"{report.rows} events read again: {done.stored} stored, {done.duplicates} duplicates, "
-        f"{done.ignored} ignored, {done.failed} failed"
+        f"{counted(report.rows, 'event')} read again: {done.stored:,} stored, "
+        f"{counted(done.duplicates, 'duplicate')}, {done.ignored} ignored, {done.failed} failed"
         + (f", {report.unreadable} unreadable" if report.unreadable else "")
     )
 
@@ -79,7 +79,7 @@ async def _replay(place: Place, which: Selection) -> Report:
     async with archive_of(settings) as services:
         async for step in services.replay(which.filter(settings.timezone), after=which.after):
             report = _sum(report, step)
-            note(f"{report.rows} events, up to id {report.last_id}")
+            note(f"{counted(report.rows, 'event')}, up to id {report.last_id}")
     return report
 
 
