@@ -265,8 +265,27 @@ class TestRefusals:
             await status(database, migrations=())
 
     async def test_a_server_that_is_away(self) -> None:
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnavailable) as caught:
             await status("postgresql://127.0.0.1:1/nothing", migrations=())
+        assert "Migrating" not in str(caught.value)
+
+    @pytest.mark.parametrize("wrong", ["password", "database", "host"])
+    async def test_a_server_that_does_not_let_us_in_with_what_to_check(
+        self, database: str, wrong: str
+    ) -> None:
+        parts = urlsplit(database)
+        url = {
+            "password": parts._replace(netloc="wagateway:hidden-word@"),
+            "database": parts._replace(path="/no_such_database"),
+            "host": parts._replace(netloc="wagateway:hidden-word@no.such.host.invalid", query=""),
+        }[wrong].geturl()
+        for act in (status, migrate):
+            with pytest.raises(StoreUnavailable, match="does not let us in") as caught:
+                await act(url, migrations=())
+            remedy = str(caught.value).splitlines()[-1]
+            for word in ("WHATSAPP_DATABASE_URL", "password", "createdb"):
+                assert word in remedy
+            assert "hidden-word" not in str(caught.value)
 
     @pytest.mark.parametrize("url", ["postgresql://u:secret@h/%zz", "secret"])
     async def test_an_unreadable_url_without_telling_it(self, url: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -116,6 +117,17 @@ async def run(*words: str, home: Path, env: dict[str, str] | None = None) -> End
     return Ended(int(process.returncode or 0), out.decode(), err.decode())
 
 
+async def read_one_line(*words: str, home: Path) -> Ended:
+    """Run ``wagateway`` with *words*, and go away after the first line of what it says."""
+    command = shlex.join([sys.executable, "-m", "wagateway.entrypoints.cli", *words])
+    process = await asyncio.create_subprocess_shell(
+        f"{command} | head -n 1", stdout=PIPE, stderr=PIPE, cwd=home, env=_environ(home, None)
+    )
+    async with asyncio.timeout(_TIMEOUT_S):
+        out, err = await process.communicate()
+    return Ended(int(process.returncode or 0), out.decode(), err.decode())
+
+
 @asynccontextmanager
 async def running(
     *words: str, home: Path, data_dir: Path, port: int, env: dict[str, str] | None = None
@@ -146,13 +158,18 @@ async def up(home: Path, *, port: int | None = None) -> AsyncIterator[Running]:
 async def _start(
     words: tuple[str, ...], home: Path, env: dict[str, str] | None, *, stderr: int
 ) -> Process:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("WHATSAPP_")}
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "wagateway.entrypoints.cli", *words),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=PIPE,
         stderr=stderr,
         cwd=home,
-        env=kept | {"HOME": str(home), "XDG_DATA_HOME": str(home / "share")} | (env or {}),
+        env=_environ(home, env),
         start_new_session=True,
     )
+
+
+def _environ(home: Path, env: dict[str, str] | None) -> dict[str, str]:
+    """Return our environment without our settings, with a home of its own and *env*."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("WHATSAPP_")}
+    return kept | {"HOME": str(home), "XDG_DATA_HOME": str(home / "share")} | (env or {})

@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from tests.journeys.program import SAMPLES, Running, free_port, numbered, run, running, up
 from tests.support.postgres import fresh_database
@@ -20,15 +21,25 @@ LID = "271000000000102@lid"
 async def test_commands_work_beside_a_running_gateway_and_after_it(tmp_path: Path) -> None:
     folder = ("--data-dir", str(tmp_path / "data"))
     async with up(tmp_path) as gateway:
+        await gateway.until("--host 0.0.0.0")
         async with gateway.client() as client:
             body = (SAMPLES / "gows-message-text-lid.json").read_bytes()
             assert (await client.post("/webhooks/messages", content=body)).status_code == 200
         await _try_all(tmp_path, *folder)
+        address = await run("database-url", *folder, home=tmp_path)
+        async with await psycopg.AsyncConnection.connect(address.out.strip()) as conn:
+            await conn.execute("SELECT FROM whatsapp_gateway.messages")
+        waha = await run("waha-env", *folder, "--port", str(gateway.port), home=tmp_path)
+        assert all(f"  {line}\n" in gateway.out for line in waha.out.splitlines())
+        assert f"X-Whatsapp-Token:{gateway.token('webhook_token')}" in waha.out
         doctor = await run("doctor", "--json", *folder, "--port", str(gateway.port), home=tmp_path)
         assert doctor.code == ExitCode.OK
         assert doctor.json["ok"] is True
         assert await gateway.stop() == ExitCode.OK
     await _try_all(tmp_path, *folder)
+    unreachable = await run("database-url", *folder, home=tmp_path)
+    assert unreachable.code == ExitCode.FAILED
+    assert "wagateway psql" in unreachable.err
     alone = await run("doctor", "--json", *folder, "--port", str(free_port()), home=tmp_path)
     assert alone.code == ExitCode.FAILED
     assert alone.json["broken"] == "api"
@@ -36,6 +47,10 @@ async def test_commands_work_beside_a_running_gateway_and_after_it(tmp_path: Pat
 
 async def _try_all(home: Path, *folder: str) -> None:
     """Look, replay, and undo and redo a link: afterwards everything is as it was."""
+    count = "SELECT count(*) FROM whatsapp_gateway.messages"
+    assert (await run("psql", *folder, "-At", "-c", count, home=home)).out == "1\n"
+    wrong = await run("psql", *folder, "-v", "ON_ERROR_STOP=1", "-f", "/dev/null/x", home=home)
+    assert wrong.code != ExitCode.OK
     schema = await run("migrate", "--status", "--json", *folder, home=home)
     assert schema.code == ExitCode.OK
     assert schema.json["up_to_date"] is True
@@ -45,11 +60,11 @@ async def _try_all(home: Path, *folder: str) -> None:
     links = await run("identity", "list", "vendas", "--json", *folder, home=home)
     phone = next(link["phone"] for link in links.json if link["lid"] == LID)
     undone = await run("identity", "unlink", "vendas", LID, "--json", *folder, home=home)
-    assert undone.json == {"moved": 1}
+    assert undone.json == {"moved": 1, "before": phone, "now": None}
     again = await run("identity", "unlink", "vendas", LID, *folder, home=home)
     assert again.code == ExitCode.FAILED
     redone = await run("identity", "link", "vendas", LID, phone, "--json", *folder, home=home)
-    assert redone.json == {"moved": 1}
+    assert redone.json == {"moved": 1, "before": None, "now": phone}
 
 
 @pytest.mark.embedded
@@ -62,7 +77,8 @@ async def test_api_serves_a_migrated_database_with_several_workers(
             "WHATSAPP_GATEWAY_API_TOKEN": API_TOKEN,
             "WHATSAPP_WEBHOOK_TOKEN": WEBHOOK_TOKEN,
         }
-        early = await run("api", "--port", str(free_port()), home=tmp_path, env=env)
+        eager = env | {"WHATSAPP_AUTO_MIGRATE": "true"}  # replicas leave the schema alone anyway
+        early = await run("api", "--port", str(free_port()), home=tmp_path, env=eager)
         assert early.code == ExitCode.CONFLICT
         assert "wagateway migrate" in early.err
         migrated = await run("migrate", "--json", home=tmp_path, env=env)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.journeys.program import free_port, run, running
+from tests.journeys.program import free_port, read_one_line, run, running
 
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.serve import listen
@@ -56,6 +56,17 @@ async def test_what_it_offers_to_try_works_and_ctrl_c_ends_it(tmp_path: Path) ->
     assert "Traceback" not in (tmp_path / "stderr.log").read_text()
 
 
+async def test_ends_quietly_when_nobody_reads_any_more(tmp_path: Path) -> None:
+    folder = str(tmp_path / "demo")
+    words = ("demo", "--data-dir", folder, "--port", str(free_port()), "--rate", "50")
+    demo = await read_one_line(*words, home=tmp_path)
+    assert demo.out.startswith("The demo's archive is in")
+    assert demo.err == ""
+    doctor = await read_one_line("doctor", "--data-dir", folder, home=tmp_path)
+    assert doctor.out.startswith("ok ")
+    assert doctor.err == ""
+
+
 async def test_takes_a_free_port_when_its_own_is_busy(tmp_path: Path) -> None:
     with listen("127.0.0.1", 0) as busy:
         port = str(busy.getsockname()[1])
@@ -63,6 +74,17 @@ async def test_takes_a_free_port_when_its_own_is_busy(tmp_path: Path) -> None:
         demo = await run("demo", *words, home=tmp_path)
     assert demo.code == ExitCode.OK
     assert f"Port {port} is in use" in demo.err
+
+
+async def test_names_the_folder_alone_when_another_demo_runs_in_it(tmp_path: Path) -> None:
+    folder, port = tmp_path / "demo", free_port()
+    words = ("demo", "--data-dir", str(folder), "--port", str(port))
+    async with running(*words, home=tmp_path, data_dir=folder, port=port) as demo:
+        await demo.until("The demo's archive is in")
+        second = await run(*words, home=tmp_path)
+    assert second.code == ExitCode.CONFLICT
+    assert f"in use by process {demo.process.pid}" in second.err
+    assert "Port" not in second.err
 
 
 async def test_uses_nothing_of_the_users_own_gateway(tmp_path: Path) -> None:

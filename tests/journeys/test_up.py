@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.journeys.program import Running, free_port, numbered, run, up
+from tests.journeys.program import Running, free_port, numbered, run, running, up
 from tests.support.gateway import until_gone
 
 from wagateway.adapters.embedded.remains import server_processes
@@ -71,6 +71,23 @@ async def test_refuses_a_folder_and_a_port_that_are_in_use(tmp_path: Path) -> No
         assert f"Port {gateway.port} of 127.0.0.1 is in use" in third.err
         assert not (tmp_path / "other").exists()
         assert "Traceback" not in second.err + third.err
+
+
+async def test_warns_of_a_database_that_it_may_not_migrate_and_cannot_reach(
+    tmp_path: Path,
+) -> None:
+    env = {
+        "WHATSAPP_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "WHATSAPP_AUTO_MIGRATE": "false",
+    }
+    port = free_port()
+    words = ("up", "--port", str(port))
+    async with running(*words, home=tmp_path, data_dir=tmp_path, port=port, env=env) as gateway:
+        await gateway.until("wagateway is ready")
+        assert await gateway.stop() == ExitCode.OK
+    told = (tmp_path / "stderr.log").read_text()
+    assert "Warning: The database does not let us in" in told
+    assert "Traceback" not in told
 
 
 async def test_keeps_what_it_answered_when_it_is_killed(tmp_path: Path) -> None:

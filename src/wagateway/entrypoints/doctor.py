@@ -1,7 +1,9 @@
 """Every hop between WhatsApp and the archive, looked at in order; nothing is printed or changed."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+import hmac
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from datetime import UTC, datetime
 
 import httpx
 import msgspec
@@ -10,23 +12,32 @@ from msgspec.structs import replace
 
 from wagateway.adapters.timescale.migrate import status
 from wagateway.domain.errors import WagatewayError
-from wagateway.domain.events import Outcome
+from wagateway.domain.events import Outcome, SessionStatus
+from wagateway.entrypoints.addresses import local_url
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.findings import Finding, Verdict, fail, ok, skipped, warn
-from wagateway.entrypoints.http.auth import API_TOKEN_HEADER
+from wagateway.entrypoints.http.auth import (
+    API_TOKEN_HEADER,
+    HMAC_ALGORITHM_HEADER,
+    HMAC_HEADER,
+    WEBHOOK_TOKEN_HEADER,
+)
 from wagateway.entrypoints.http.health import HealthReport, HealthStatus
-from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets
+from wagateway.entrypoints.secrets import GatewaySecrets, known_secrets
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.waha_check import Heard, waha_findings
+from wagateway.entrypoints.waha_check import Heard, silence_finding, waha_findings
+from wagateway.entrypoints.waha_webhook import WEBHOOK_PATH
 from wagateway.ports.archive import ArchiveReader, LogFilter
 
 OpenDatabase = Callable[[Settings], AbstractAsyncContextManager[Settings]]
 """Yields settings whose database can be connected to; raises WagatewayError."""
 
 _API = "api"
+_WEBHOOK = "webhook"
+_NO_EVENTS = b"[]"
+_JSON = {"Content-Type": "application/json"}
 _UNAUTHORIZED = 401
 _OK = 200
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where the gateway is told to listen
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -50,7 +61,7 @@ def report_of(findings: Sequence[Finding]) -> Report:
 
 async def examine(
     load: Callable[[], Settings], open_database: OpenDatabase
-) -> AsyncIterator[Finding]:
+) -> AsyncGenerator[Finding]:
     """Look at every hop in order, and yield what is found as soon as it is.
 
     Args:
@@ -66,31 +77,35 @@ async def examine(
     secrets, finding = _secrets(settings)
     yield finding
     heard: Heard | None = None
-    async for found in _archive(settings, open_database):
-        if isinstance(found, Heard):
-            heard = found
-        else:
-            yield found
-    yield await _api(settings, secrets)
-    async for finding in waha_findings(settings, secrets, heard):
-        yield finding
+    # Each is closed at once where the caller stops early: what they opened would outlive the loop.
+    async with aclosing(_archive(settings, open_database)) as archive:
+        async for found in archive:
+            if isinstance(found, Heard):
+                heard = found
+            else:
+                yield found
+    async with aclosing(_api(settings, secrets)) as api:
+        async for finding in api:
+            yield finding
+    async with aclosing(waha_findings(settings, secrets, heard)) as waha:
+        async for finding in waha:
+            yield finding
 
 
 def _secrets(settings: Settings) -> tuple[GatewaySecrets | None, Finding]:
     """Return the secrets, without making any, and how they are."""
     hop = "secrets"
-    configured = settings.api_token and (settings.webhook_token or settings.webhook_hmac_key)
-    if not configured and not (settings.data_dir / "secrets.json").exists():
+    try:
+        secrets = known_secrets(settings.data_dir, settings)
+    except WagatewayError as exc:
+        return None, fail(hop, "they cannot be used", str(exc))
+    if secrets is None:
         return None, warn(
             hop,
-            "none are configured, and none were made yet",
+            "some are not configured, and were not made yet",
             "Start `wagateway up`, which makes them, or set WHATSAPP_GATEWAY_API_TOKEN and "
             "WHATSAPP_WEBHOOK_TOKEN.",
         )
-    try:
-        secrets = ensure_secrets(settings.data_dir, settings)
-    except WagatewayError as exc:
-        return None, fail(hop, "they cannot be used", str(exc))
     where = f"kept in {secrets.path}" if secrets.path else "configured"
     ways = [
         name
@@ -102,22 +117,24 @@ def _secrets(settings: Settings) -> tuple[GatewaySecrets | None, Finding]:
 
 async def _archive(
     settings: Settings, open_database: OpenDatabase
-) -> AsyncIterator[Finding | Heard]:
+) -> AsyncGenerator[Finding | Heard]:
     """Yield the findings of database, schema and log, and what was heard of each session."""
     if settings.backend == "memory":
         yield warn("database", "memory:// keeps nothing", "Name a PostgreSQL, or none at all.")
         return
     try:
-        async with open_database(settings) as opened:
-            async for found in _opened(opened):
+        async with open_database(settings) as opened, aclosing(_opened(opened)) as looks:
+            async for found in looks:
                 yield found
     except WagatewayError as exc:
-        yield fail("database", "it cannot be used", str(exc))
+        problem, _, remedy = str(exc).rpartition("\n")
+        told = f"it cannot be used. {problem}" if problem else "it cannot be used"
+        yield fail("database", told, remedy)
         yield skipped("schema", "the database cannot be used")
         yield skipped("log", "the database cannot be used")
 
 
-async def _opened(settings: Settings) -> AsyncIterator[Finding | Heard]:
+async def _opened(settings: Settings) -> AsyncGenerator[Finding | Heard]:
     schema = await status(settings.migration_url or "")
     yield ok("database", "it answers")
     if schema.pending:
@@ -125,11 +142,20 @@ async def _opened(settings: Settings) -> AsyncIterator[Finding | Heard]:
         yield fail("schema", f"it lacks {names}", "Run `wagateway migrate`.")
         yield skipped("log", "the schema is not up to date")
         return
-    yield ok("schema", f"it is up to date, at {len(schema.applied)} migrations")
+    yield ok("schema", f"it is up to date, at {schema.applied[-1].name}")
     async with open_services(replace(settings, auto_migrate=False)) as services:
         yield await _log(services.reader)
-        sessions = await services.reader.sessions()
-        yield Heard(last_event_at={s.session: s.last_event_at for s in sessions if s.current})
+        current = [s for s in await services.reader.sessions() if s.current]
+    heard = Heard(
+        asked_at=datetime.now(UTC), last_event_at={s.session: s.last_event_at for s in current}
+    )
+    yield heard
+    if settings.engine_url is None:  # else WAHA itself tells, and knows better, what is working
+        for session in current:
+            if session.status is SessionStatus.WORKING:
+                silence = silence_finding(session.session, heard)
+                if silence is not None:
+                    yield silence
 
 
 async def _log(reader: ArchiveReader) -> Finding:
@@ -146,20 +172,64 @@ async def _log(reader: ArchiveReader) -> Finding:
     )
 
 
-async def _api(settings: Settings, secrets: GatewaySecrets | None) -> Finding:
-    host = _EVERYWHERE.get(settings.host, settings.host)
-    url = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+async def _api(settings: Settings, secrets: GatewaySecrets | None) -> AsyncGenerator[Finding]:
+    """Yield the findings of the running gateway: its health, its API, and its webhook's door."""
+    url = local_url(settings.host, settings.port)
     async with httpx.AsyncClient(base_url=url, timeout=8.0, trust_env=False) as client:
         try:
             ill = _ill(await client.get("/health"), url)
-            # Only wagateway is shown the token: another program on the port might keep it.
-            return ill or _admitted(await client.get("/api/sessions", headers=_token(secrets)), url)
+            # Only wagateway is shown the tokens: another program on the port might keep them.
+            if ill is not None:
+                yield ill
+                return
+            yield _admitted(await client.get("/api/sessions", headers=_token(secrets)), url)
+            if secrets is not None:
+                yield await _webhook(client, secrets)
         except httpx.RequestError as exc:
-            return fail(
+            yield fail(
                 _API,
                 f"nothing answers at {url} ({type(exc).__name__})",
                 "Start `wagateway up`, or tell where it runs by --port.",
             )
+
+
+async def _webhook(client: httpx.AsyncClient, secrets: GatewaySecrets) -> Finding:
+    """Deliver nothing at all, an empty list of events, once by each way that WAHA may take."""
+    ways = _ways(secrets)
+    refused = []
+    for name, headers in ways.items():
+        answer = await client.post(WEBHOOK_PATH, content=_NO_EVENTS, headers=_JSON | headers)
+        if answer.status_code == _UNAUTHORIZED:
+            refused.append(name)
+        elif answer.status_code != _OK:
+            return fail(
+                _WEBHOOK,
+                f"it answers {answer.status_code} to a delivery of no events",
+                "Its log says why; a proxy in between may say so too.",
+            )
+    if refused:
+        return fail(
+            _WEBHOOK,
+            f"the running gateway refuses the {' and the '.join(refused)} that is known here, so "
+            "deliveries that carry it are lost",
+            "Restart the gateway, so that it takes the settings and secrets of now; or give this "
+            "command the data folder and the settings of that gateway.",
+        )
+    return ok(_WEBHOOK, f"it accepts the {' and the '.join(ways)}")
+
+
+def _ways(secrets: GatewaySecrets) -> dict[str, dict[str, str]]:
+    """Return the headers by which WAHA may prove itself, by the way's name."""
+    ways = {}
+    if secrets.webhook_token:
+        ways["webhook token"] = {WEBHOOK_TOKEN_HEADER: secrets.webhook_token}
+    if secrets.webhook_hmac_key:
+        key = secrets.webhook_hmac_key.encode("utf-8", "surrogateescape")
+        ways["HMAC key"] = {
+            HMAC_HEADER: hmac.digest(key, _NO_EVENTS, "sha512").hex(),
+            HMAC_ALGORITHM_HEADER: "sha512",
+        }
+    return ways
 
 
 def _ill(health: httpx.Response, url: str) -> Finding | None:

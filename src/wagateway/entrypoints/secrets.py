@@ -56,8 +56,9 @@ class _Kept(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
 def ensure_secrets(data_dir: Path, settings: Settings) -> GatewaySecrets:
     """Return the configured secrets, and kept or new ones for what is not configured.
 
-    A webhook needs one way to prove its origin, so with a key for signatures no token is made.
-    When everything is configured, *data_dir* is not touched.
+    A webhook needs one way to prove its origin, so with a key for signatures no token is made; one
+    that was made before goes on being honoured beside the key, because WAHA may still send it.
+    When everything is configured and nothing was kept, *data_dir* is not touched.
 
     Args:
         data_dir: made, for the owner alone, where it is absent.
@@ -67,20 +68,52 @@ def ensure_secrets(data_dir: Path, settings: Settings) -> GatewaySecrets:
         InvalidInput: the folder or the file cannot be used, or others can reach into it.
         Conflict: the file is not what was once written.
     """
+    folder = data_dir.expanduser().resolve()
     wanted = _wanted(settings)
-    kept, made, path = _Kept(), frozenset[str](), None
-    if wanted:
-        folder = data_dir.expanduser().resolve()
-        path = folder / _FILE
+    if not wanted and (settings.webhook_token is not None or not _holds_secrets(folder)):
+        return configured_secrets(settings)
+    with _explained(folder):
+        kept, made = _kept(folder, wanted)
+    return _joined(settings, kept, folder, made)
+
+
+def known_secrets(data_dir: Path, settings: Settings) -> GatewaySecrets | None:
+    """Return what `ensure_secrets` would, or None where it would have to make one.
+
+    Raises:
+        InvalidInput: the folder or the file cannot be used, or others can reach into it.
+        Conflict: the file is not what was once written.
+    """
+    folder = data_dir.expanduser().resolve()
+    wanted = _wanted(settings)
+    kept = _Kept()
+    if _holds_secrets(folder):
         with _explained(folder):
-            kept, made = _kept(folder, wanted)
+            kept, _ = _kept(folder, frozenset())
+    if any(getattr(kept, name) is None for name in wanted):
+        return None
+    return _joined(settings, kept, folder, frozenset())
+
+
+def configured_secrets(settings: Settings) -> GatewaySecrets:
+    """Return what *settings* hold, whatever is kept elsewhere; they hold all that is needed."""
+    return GatewaySecrets(
+        api_token=settings.api_token or "",
+        webhook_token=settings.webhook_token,
+        webhook_hmac_key=settings.webhook_hmac_key,
+    )
+
+
+def _joined(settings: Settings, kept: _Kept, folder: Path, made: frozenset[str]) -> GatewaySecrets:
+    in_use = (settings.api_token is None and kept.api_token) or (
+        settings.webhook_token is None and kept.webhook_token
+    )
     return GatewaySecrets(
         api_token=settings.api_token or kept.api_token or "",
-        webhook_token=settings.webhook_token
-        or (kept.webhook_token if "webhook_token" in wanted else None),
+        webhook_token=settings.webhook_token or kept.webhook_token,
         webhook_hmac_key=settings.webhook_hmac_key,
         generated=made,
-        path=path,
+        path=folder / _FILE if in_use else None,
     )
 
 
@@ -91,6 +124,13 @@ def _wanted(settings: Settings) -> frozenset[str]:
     if settings.webhook_token is None and settings.webhook_hmac_key is None:
         wanted.add("webhook_token")
     return frozenset(wanted)
+
+
+def _holds_secrets(folder: Path) -> bool:
+    try:
+        return (folder / _FILE).exists()
+    except OSError:  # who may not look into the folder was never given what is in it
+        return False
 
 
 def _kept(folder: Path, wanted: frozenset[str]) -> tuple[_Kept, frozenset[str]]:

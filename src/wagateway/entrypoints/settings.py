@@ -53,7 +53,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         prepare_threshold: uses before a statement is prepared, 0 to 1000; None never prepares, as
             PgBouncer before 1.22 needs.
         data_dir: the embedded server's data, and the secrets that were generated.
-        auto_migrate: bring the schema up to date on start.
+        auto_migrate: bring the schema up to date on start; `wagateway api` never does.
         host: where the HTTP server listens.
         port: its port, 1 to 65535.
         api_token: opens the HTTP API; None: not configured.
@@ -64,7 +64,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         engine_key: WAHA's key.
         log_level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
         log_format: ``console`` or ``json``; None: ``console`` on a terminal, else ``json``.
-        timezone: in which people are shown times; what is stored and served is UTC.
+        timezone: of the times that commands show to people and take from them; what is stored
+            and served is UTC.
 
     Raises:
         InvalidInput: naming every field that is out of bounds.

@@ -3,8 +3,8 @@
 Source: WAHA 2026.9.2 OpenAPI: ``/ping``, ``/api/server/version``, ``/api/sessions``.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import datetime
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import httpx
@@ -15,12 +15,21 @@ from wagateway.entrypoints.findings import Finding, fail, ok, skipped, warn
 from wagateway.entrypoints.secrets import GatewaySecrets
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.waha_webhook import Trouble, WebhookConfig, shown_url, troubles_of
+from wagateway.entrypoints.zones import lasting, shown
 
 T = TypeVar("T")
 
 _UNAUTHORIZED = 401
 _FORBIDDEN = 403
 _HOP = "waha"
+_SUSPICIOUS = timedelta(hours=24)
+"""A working session that is silent for longer is rare: somebody reads, or writes to oneself."""
+
+_REVIVE = (
+    "Is that right? Send a message to this account and look again. If nothing comes: WAHA's "
+    "webhook may lead elsewhere since (`wagateway waha-env` shows what WAHA must be told), or its "
+    "session hangs (restart it in WAHA)."
+)
 _ADVICE = {
     "SCAN_QR_CODE": "Scan its QR code with the phone.",
     "STARTING": "Wait a little, then look again.",
@@ -28,9 +37,20 @@ _ADVICE = {
 
 
 class Heard(Struct, frozen=True, kw_only=True):
-    """What the archive knows: the instant of each session's last event, by name."""
+    """What the archive knows.
 
+    Attributes:
+        asked_at: when it was asked, aware UTC.
+        last_event_at: the instant of each session's last event, by name.
+    """
+
+    asked_at: datetime
     last_event_at: Mapping[str, datetime]
+
+    def silence(self, session: str) -> timedelta | None:
+        """Return for how long nothing of *session* came; None where nothing ever did."""
+        last = self.last_event_at.get(session)
+        return None if last is None else self.asked_at - last
 
 
 class _Ping(Struct, frozen=True):
@@ -59,7 +79,7 @@ class _Session(Struct, frozen=True):
 
 async def waha_findings(
     settings: Settings, secrets: GatewaySecrets | None, heard: Heard | None
-) -> AsyncIterator[Finding]:
+) -> AsyncGenerator[Finding]:
     """Yield what is found of WAHA itself, then of each of its sessions.
 
     Args:
@@ -131,10 +151,14 @@ async def _sessions(client: httpx.AsyncClient) -> list[_Session] | Finding:
             "Look into WAHA's own log, and restart it if need be.",
         )
     if answer.status_code in (_UNAUTHORIZED, _FORBIDDEN):
-        given = "the key that is configured" if "X-Api-Key" in client.headers else "no key"
+        refused = (
+            "it refuses the key that is configured"
+            if "X-Api-Key" in client.headers
+            else "it wants a key, and none is configured"
+        )
         return fail(
             _HOP,
-            f"it answers {answer.status_code}: it does not accept {given}",
+            f"it answers {answer.status_code}: {refused}",
             "Set WHATSAPP_API_KEY to WAHA's own key, in plain text, not its sha512 form.",
         )
     sessions = _decoded(answer, list[_Session])
@@ -164,31 +188,44 @@ def _session_findings(
 ) -> Iterator[Finding]:
     hop = f"waha session {session.name}"
     if session.status == "WORKING":
-        yield ok(hop, "it is WORKING")
+        silent = silence_finding(session.name, heard) if session.webhooks else None
+        yield silent or ok(hop, "it is WORKING")
     else:
         advice = _ADVICE.get(session.status, "Start it in WAHA, if it is still wanted.")
         yield warn(hop, f"it is {session.status}", advice)
     hop = f"webhook of {session.name}"
     if not session.webhooks:
-        yield _unseen(hop, session, heard)
+        yield _unseen(hop, session, heard, settings.timezone)
     elif secrets is None:
         yield skipped(hop, "our own secrets are not known")
     else:
         yield from _judged(hop, list(troubles_of(session.webhooks, secrets, port=settings.port)))
 
 
-def _unseen(hop: str, session: _Session, heard: Heard | None) -> Finding:
+def silence_finding(session: str, heard: Heard | None) -> Finding | None:
+    """Return a warning where nothing of a working *session* came for suspiciously long."""
+    silence = heard.silence(session) if heard else None
+    if silence is None or silence <= _SUSPICIOUS:
+        return None
+    found = f"it is WORKING, and nothing of it arrived for {lasting(silence)}"
+    return warn(f"waha session {session}", found, _REVIVE)
+
+
+def _unseen(hop: str, session: _Session, heard: Heard | None, timezone: str) -> Finding:
     """Judge a session without a webhook of its own: WAHA does not show those of its environment."""
     mend = (
-        "Set WHATSAPP_HOOK_URL and the others in WAHA's environment, as the first start of "
-        "`wagateway up` shows them, or add a webhook to the session."
+        "Set WHATSAPP_HOOK_URL and the others in WAHA's environment, as `wagateway waha-env` "
+        "shows them, or add a webhook to the session."
     )
     if heard is None:
         return warn(hop, "it has none of its own, and the archive cannot be asked", mend)
-    last = heard.last_event_at.get(session.name)
-    if last is not None:
+    last, silence = heard.last_event_at.get(session.name), heard.silence(session.name)
+    if last is not None and silence is not None:
+        if session.status == "WORKING" and silence > _SUSPICIOUS:
+            found = f"it has none of its own, and nothing arrived for {lasting(silence)}"
+            return warn(hop, f"{found}, since {shown(last, timezone)}", _REVIVE)
         return ok(
-            hop, f"none of its own, but events arrive; the last one at {last:%Y-%m-%d %H:%M}Z"
+            hop, f"none of its own, but events arrive; the last one at {shown(last, timezone)}"
         )
     found = "it has none of its own, and nothing of it ever arrived here"
     return (fail if session.status == "WORKING" else warn)(hop, found, mend)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from wagateway.domain.errors import Conflict, InvalidInput
-from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets
+from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets, known_secrets
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.strength import is_strong
 
@@ -66,9 +66,32 @@ def test_one_that_is_missed_later_joins_the_kept_ones(folder: Path) -> None:
     assert later.api_token == first.api_token
 
 
-def test_a_kept_webhook_token_does_not_count_beside_a_key(folder: Path) -> None:
+@pytest.mark.parametrize("api_token", [None, STRONG + "a"])
+def test_a_kept_webhook_token_goes_on_being_honoured_beside_a_key(
+    folder: Path, api_token: str | None
+) -> None:
+    kept = ensure_secrets(folder, NOTHING)
+    signed = ensure_secrets(folder, Settings(webhook_hmac_key=STRONG, api_token=api_token))
+    assert (signed.webhook_token, signed.webhook_hmac_key) == (kept.webhook_token, STRONG)
+    assert signed.generated == set()
+    assert signed.path == kept.path
+
+
+def test_a_configured_webhook_token_replaces_the_kept_one(folder: Path) -> None:
     ensure_secrets(folder, NOTHING)
-    assert ensure_secrets(folder, Settings(webhook_hmac_key=STRONG)).webhook_token is None
+    chosen = Settings(webhook_hmac_key=STRONG, webhook_token=STRONG + "w")
+    assert ensure_secrets(folder, chosen).webhook_token == STRONG + "w"
+
+
+def test_asking_for_the_known_ones_makes_none(folder: Path) -> None:
+    assert known_secrets(folder, NOTHING) is None
+    assert not folder.exists()
+    made = ensure_secrets(folder, Settings(webhook_hmac_key=STRONG))
+    assert known_secrets(folder, NOTHING) is None
+    known = known_secrets(folder, Settings(webhook_hmac_key=STRONG))
+    assert known is not None
+    assert (known.api_token, known.webhook_token) == (made.api_token, None)
+    assert "webhook_token" not in msgspec.json.decode((folder / "secrets.json").read_bytes())
 
 
 def test_the_disk_is_not_touched_when_all_are_configured(folder: Path) -> None:

@@ -13,7 +13,12 @@ from wagateway.adapters.embedded.account import server_account
 from wagateway.adapters.embedded.binaries import programs
 from wagateway.adapters.embedded.cluster import ensure_cluster
 from wagateway.adapters.embedded.database import connection_url, ensure_database
-from wagateway.adapters.embedded.folder import DataFolder, disk_errors, make_runtime_folder
+from wagateway.adapters.embedded.folder import (
+    DataFolder,
+    Occupant,
+    disk_errors,
+    make_runtime_folder,
+)
 from wagateway.adapters.embedded.process import SOCKET_PORT, ServerProcess
 from wagateway.adapters.embedded.remains import clear_remains
 from wagateway.domain.errors import InvalidInput, WagatewayError
@@ -83,6 +88,17 @@ class EmbeddedPostgres:
             keeper = asyncio.create_task(_keep_running(process, start))
             stack.push_async_callback(_cancelled, keeper)
             yield cls(connection_url(runtime, socket_port, password), folder.path, process)
+
+
+def occupant_of(data_dir: Path) -> Occupant | None:
+    """Return who runs a server on *data_dir* now, or None.
+
+    Raises:
+        InvalidInput: this user may not read the folder.
+    """
+    folder = DataFolder.at(data_dir)
+    with disk_errors(folder.path):
+        return folder.occupant()
 
 
 async def url_of_running(data_dir: Path) -> str | None:

@@ -47,6 +47,10 @@ CREATE TABLE whatsapp_gateway.schema_migrations (
 COMMENT ON TABLE whatsapp_gateway.schema_migrations IS
     'Migrations applied to this database, one row each; checksum is SHA-256 of the file.'
 """
+_WAY_IN = (
+    "Check that the server runs, and host, port, user and password in WHATSAPP_DATABASE_URL; make "
+    "the database, for instance by createdb, if it does not exist yet."
+)
 _HAS_SCHEMA = "SELECT to_regnamespace('whatsapp_gateway') IS NOT NULL"
 _HAS_LEDGER = "SELECT to_regclass('whatsapp_gateway.schema_migrations') IS NOT NULL"
 _READ_LEDGER = """
@@ -115,12 +119,13 @@ async def migrate(
         Conflict: the database does not fit the files (see `status`), or *url* is a pooler's.
         InvalidInput: *url* cannot be read.
         Rejected: the server is too old, or its role may not do what a migration does.
-        StoreUnavailable: no connection, or another starter or a lock was waited for too long;
+        StoreUnavailable: no connection (see `status`), or another starter or a lock was waited for
+            too long;
             migrations before the failed one stay applied, the failed one does not.
         Defect: a migration is wrong; of it nothing is applied.
     """
     known = packaged_migrations() if migrations is None else tuple(migrations)
-    async with _connected(url) as conn:
+    async with _connected(url, "Migrating") as conn:
         await _refuse_pooler(conn)
         await conn.execute(_LIMITS)
         await _lock(conn, wait_s)
@@ -141,10 +146,10 @@ async def status(url: str, *, migrations: Sequence[Migration] | None = None) -> 
             one, or the database was migrated by a newer wagateway.
         InvalidInput: *url* cannot be read.
         Rejected: the server is too old.
-        StoreUnavailable: no connection.
+        StoreUnavailable: no connection; the last line of the text is what to do.
     """
     known = packaged_migrations() if migrations is None else tuple(migrations)
-    async with _connected(url) as conn:
+    async with _connected(url, "Looking at the schema") as conn:
         return _compared(await _ledger(conn), known)
 
 
@@ -242,9 +247,16 @@ def _refuse_drift(row: Applied, file: Migration | None) -> None:
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[_Connection]:
-    with _translated():
-        conn = await psycopg.AsyncConnection.connect(
+async def _connected(url: str, doing: str) -> AsyncIterator[_Connection]:
+    with _translated(doing):
+        async with await _let_in(url) as conn:
+            _refuse_old_server(conn.info.server_version)
+            yield conn
+
+
+async def _let_in(url: str) -> _Connection:
+    try:
+        return await psycopg.AsyncConnection.connect(
             url,
             autocommit=True,
             prepare_threshold=None,
@@ -252,13 +264,13 @@ async def _connected(url: str) -> AsyncIterator[_Connection]:
             connect_timeout=_CONNECT_S,
             application_name="wagateway migrate",
         )
-        async with conn:
-            _refuse_old_server(conn.info.server_version)
-            yield conn
+    except psycopg.OperationalError as exc:
+        # A wrong password, an absent database and a host that is down come without a SQLSTATE.
+        raise StoreUnavailable(f"The database does not let us in: {exc}\n{_WAY_IN}") from exc
 
 
 @contextmanager
-def _translated(doing: str = "Migrating") -> Iterator[None]:
+def _translated(doing: str) -> Iterator[None]:
     """Translate what means something else here than in the archive, and the rest as there."""
     with translated_errors(doing):
         try:

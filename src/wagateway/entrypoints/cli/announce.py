@@ -44,7 +44,7 @@ def exposure_warning(listener: socket.socket) -> str | None:
 
 def _archive(settings: Settings) -> str:
     return {
-        "embedded": f"embedded PostgreSQL in {settings.data_dir}",
+        "embedded": f"embedded PostgreSQL in {settings.data_dir.expanduser().resolve()}",
         "memory": "in memory only: everything is gone when this process ends",
         "postgres": "the PostgreSQL that is configured",
     }[settings.backend]

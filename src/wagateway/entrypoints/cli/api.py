@@ -18,7 +18,7 @@ from wagateway.entrypoints.cli.output import note
 from wagateway.entrypoints.cli.place import require_schema, settings_at
 from wagateway.entrypoints.cli.up import hide_from_logs
 from wagateway.entrypoints.containers import open_services
-from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets
+from wagateway.entrypoints.secrets import GatewaySecrets, configured_secrets
 from wagateway.entrypoints.serve import base_url, build_app, listen, run_until_stopped, serve
 from wagateway.entrypoints.settings import Settings
 
@@ -42,7 +42,7 @@ def run_api(database_url: str | None, *, host: str | None, port: int | None, wor
     _require_configured(settings)
     asyncio.run(_require_schema_if_there(settings))
     settings = replace(settings, auto_migrate=False)
-    secrets = ensure_secrets(settings.data_dir, settings)
+    secrets = configured_secrets(settings)  # what one machine kept is no secret of all replicas
     with listen(settings.host, settings.port) as listener:
         if warning := exposure_warning(listener):
             note(f"Warning: {warning}")

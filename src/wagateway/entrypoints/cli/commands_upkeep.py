@@ -11,16 +11,13 @@ import rich_click as click
 
 from wagateway.entrypoints.cli.endings import Command, ExitCode
 from wagateway.entrypoints.cli.options import (
+    Instant,
     Place,
     data_dir_option,
     database_url_option,
     port_option,
 )
 from wagateway.entrypoints.cli.output import json_option
-
-_INSTANT = click.DateTime(
-    ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S"]
-)
 
 
 @click.command(cls=Command)
@@ -61,8 +58,16 @@ def migrate(
 )
 @click.option("--session", metavar="NAME", help="Only events of this session.")
 @click.option("--event", metavar="NAME", help="Only events of this name, such as message.any.")
-@click.option("--since", type=_INSTANT, help="Only events received at or after this (UTC).")
-@click.option("--until", type=_INSTANT, help="Only events received before this (UTC).")
+@click.option(
+    "--since",
+    metavar="TIME",
+    type=Instant(),
+    help="Only events received at or after this: 2026-10-01, '2026-10-01 18:30' (a clock of "
+    "WHATSAPP_TZ, which is UTC unless set) or 2026-10-01T18:30:00-03:00.",
+)
+@click.option(
+    "--until", metavar="TIME", type=Instant(), help="Only events received before this; likewise."
+)
 @click.option(
     "--after",
     metavar="ID",
@@ -92,6 +97,7 @@ def replay(  # noqa: PLR0913 - its options
     Examples:
       wagateway replay --outcome failed
       wagateway replay --session vendas --since 2026-10-01 --json
+      wagateway replay --since '2026-10-01 18:30' --until '2026-10-01 20:00'
     """  # noqa: D301 - \b keeps click from re-wrapping
     from wagateway.entrypoints.cli.replay import Selection, run_replay
 

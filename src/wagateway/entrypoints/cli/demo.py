@@ -9,16 +9,17 @@ from itertools import islice
 from pathlib import Path
 
 import psycopg
+import rich_click as click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wagateway.adapters.embedded.server import url_of_running
+from wagateway.adapters.embedded.server import occupant_of, url_of_running
 from wagateway.domain.errors import Conflict, NotFound, StoreUnavailable
 from wagateway.domain.identity import SessionName
 from wagateway.entrypoints.cli.demo_hints import hints
 from wagateway.entrypoints.cli.demo_screen import Screen, open_screen
 from wagateway.entrypoints.cli.figures import Figures, Tally, Watch
-from wagateway.entrypoints.cli.output import note
+from wagateway.entrypoints.cli.output import counted, note
 from wagateway.entrypoints.cli.up import hide_from_logs
 from wagateway.entrypoints.containers import Services, open_services
 from wagateway.entrypoints.http.auth import WEBHOOK_TOKEN_HEADER
@@ -77,6 +78,7 @@ def run_demo(scenario: Scenario) -> None:
         WagatewayError: see `open_services` and `ensure_secrets`.
     """
     settings = _settings(scenario)
+    _refuse_folder_in_use(settings)  # before anything is said about the port
     with _listener(scenario.port) as listener:
         secrets = ensure_secrets(settings.data_dir, settings)
         hide_from_logs(settings, secrets)
@@ -88,7 +90,7 @@ def _settings(scenario: Scenario) -> Settings:
     # Nothing of the user's own gateway: neither its database nor its tokens, which are shown here.
     return replace(
         given,
-        data_dir=scenario.data_dir or given.data_dir / "demo",
+        data_dir=(scenario.data_dir or given.data_dir / "demo").expanduser().resolve(),
         database_url=None,
         direct_url=None,
         auto_migrate=True,
@@ -96,6 +98,16 @@ def _settings(scenario: Scenario) -> Settings:
         webhook_token=None,
         webhook_hmac_key=None,
     )
+
+
+def _refuse_folder_in_use(settings: Settings) -> None:
+    """Raise Conflict where another demo runs in the folder; one that starts now is met later."""
+    holder = occupant_of(settings.data_dir)
+    if holder is not None:
+        raise Conflict(
+            f"The data folder {settings.data_dir} is in use by process {holder.pid}, probably "
+            "another demo: stop it first, or choose another folder with --data-dir."
+        )
 
 
 def _listener(port: int) -> socket.socket:
@@ -117,12 +129,20 @@ async def _demo(
             url + WEBHOOK_PATH, headers={WEBHOOK_TOKEN_HEADER: secrets.webhook_token or ""}
         )
         watch = Watch(poster.counts, tally, await url_of_running(settings.data_dir) or "")
-        async with serving(build_app(settings, services, secrets, ingest=tally), listener):
-            with open_screen() as screen:
-                screen.say([f"The demo's archive is in {settings.data_dir}.", ""])
-                reporter = _Reporter(scenario, settings, secrets, url, services, watch, screen)
-                async with reporter.reporting():
-                    await poster.run(await _deliveries(scenario, services.reader))
+        held: Figures | None = None
+        try:
+            async with serving(build_app(settings, services, secrets, ingest=tally), listener):
+                with open_screen() as screen:
+                    screen.say([f"The demo's archive is in {settings.data_dir}.", ""])
+                    reporter = _Reporter(scenario, settings, secrets, url, services, watch, screen)
+                    try:
+                        async with reporter.reporting():
+                            await poster.run(await _deliveries(scenario, services.reader))
+                    finally:
+                        held = await reporter.sum_up()
+        finally:
+            if held is not None:  # below the last figures, which stay on the screen
+                click.echo("\n".join(_summary(held, settings)))
 
 
 async def _deliveries(scenario: Scenario, reader: ArchiveReader) -> Iterable[Delivery]:
@@ -164,13 +184,28 @@ class _Reporter:
 
     @asynccontextmanager
     async def reporting(self) -> AsyncIterator[None]:
-        """Report while the context is open, and once more at its end."""
+        """Report while the context is open; what is inside ends when nobody reads any more."""
+        work = asyncio.current_task()
         task = asyncio.create_task(self._report())
+
+        def stop(_: asyncio.Task[None]) -> None:
+            if work is not None:
+                work.cancel()
+
+        task.add_done_callback(stop)
         try:
             yield
         finally:
+            task.remove_done_callback(stop)
             await ended(task)
-            await self._sum_up()
+
+    async def sum_up(self) -> Figures | None:
+        """Show the last figures and return them, where the database still answers."""
+        with suppress(psycopg.Error):
+            held = await self._watch.look()
+            self._screen.show(held)
+            return held
+        return None
 
     async def _report(self) -> None:
         hinted = False
@@ -192,19 +227,16 @@ class _Reporter:
                 return list(hints(self._url, self._settings, self._secrets, chat, url))
         return []
 
-    async def _sum_up(self) -> None:
-        with suppress(psycopg.Error):
-            held = await self._watch.look()
-            self._screen.show(held)
-            self._screen.say(list(self._summary(held)))
 
-    def _summary(self, held: Figures) -> Iterator[str]:
-        answered = held.answered
-        yield (
-            f"{held.delivered:,} deliveries: {answered.stored:,} events stored, "
-            f"{answered.duplicates:,} duplicates, {answered.ignored:,} not archived, "
-            f"{answered.failed:,} failed."
-        )
-        yield f"The archive holds {held.messages:,} messages in {held.chats:,} chats."
-        yield "Run it again to continue it, or remove its folder to begin anew:"
-        yield f"  {self._settings.data_dir}"
+def _summary(held: Figures, settings: Settings) -> Iterator[str]:
+    answered = held.answered
+    yield (
+        f"{counted(held.delivered, 'delivery', 'deliveries')}: "
+        f"{counted(answered.stored, 'event')} stored, {counted(answered.duplicates, 'duplicate')}, "
+        f"{answered.ignored:,} not archived, {answered.failed:,} failed."
+    )
+    yield (
+        f"The archive holds {counted(held.messages, 'message')} in {counted(held.chats, 'chat')}."
+    )
+    yield "Run it again to continue it, or remove its folder to begin anew:"
+    yield f"  {settings.data_dir}"

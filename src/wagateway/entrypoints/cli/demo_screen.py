@@ -12,6 +12,7 @@ from rich.table import Table
 from typing_extensions import override
 
 from wagateway.entrypoints.cli.figures import Figures
+from wagateway.entrypoints.cli.output import counted
 
 _LINE_EVERY_S = 5.0
 
@@ -84,4 +85,4 @@ def _rows(figures: Figures) -> Iterator[tuple[str, str]]:
         yield "failed", f"{answered.failed:,}"
     if figures.repeats:
         yield "repeated", f"{figures.repeats:,}"
-    yield "messages", f"{figures.messages:,} in {figures.chats:,} chats"
+    yield "messages", f"{figures.messages:,} in {counted(figures.chats, 'chat')}"

@@ -1,6 +1,8 @@
 """``wagateway doctor``: prints what an examination finds."""
 
 import asyncio
+from contextlib import aclosing
+from functools import partial
 
 import rich_click as click
 
@@ -31,10 +33,12 @@ def run_doctor(place: Place, *, port: int | None, as_json: bool) -> ExitCode:
 
 async def _examine(place: Place, port: int | None, *, as_json: bool) -> Report:
     findings = []
-    async for finding in examine(lambda: settings_at(place, port=port), database):
-        findings.append(finding)
-        if not as_json:
-            _show(finding)
+    load = partial(settings_at, place, port=port)
+    async with aclosing(examine(load, database)) as examination:
+        async for finding in examination:
+            findings.append(finding)
+            if not as_json:
+                _show(finding)
     return report_of(findings)
 
 

@@ -26,7 +26,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "done; up, api and demo also after Ctrl-C or SIGTERM",
     ExitCode.FAILED: "refused or not found, or doctor found something broken",
     ExitCode.USAGE: "an option, an argument or a setting is wrong",
-    ExitCode.UNAVAILABLE: "the database or the disk is not available; repeat later",
+    ExitCode.UNAVAILABLE: "the database or the disk is not available; the message says what to do",
     ExitCode.CONFLICT: "a port or data folder is in use, or a database does not fit",
     ExitCode.DEFECT: "a bug of wagateway; run again with --debug and report it",
     ExitCode.INTERRUPTED: "interrupted before the end, by Ctrl-C",

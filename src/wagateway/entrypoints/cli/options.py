@@ -1,9 +1,33 @@
 """Options that several commands share."""
 
+from datetime import datetime
 from pathlib import Path
 
 import rich_click as click
 from msgspec import Struct
+from typing_extensions import override
+
+
+class Instant(click.ParamType[datetime]):
+    """A point in time in ISO 8601; without an offset it is naive."""
+
+    name = "time"
+
+    @override
+    def convert(
+        self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            return datetime.fromisoformat(value.strip())
+        except ValueError:
+            self.fail(
+                f"{value[:80]!r} is no point in time; write 2026-10-01, '2026-10-01 18:30' or "
+                "2026-10-01T18:30:00-03:00.",
+                param,
+                ctx,
+            )
 
 
 class Place(Struct, frozen=True, kw_only=True):

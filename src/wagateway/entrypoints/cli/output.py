@@ -18,6 +18,11 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
+def counted(number: int, name: str, plural: str | None = None) -> str:
+    """Return *number* with *name* as it is said of so many."""
+    return f"{number:,} {name if number == 1 else plural or name + 's'}"
+
+
 def on_terminal() -> bool:
     """Return whether stdout is a terminal that can be redrawn."""
     return sys.stdout.isatty()

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres, url_of_running
 from wagateway.adapters.timescale.migrate import status
-from wagateway.domain.errors import Conflict, NotFound, Rejected
+from wagateway.domain.errors import Conflict, NotFound, Rejected, WagatewayError
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.containers import Services, open_services
 from wagateway.entrypoints.logs import configure_logging
@@ -62,8 +62,7 @@ async def database(settings: Settings, *, create: bool = False) -> AsyncIterator
         NotFound: nothing is configured, and the data folder has no database.
         Rejected: ``memory://`` is configured: another process has nothing there.
     """
-    if settings.backend == "memory":
-        raise Rejected("memory:// keeps nothing that a command could look at: name a database.")
+    require_kept(settings)
     if settings.backend == "postgres":
         yield settings
     elif url := await url_of_running(settings.data_dir):
@@ -78,18 +77,40 @@ async def database(settings: Settings, *, create: bool = False) -> AsyncIterator
         )
 
 
+def require_kept(settings: Settings) -> None:
+    """Return when the archive is kept where another process can find it.
+
+    Raises:
+        Rejected: ``memory://`` is configured.
+    """
+    if settings.backend == "memory":
+        raise Rejected("memory:// keeps nothing that a command could look at: name a database.")
+
+
 @asynccontextmanager
-async def archive_at(place: Place) -> AsyncIterator[Services]:
-    """Open the archive that is at *place*; its schema is left as it is.
+async def archive_of(settings: Settings) -> AsyncIterator[Services]:
+    """Open the archive that *settings* name; its schema is left as it is.
 
     Raises:
         Conflict: the schema is not up to date.
         NotFound: there is no archive.
     """
-    async with database(settings_at(place)) as settings:
-        await require_schema(settings)
-        async with open_services(replace(settings, auto_migrate=False)) as services:
+    async with database(settings) as opened:
+        await require_schema(opened)
+        async with open_services(replace(opened, auto_migrate=False)) as services:
             yield services
+
+
+async def schema_warning(settings: Settings) -> str | None:
+    """Return what to say when a gateway starts that leaves the schema alone, and needs another."""
+    if settings.auto_migrate or settings.backend == "memory":
+        return None
+    try:
+        async with database(settings) as opened:
+            await require_schema(opened)
+    except WagatewayError as exc:
+        return f"{exc}\nMeanwhile deliveries are answered 503, and WAHA repeats them."
+    return None
 
 
 async def require_schema(settings: Settings) -> None:
@@ -102,6 +123,6 @@ async def require_schema(settings: Settings) -> None:
     pending = (await status(settings.migration_url or "")).pending
     if pending:
         raise Conflict(
-            f"The database lacks {len(pending)} of this version's migrations: "
+            f"The database lacks {', '.join(migration.name for migration in pending)}: "
             "run `wagateway migrate` first."
         )

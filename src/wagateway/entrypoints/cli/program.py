@@ -4,6 +4,7 @@ import sys
 
 import rich_click as click
 
+from wagateway.entrypoints.cli.commands_connecting import database_url, psql, waha_env
 from wagateway.entrypoints.cli.commands_serving import api, demo, up
 from wagateway.entrypoints.cli.commands_upkeep import doctor, identity, migrate, replay
 from wagateway.entrypoints.cli.endings import MEANINGS, ExitCode
@@ -48,10 +49,14 @@ def program(**_: object) -> None:
     Look at it, without a phone:   wagateway demo
     Archive your own WhatsApp:     wagateway up
     Find out what is wrong:        wagateway doctor
+    Read it in SQL:                wagateway psql
     """  # noqa: D301 - \b keeps click from re-wrapping
 
 
-for _command in (up, demo, doctor, api, migrate, replay, identity, version):
+for _command in (
+    *(up, demo, doctor, waha_env, psql, database_url),
+    *(api, migrate, replay, identity, version),
+):
     program.add_command(_command)
 
 

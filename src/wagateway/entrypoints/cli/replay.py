@@ -1,7 +1,7 @@
 """``wagateway replay``: the event log, read again."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 
 import rich_click as click
 from msgspec import Struct
@@ -9,15 +9,16 @@ from msgspec import Struct
 from wagateway.domain.events import Outcome
 from wagateway.domain.identity import SessionName
 from wagateway.entrypoints.cli.options import Place
-from wagateway.entrypoints.cli.output import echo_json, note
-from wagateway.entrypoints.cli.place import archive_at
+from wagateway.entrypoints.cli.output import counted, echo_json, note
+from wagateway.entrypoints.cli.place import archive_of, settings_at
+from wagateway.entrypoints.zones import aware
 from wagateway.ports.archive import LogFilter
 from wagateway.usecases.ingest import Ingested
 from wagateway.usecases.replay import Replayed
 
 
 class Selection(Struct, frozen=True, kw_only=True):
-    """Which rows the command line means; naive instants are UTC."""
+    """Which rows the command line means; naive instants are of the settings' time zone."""
 
     outcome: str | None
     session: str | None
@@ -26,14 +27,14 @@ class Selection(Struct, frozen=True, kw_only=True):
     until: datetime | None
     after: int
 
-    def filter(self) -> LogFilter:
-        """Return it in the archive's words."""
+    def filter(self, timezone: str) -> LogFilter:
+        """Return it in the archive's words, for people of *timezone*."""
         return LogFilter(
             outcome=None if self.outcome is None else Outcome(self.outcome),
             session=None if self.session is None else SessionName(self.session),
             event=self.event,
-            since=_utc(self.since),
-            until=_utc(self.until),
+            since=self.since and aware(self.since, timezone),
+            until=self.until and aware(self.until, timezone),
         )
 
 
@@ -61,8 +62,8 @@ def run_replay(place: Place, which: Selection, *, as_json: bool) -> None:
         return
     done = report.outcomes
     click.echo(
-        f"{report.rows} events read again: {done.stored} stored, {done.duplicates} duplicates, "
-        f"{done.ignored} ignored, {done.failed} failed"
+        f"{counted(report.rows, 'event')} read again: {done.stored:,} stored, "
+        f"{counted(done.duplicates, 'duplicate')}, {done.ignored} ignored, {done.failed} failed"
         + (f", {report.unreadable} unreadable" if report.unreadable else "")
     )
 
@@ -74,10 +75,11 @@ async def _replay(place: Place, which: Selection) -> Report:
         outcomes=Ingested(stored=0, duplicates=0, ignored=0, failed=0),
         unreadable=0,
     )
-    async with archive_at(place) as services:
-        async for step in services.replay(which.filter(), after=which.after):
+    settings = settings_at(place)
+    async with archive_of(settings) as services:
+        async for step in services.replay(which.filter(settings.timezone), after=which.after):
             report = _sum(report, step)
-            note(f"{report.rows} events, up to id {report.last_id}")
+            note(f"{counted(report.rows, 'event')}, up to id {report.last_id}")
     return report
 
 
@@ -94,9 +96,3 @@ def _sum(report: Report, step: Replayed) -> Report:
         ),
         unreadable=report.unreadable + step.unreadable,
     )
-
-
-def _utc(instant: datetime | None) -> datetime | None:
-    if instant is None or instant.tzinfo is not None:
-        return instant
-    return instant.replace(tzinfo=UTC)

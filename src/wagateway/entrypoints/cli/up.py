@@ -7,7 +7,7 @@ import rich_click as click
 from wagateway.entrypoints.cli.announce import exposure_warning, ready_lines
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import note
-from wagateway.entrypoints.cli.place import settings_at
+from wagateway.entrypoints.cli.place import schema_warning, settings_at
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.logs import configure_logging
 from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets
@@ -43,8 +43,12 @@ def hide_from_logs(settings: Settings, secrets: GatewaySecrets) -> None:
 
 
 async def _up(settings: Settings, secrets: GatewaySecrets, listener: socket.socket) -> None:
-    def announce() -> None:
-        click.echo("\n".join(ready_lines(settings, secrets, listener)))
-
     async with open_services(settings) as services:
+        warning = await schema_warning(settings)
+
+        def announce() -> None:
+            click.echo("\n".join(ready_lines(settings, secrets, listener)))
+            if warning:
+                note(f"Warning: {warning}")
+
         await serve(build_app(settings, services, secrets), listener, on_ready=announce)

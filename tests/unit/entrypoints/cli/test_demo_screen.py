@@ -6,6 +6,7 @@ from rich.console import Console
 from wagateway.entrypoints.cli import demo_screen
 from wagateway.entrypoints.cli.demo_screen import open_screen
 from wagateway.entrypoints.cli.figures import Figures, Tally
+from wagateway.entrypoints.cli.output import counted
 from wagateway.usecases.ingest import Ingested
 
 
@@ -48,6 +49,11 @@ def test_redraws_a_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     text = out.getvalue()
     assert "1,234 (10/s)" in text
     assert "y" * 200 in text  # copied as one line
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 chats"), (1, "1 chat"), (1234, "1,234 chats")])
+def test_one_is_no_plural(number: int, text: str) -> None:
+    assert counted(number, "chat") == text
 
 
 async def test_adds_up_what_an_ingest_answers() -> None:

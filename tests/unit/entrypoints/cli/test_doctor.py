@@ -3,10 +3,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from msgspec.structs import replace
 from tests.support.postgres import fresh_database
-from tests.unit.entrypoints.cli.waha import KEY, TOKEN, answers, session, waha, webhook
+from tests.unit.entrypoints.cli.waha import HMAC_KEY, KEY, TOKEN, answers, session, waha, webhook
 
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.domain.errors import InvalidInput, StoreUnavailable
@@ -17,7 +18,9 @@ from wagateway.entrypoints.findings import Finding, Verdict
 from wagateway.entrypoints.secrets import ensure_secrets
 from wagateway.entrypoints.serve import build_app, listen, serving
 from wagateway.entrypoints.settings import Settings
+from wagateway.ports.archive import LogFilter
 
+SAMPLES = Path(__file__).parents[3] / "data" / "waha" / "events"
 API_TOKEN = "qF7-2sWd_8MbK4xNz9Pu"
 
 
@@ -70,6 +73,9 @@ async def test_a_database_that_is_away_is_named_without_its_password(tmp_path: P
     away = "postgresql://somebody:hidden-word@127.0.0.1:1/none"
     found = await report(settings_of(away, tmp_path))
     assert found.broken == "database"
+    database_hop = by_hop(found)["database"]
+    assert "port 1 failed" in database_hop.found
+    assert (database_hop.mend or "").startswith("Check that the server runs")
     assert "hidden-word" not in json.dumps([[f.found, f.mend] for f in found.findings])
 
 
@@ -120,6 +126,7 @@ async def test_everything_works_from_waha_to_the_archive(url: str, tmp_path: Pat
         "schema",
         "log",
         "api",
+        "webhook",
         "waha",
         "waha session vendas",
         "webhook of vendas",
@@ -135,6 +142,52 @@ async def test_a_gateway_with_another_token_is_named(url: str, tmp_path: Path) -
         found = await report(other)
     assert found.broken == "api"
     assert "refuses the API token" in by_hop(found)["api"].found
+
+
+@pytest.mark.embedded
+async def test_a_gateway_with_another_webhook_token_or_key_is_named(
+    url: str, tmp_path: Path
+) -> None:
+    async with _running(settings_of(url, tmp_path)) as port:
+        keyed = replace(settings_of(url, tmp_path, port=port), webhook_hmac_key=HMAC_KEY)
+        found = await report(keyed)
+        assert found.broken == "webhook"
+        assert "refuses the HMAC key that" in by_hop(found)["webhook"].found
+        other = replace(keyed, webhook_token="zY6-3eRt_5UiO1pAq7Lk")
+        assert "the webhook token and the HMAC key" in by_hop(await report(other))["webhook"].found
+        assert by_hop(await report(other))["webhook"].mend
+    async with _running(keyed) as port:
+        found = await report(replace(keyed, port=port))
+        assert by_hop(found)["webhook"].verdict is Verdict.OK
+
+
+@pytest.mark.embedded
+async def test_looking_at_the_webhook_leaves_nothing_in_the_log(url: str, tmp_path: Path) -> None:
+    async with _running(settings_of(url, tmp_path)) as port:
+        await report(settings_of(url, tmp_path, port=port))
+    async with open_services(settings_of(url, tmp_path)) as services:
+        assert not (await services.reader.events(LogFilter())).events
+
+
+@pytest.mark.embedded
+async def test_a_working_session_that_fell_silent_is_a_warning(url: str, tmp_path: Path) -> None:
+    settings = settings_of(url, tmp_path)
+    status = SAMPLES / "noweb-session.status-working.json"
+    async with open_services(settings) as services:
+        await services.ingest(status.read_bytes())
+    await _last_heard(url, "23 hours")
+    assert "waha session vendas" not in by_hop(await report(settings))
+    await _last_heard(url, "53 days")
+    silent = by_hop(await report(settings))["waha session vendas"]
+    assert silent.verdict is Verdict.WARN
+    assert "for 53 days" in silent.found
+
+
+async def _last_heard(url: str, ago: str) -> None:
+    async with await psycopg.AsyncConnection.connect(url) as conn:
+        await conn.execute(
+            "UPDATE whatsapp_gateway.sessions SET last_event_at = now() - %s::interval", [ago]
+        )
 
 
 async def test_another_program_on_the_port_is_named_and_not_shown_the_token(

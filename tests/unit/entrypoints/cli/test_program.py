@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,14 @@ from wagateway.domain.errors import (
     NotFound,
     StoreUnavailable,
 )
+from wagateway.entrypoints.cli import connect
 from wagateway.entrypoints.cli import up as up_module
 from wagateway.entrypoints.cli.endings import Command, ExitCode
+from wagateway.entrypoints.cli.options import Instant
 from wagateway.entrypoints.cli.program import program
+from wagateway.entrypoints.cli.replay import Selection
 
+TOKEN = "kX3-9vQz_7LmT2bRw8Ye"
 COMMANDS = [
     ["up"],
     ["api"],
@@ -28,6 +33,9 @@ COMMANDS = [
     ["identity", "link"],
     ["identity", "unlink"],
     ["doctor"],
+    ["waha-env"],
+    ["psql"],
+    ["database-url"],
     ["version"],
 ]
 
@@ -50,6 +58,22 @@ def test_help_of_every_command_gives_an_example(words: list[str]) -> None:
     assert result.exit_code == 0
     assert "Example" in result.output
     assert f"wagateway {' '.join(words)}" in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "timezone", "meant"),
+    [
+        ("2026-10-01", "UTC", "2026-10-01T00:00:00+00:00"),
+        ("2026-10-01 18:30", "America/Sao_Paulo", "2026-10-01T21:30:00+00:00"),
+        ("2026-10-01T18:30:00-05:00", "America/Sao_Paulo", "2026-10-01T23:30:00+00:00"),
+    ],
+)
+def test_a_replay_takes_times_of_the_zone_of_the_settings(
+    text: str, timezone: str, meant: str
+) -> None:
+    since = Instant().convert(text, None, None)
+    which = Selection(outcome=None, session=None, event=None, since=since, until=None, after=0)
+    assert which.filter(timezone).since == datetime.fromisoformat(meant)
 
 
 def test_help_lists_every_command_and_every_exit_code() -> None:
@@ -97,6 +121,12 @@ def test_wrong_usage_ends_with_2(words: list[str]) -> None:
     assert "hidden-word" not in result.output
 
 
+def test_a_wrong_time_is_answered_with_examples_of_right_ones() -> None:
+    told = run("replay", "--since", "yesterday").output
+    assert "2026-10-01" in told
+    assert "%Y" not in told + run("replay", "--help").output
+
+
 def test_wrong_settings_end_with_2_and_name_all_of_them() -> None:
     env = {"WHATSAPP_GATEWAY_API_PORT": "many", "WHATSAPP_LOG_LEVEL": "loud"}
     result = run("migrate", env=env)
@@ -106,7 +136,16 @@ def test_wrong_settings_end_with_2_and_name_all_of_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["migrate", "--status"], ["replay"], ["identity", "list", "default"]], ids=" ".join
+    "words",
+    [
+        ["migrate", "--status"],
+        ["replay"],
+        ["identity", "list", "default"],
+        ["psql"],
+        ["database-url"],
+        ["waha-env"],
+    ],
+    ids=" ".join,
 )
 def test_without_an_archive_commands_say_how_to_get_one(words: list[str]) -> None:
     result = run(*words)
@@ -119,6 +158,43 @@ def test_a_database_that_is_away_ends_with_3() -> None:
     result = run("replay", "--database-url", "postgresql://nobody:hidden-word@127.0.0.1:1/none")
     assert result.exit_code == ExitCode.UNAVAILABLE
     assert "hidden-word" not in result.output
+
+
+def test_the_address_of_a_configured_database_is_printed_as_it_is() -> None:
+    url = "postgresql://ana:s3same@db.example:5432/archive"
+    done = run("database-url", "--json", env={"WHATSAPP_DATABASE_URL": url})
+    assert json.loads(done.stdout) == {"backend": "postgres", "url": url}
+
+
+def test_the_lines_for_waha_name_the_host_that_is_given() -> None:
+    env = {"WHATSAPP_WEBHOOK_TOKEN": TOKEN, "WHATSAPP_GATEWAY_API_TOKEN": TOKEN}
+    lines = run("waha-env", "--host", "gateway.lan", "--port", "5000", env=env).stdout.splitlines()
+    assert lines[0] == "WHATSAPP_HOOK_URL=http://gateway.lan:5000/webhooks/messages"
+    assert lines[-1] == f"WHATSAPP_HOOK_CUSTOM_HEADERS=X-Whatsapp-Token:{TOKEN}"
+    keyed = run(
+        "waha-env", env=env | {"WHATSAPP_WEBHOOK_TOKEN": "", "WHATSAPP_WEBHOOK_HMAC_KEY": TOKEN}
+    )
+    assert f"WHATSAPP_HOOK_HMAC_KEY={TOKEN}" in keyed.stdout.splitlines()
+
+
+def test_psql_is_not_shown_the_password_on_its_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "bin" / "psql"
+    fake.parent.mkdir()
+    fake.write_text(
+        f'#!/bin/sh\necho "$@" > {tmp_path}/words; echo $PGPASSWORD > {tmp_path}/word; exit 3'
+    )
+    fake.chmod(0o755)
+    monkeypatch.setattr(connect, "program", lambda: str(fake))
+    url = "postgresql://ana:s3same@db.example:5432/archive"
+    done = run("psql", "-At", "-c", "SELECT 1", env={"WHATSAPP_DATABASE_URL": url})
+    assert done.exit_code == 3
+    words = (tmp_path / "words").read_text()
+    assert "s3same" not in words
+    assert words.endswith("-At -c SELECT 1\n")
+    assert "host=db.example" in words
+    assert (tmp_path / "word").read_text() == "s3same\n"
 
 
 def test_memory_has_nothing_for_another_process() -> None:

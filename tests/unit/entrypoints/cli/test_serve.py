@@ -5,9 +5,13 @@ import socket
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
+from tests.support.postgres import fresh_database
 
+from wagateway.adapters.timescale.migrate import migrate
 from wagateway.domain.errors import Conflict, InvalidInput
 from wagateway.entrypoints.cli.announce import exposure_warning, ready_lines
+from wagateway.entrypoints.cli.place import schema_warning
 from wagateway.entrypoints.secrets import GatewaySecrets
 from wagateway.entrypoints.serve import base_url, is_exposed, listen, run_until_stopped
 from wagateway.entrypoints.settings import Settings
@@ -102,3 +106,28 @@ def test_tokens_that_are_not_new_are_not_shown() -> None:
     assert TOKEN not in later + mixed
     assert "made-now" in mixed
     assert "WHATSAPP_HOOK_HMAC_KEY=<" in mixed
+
+
+def test_the_folder_is_shown_as_it_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with listen("127.0.0.1", 0) as listener:
+        text = "\n".join(ready_lines(Settings(data_dir=Path("data")), NEW, listener))
+    assert str(tmp_path / "data") in text
+
+
+async def test_a_schema_that_is_left_alone_is_warned_of() -> None:
+    away = Settings(database_url="postgresql://nobody@127.0.0.1:1/none", auto_migrate=False)
+    assert "Check that the server runs" in (await schema_warning(away) or "")
+    assert await schema_warning(replace(away, auto_migrate=True)) is None
+    assert await schema_warning(replace(away, database_url="memory://")) is None
+
+
+@pytest.mark.embedded
+async def test_a_schema_that_is_behind_is_warned_of(postgres_server: str) -> None:
+    async with fresh_database(postgres_server) as url:
+        settings = Settings(database_url=url, auto_migrate=False)
+        assert "wagateway migrate" in (await schema_warning(settings) or "")
+        await migrate(url)
+        assert await schema_warning(settings) is None

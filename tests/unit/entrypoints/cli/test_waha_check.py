@@ -1,6 +1,6 @@
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,20 +11,25 @@ from wagateway.entrypoints.findings import Finding, Verdict
 from wagateway.entrypoints.secrets import GatewaySecrets
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.waha_check import Heard, waha_findings
+from wagateway.entrypoints.waha_webhook import EVENTS
 
 SECRETS = GatewaySecrets(api_token="api", webhook_token=TOKEN, webhook_hmac_key=HMAC_KEY)
-NOTHING_HEARD = Heard(last_event_at={})
+NOW = datetime(2026, 10, 3, 12, 0, tzinfo=UTC)
+NOTHING_HEARD = Heard(asked_at=NOW, last_event_at={})
+HEARD = Heard(asked_at=NOW, last_event_at={"vendas": NOW - timedelta(hours=23)})
+SILENT = Heard(asked_at=NOW, last_event_at={"vendas": NOW - timedelta(days=53, hours=2)})
 
 
 async def findings(
     given: Answers,
     *,
+    timezone: str = "UTC",
     key: str | None = KEY,
     heard: Heard | None = NOTHING_HEARD,
     secrets: GatewaySecrets | None = SECRETS,
 ) -> list[Finding]:
     with waha(given) as url:
-        settings = Settings(engine_url=url, engine_key=key)
+        settings = Settings(engine_url=url, engine_key=key, timezone=timezone)
         return [finding async for finding in waha_findings(settings, secrets, heard)]
 
 
@@ -76,6 +81,7 @@ async def test_names_something_that_is_not_waha(ping: tuple[int, Any]) -> None:
 async def test_names_a_missing_or_wrong_key(key: str | None) -> None:
     found = await findings(answers(session(hook())), key=key)
     assert verdicts(found) == ["fail"]
+    assert ("none is configured" in found[0].found) is (key is None)
     assert "WHATSAPP_API_KEY" in (found[0].mend or "")
 
 
@@ -105,8 +111,10 @@ async def test_warns_of_a_waha_without_sessions() -> None:
         (hook(events=["message", "session.status"]), "fail"),
         (hook(events=None), "fail"),
         (hook(events=[*hook()["events"], "message"]), "warn"),
-        (hook(events=["*"]), "warn"),
-        (hook(events=["message.any"]), "warn"),
+        (hook(events=["*"]), "ok"),
+        (hook(events=["*", "message"]), "ok"),
+        (hook(events=[event for event in EVENTS if event != "message.reaction"]), "warn"),
+        (hook(events=[event for event in EVENTS if not event.startswith("label.")]), "warn"),
         (hook(retries=None), "warn"),
         (hook(retries={"policy": "constant", "delaySeconds": 2, "attempts": 15}), "warn"),
         (hook(retries={"policy": "linear", "delaySeconds": 60, "attempts": 30}), "ok"),
@@ -149,7 +157,9 @@ async def test_never_shows_a_secret() -> None:
 @pytest.mark.parametrize(
     ("heard", "status", "expected"),
     [
-        (Heard(last_event_at={"vendas": datetime(2026, 10, 3, tzinfo=UTC)}), "WORKING", "ok"),
+        (HEARD, "WORKING", "ok"),
+        (SILENT, "WORKING", "warn"),
+        (SILENT, "STOPPED", "ok"),
         (NOTHING_HEARD, "WORKING", "fail"),
         (NOTHING_HEARD, "STOPPED", "warn"),
         (None, "WORKING", "warn"),
@@ -160,6 +170,33 @@ async def test_judges_a_session_without_webhook_by_what_arrived(
 ) -> None:
     found = await findings(answers(session(status=status)), heard=heard)
     assert found[-1].verdict.value == expected
+
+
+@pytest.mark.parametrize("webhooks", [(), (hook(),)], ids=["of the environment", "of its own"])
+async def test_a_working_session_that_fell_silent_is_a_warning(
+    webhooks: tuple[dict[str, Any], ...],
+) -> None:
+    silent = await findings(answers(session(*webhooks)), heard=SILENT)
+    (warning,) = [f for f in silent if f.verdict is Verdict.WARN]
+    assert "for 53 days" in warning.found
+    assert warning.mend
+    heard = await findings(answers(session(*webhooks)), heard=HEARD)
+    assert verdicts(heard) == ["ok", "ok", "ok"]
+
+
+async def test_tells_times_in_the_zone_of_the_settings() -> None:
+    found = await findings(answers(session()), heard=HEARD, timezone="America/Sao_Paulo")
+    assert "2026-10-02 10:00 -03" in found[-1].found
+
+
+async def test_says_which_events_would_only_be_kept_raw() -> None:
+    found = await of_webhooks(hook(events=["message.any"]))
+    archived, raw = found
+    assert "message.reaction" in archived.found
+    assert "call.received" not in archived.found
+    assert "call.received" in raw.found
+    assert "label.upsert" in raw.found
+    assert "keeps these events raw" in (raw.mend or "")
 
 
 async def test_says_so_when_our_secrets_are_not_known() -> None:
