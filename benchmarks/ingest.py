@@ -26,12 +26,13 @@ from typing_extensions import override
 from wagateway.adapters.memory import InMemoryArchive
 from wagateway.adapters.waha.reader import WahaReader
 from wagateway.domain.events import Delivery, Outcome, Recorded
-from wagateway.entrypoints.containers import open_services
+from wagateway.entrypoints.containers import Services, open_services
 from wagateway.entrypoints.http.webhooks import Ingest
 from wagateway.entrypoints.logs import configure_logging
 from wagateway.entrypoints.secrets import GatewaySecrets
 from wagateway.entrypoints.serve import base_url, build_app, listen, run_until_stopped, serve
 from wagateway.entrypoints.settings import Settings
+from wagateway.ports.archive import Archive
 from wagateway.simulator.traffic import Traffic
 from wagateway.usecases.group_commit import GroupCommit
 from wagateway.usecases.ingest import IngestBody, Ingested
@@ -41,11 +42,12 @@ PATH = "/webhooks/messages"
 BODIES = 60_000
 WARM_UP_S = 0.5
 
-ROUTE, READ, DURABLE = "route", "read", "durable"
+ROUTE, READ, DURABLE, ALONE = "route", "read", "durable", "alone"
 MEANINGS = {
     ROUTE: "the route alone",
     READ: "and every event read, no database",
     DURABLE: "durable in PostgreSQL",
+    ALONE: "durable, a transaction per delivery",
 }
 
 
@@ -60,27 +62,39 @@ class Nowhere(InMemoryArchive):
         return [Recorded(outcome=Outcome.STORED)] * len(deliveries)
 
 
+class Ungrouped(GroupCommit):
+    """What a gateway does that does not group: a transaction per delivery, on a pool."""
+
+    def __init__(self, archive: Archive) -> None:
+        super().__init__(archive)
+        self._store = archive
+
+    @override
+    async def record(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
+        return await self._store.record(deliveries)
+
+
 async def take_unread(_: bytes) -> Ingested:
     """Answer without even looking at the body."""
     return Ingested(stored=1, duplicates=0, ignored=0, failed=0)
 
 
-def ingest_of(variant: str) -> Ingest | None:
+def ingest_of(variant: str, services: Services) -> Ingest | None:
     """Return what the route calls; None stands for the real thing."""
-    read = IngestBody(
-        engine=WahaReader(), commit=GroupCommit(Nowhere()), clock=lambda: datetime.now(UTC)
-    )
-    choices: dict[str, Ingest | None] = {ROUTE: take_unread, READ: read, DURABLE: None}
-    return choices[variant]
+    if variant in {ROUTE, DURABLE}:
+        return take_unread if variant == ROUTE else None
+    commit = GroupCommit(Nowhere()) if variant == READ else Ungrouped(services.archive)
+    return IngestBody(engine=WahaReader(), commit=commit, clock=lambda: datetime.now(UTC))
 
 
 async def run_server(variant: str, folder: Path) -> None:
     """Serve *variant* until cancelled; print the address on stdout."""
-    settings = Settings.embedded(folder) if variant == DURABLE else Settings.in_memory()
+    stored = variant in {DURABLE, ALONE}
+    settings = Settings.embedded(folder) if stored else Settings.in_memory()
     secrets = GatewaySecrets(api_token=TOKEN, webhook_token=TOKEN, webhook_hmac_key=None)
     configure_logging(settings.log_level, settings.log_format, hide={TOKEN})
     async with open_services(settings) as services:
-        app = build_app(settings, services, secrets, ingest=ingest_of(variant))
+        app = build_app(settings, services, secrets, ingest=ingest_of(variant, services))
         listener = listen("127.0.0.1", 0)
         url = base_url(listener)
         await serve(app, listener, on_ready=lambda: print(url, flush=True))
