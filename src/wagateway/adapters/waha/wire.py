@@ -14,6 +14,9 @@ from wagateway.domain.errors import InvalidInput
 
 _ARRAY = re.compile(rb"[ \t\r\n]*\[")
 _SPACE = re.compile(r"[ \t\r\n]*")
+MAX_ENVELOPES = 10_000
+"""In one body; WAHA itself sends them one by one."""
+
 _MAX_INTEGER_DIGITS = 400
 _VALUE = msgspec.json.Decoder()
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -41,7 +44,8 @@ def envelopes(body: bytes) -> list[tuple[bytes, object]]:
             be any JSON value; an object is never anything but an object.
 
     Raises:
-        InvalidInput: not JSON in UTF-8, nested too deeply, or neither an object nor an array.
+        InvalidInput: not JSON in UTF-8, nested too deeply, neither an object nor an array, or more
+            than MAX_ENVELOPES.
     """
     if _ARRAY.match(body):
         return _elements(body)
@@ -53,12 +57,14 @@ def envelopes(body: bytes) -> list[tuple[bytes, object]]:
 
 def _elements(body: bytes) -> list[tuple[bytes, object]]:
     try:
-        raws = [bytes(raw) for raw in _ELEMENTS.decode(body)]
+        raws = _ELEMENTS.decode(body)
     except RecursionError as exc:
         raise _too_deep() from exc
     except ValueError:
         return _split(_text(body))
-    return [(raw, _decoded(raw)) for raw in raws]
+    if len(raws) > MAX_ENVELOPES:
+        raise _too_many()
+    return [(data, _decoded(data)) for data in map(bytes, raws)]
 
 
 def _decoded(data: bytes) -> object:
@@ -80,6 +86,8 @@ def _split(text: str) -> list[tuple[bytes, object]]:
     at = _skipped(text, text.index("[") + 1)
     while True:
         value, end = _next(text, at)
+        if len(found) == MAX_ENVELOPES:
+            raise _too_many()
         found.append((text[at:end].encode(), value))
         end = _skipped(text, end)
         at = _skipped(text, end + 1)
@@ -108,6 +116,10 @@ def _text(data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError as exc:
         raise InvalidInput(f"the body is not UTF-8: invalid at byte {exc.start}") from exc
+
+
+def _too_many() -> InvalidInput:
+    return InvalidInput(f"the body holds more than {MAX_ENVELOPES} events; send fewer at once")
 
 
 def _not_json(at: int) -> InvalidInput:

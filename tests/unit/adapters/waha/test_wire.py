@@ -6,7 +6,7 @@ import math
 import pytest
 from tests.unit.adapters.waha.test_bodies import bare, body, noweb, read_all
 
-from wagateway.adapters.waha.wire import envelopes
+from wagateway.adapters.waha.wire import MAX_ENVELOPES, envelopes
 from wagateway.domain.errors import InvalidInput
 from wagateway.domain.events import MessageSeen, NotUnderstood
 from wagateway.domain.messages import Ack
@@ -126,3 +126,12 @@ def test_a_depth_that_json_decoders_stand_is_read() -> None:
     raw = b'{"event":"message","payload":' + b'{"a":' * 500 + b"1" + b"}" * 500 + b"}"
     (delivery,) = read_all(raw)
     assert isinstance(delivery.observations[0], NotUnderstood)
+
+
+@pytest.mark.parametrize("last", [b"1", rb'"\ud83d"'])
+def test_a_body_holds_so_many_events_and_no_more(last: bytes) -> None:
+    """The lone surrogate is for the slower way, which the standard library reads."""
+    most = b"[" + b"{}," * (MAX_ENVELOPES - 1) + last + b"]"
+    assert len(envelopes(most)) == MAX_ENVELOPES
+    with pytest.raises(InvalidInput, match="more than 10000 events"):
+        envelopes(b"[{}," + most[1:])
