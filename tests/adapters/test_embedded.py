@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from tests.support.gateway import commands, gateway, socket_dir, start, until_gone
 
+from wagateway.adapters.embedded.account import server_account
 from wagateway.adapters.embedded.binaries import binaries
 from wagateway.adapters.embedded.process import MAX_CONNECTIONS
 from wagateway.adapters.embedded.remains import read_pidfile, server_processes
@@ -597,6 +598,27 @@ class TestRefusals:
         error = await self.refused(Path("/root/wagateway"))
         assert isinstance(error, InvalidInput)
         assert "Permission denied" in str(error)
+
+    @as_root
+    async def test_a_cluster_that_was_copied_without_its_owner(self, folder: Path) -> None:
+        async with EmbeddedPostgres.running(folder):
+            pass
+        owner = (folder / "pg").stat().st_uid
+        os.chown(folder / "pg", 0, 0)
+        error = await self.refused(folder)
+        assert isinstance(error, InvalidInput)
+        assert "belongs to root (user id 0)" in str(error)
+        assert "cp -a" in str(error)
+        assert f"chown -R {owner}:" in str(error)
+
+    async def test_a_user_without_a_name(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(os, "geteuid", lambda: 123_456_789)
+        with pytest.raises(Rejected, match=r"user id 123456789, .* /etc/passwd"):
+            server_account(folder, folder / "pg")
+        (folder / "pg").mkdir(parents=True)  # made already: only making one needs a name
+        assert server_account(folder, folder / "pg").uid == 123_456_789
 
     async def test_a_missing_extra(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "path", [])

@@ -1,7 +1,9 @@
 """Variables in layers: the environment, a ``.env`` file, and the files that ``NAME_FILE`` names."""
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from typing_extensions import override
 
 PREFIX = "WHATSAPP_"
 FILE_SUFFIX = "_FILE"
+
+_dotenv_log = logging.getLogger("dotenv.main")
 
 _ALIKE = 0.8
 _OTHER_FAMILIES = ("DASHBOARD_", "HOOK_", "MINIO_", "REDIS_", "SWAGGER_", "SYNC_")
@@ -26,6 +30,7 @@ class Environment(Env):
     Attributes:
         values: the text of each variable, without white space around it.
         problems: what could not be read, by variable or file name.
+        unreadable: lines of the ``.env`` file that say nothing, by number from 1.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Environment(Env):
         """
         super().__init__(eager=False)
         self.problems: dict[str, str] = {}
+        self.unreadable: list[tuple[Path, int]] = []
         if dotenv is not None:
             self._read_dotenv(dotenv)
         layers = {**self._environ, **environ}
@@ -55,7 +61,9 @@ class Environment(Env):
         try:
             if path.is_dir():  # the library's own complaint does not name it
                 raise IsADirectoryError(None, "it is a folder")
-            self.read_env(path, recurse=False)
+            with _complaints() as lines:
+                self.read_env(path, recurse=False)
+            self.unreadable += [(path, line) for line in lines]
         except (OSError, ValueError) as exc:
             self.problems[str(path)] = f"cannot be read: {_reason(exc)}"
 
@@ -76,6 +84,22 @@ class Environment(Env):
             self.values[name] = text
         else:
             self.problems[file_name] = f"{path!r} is empty"
+
+
+@contextmanager
+def _complaints() -> Iterator[list[int]]:
+    """Collect which lines the library complains of; its own words do not name the file."""
+    lines: list[int] = []
+
+    def collect(record: logging.LogRecord) -> bool:
+        lines.extend(line for line in record.args or () if isinstance(line, int))
+        return False
+
+    _dotenv_log.addFilter(collect)
+    try:
+        yield lines
+    finally:
+        _dotenv_log.removeFilter(collect)
 
 
 def near_misses(names: Iterable[str], known: Collection[str]) -> dict[str, str]:

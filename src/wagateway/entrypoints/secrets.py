@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from wagateway.adapters.embedded.account import user_name
 from wagateway.domain.errors import Conflict, InvalidInput
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.strength import is_strong
@@ -196,8 +197,10 @@ def _refuse_strange(path: Path, file: os.stat_result, folder: os.stat_result) ->
     owners = {os.geteuid(), folder.st_uid} if os.geteuid() == 0 else {os.geteuid()}
     if not stat.S_ISREG(file.st_mode) or file.st_nlink != 1 or file.st_uid not in owners:
         raise InvalidInput(
-            f"{path} is not an ordinary file of this user: find out who put it there, and move it "
-            "away; a new one is made then."
+            f"{path} is not an ordinary file of this user: it belongs to "
+            f"{user_name(file.st_uid)}, and {user_name(os.geteuid())} runs this. If the folder was "
+            f"moved or copied, give it back by `chown`; else find out who put the file there, and "
+            "move it away; a new one is made then."
         )
 
 

@@ -220,6 +220,8 @@ def _parsed(text: str | None, *, kind: Kind) -> Any:  # noqa: ANN401 - of the ki
 def _wrong(variable: Variable, given: object) -> str:
     text = str(given)
     shown = f"set, {len(text)} characters" if variable.secret else f"{text[:80]!r} is given"
+    if why := variable.kind.why_not(text):
+        shown += f", {why}"
     return f"{shown}; accepted is {variable.kind.accepted}"
 
 
@@ -262,6 +264,13 @@ def _address(values: Mapping[str, Any], host: str, port: int) -> str:
 
 def _warn(env: Environment, values: Mapping[str, Any]) -> None:
     """Tell what was probably meant otherwise."""
+    for path, line in env.unreadable:
+        _log.warning(
+            "%s: line %s is not NAME=value and is not used; put a value with spaces, quotes or # "
+            "between single quotes, and # before a comment",
+            path,
+            line,
+        )
     for name, meant in near_misses(env.values, VARIABLES).items():
         _log.warning("%s is not a setting of wagateway; is %s meant?", name, meant)
     used = values.keys() & {"db_host", "database_url"}

@@ -10,7 +10,7 @@ MAKE_SECRET = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'  #
 
 STRONG = (
     f"a secret of {SHORTEST_SECRET} or more ASCII characters without spaces, not made of common "
-    f"words; this makes one: {MAKE_SECRET}"
+    f"words or repetitions; this makes one: {MAKE_SECRET}"
 )
 """What `is_strong` accepts, for people."""
 
@@ -25,10 +25,18 @@ _COMMON = re.compile(
 
 def is_strong(secret: str) -> bool:
     """Tell whether *secret* can be taken: long, fit for a header, and not just common words."""
+    return weakness(secret) is None
+
+
+def weakness(secret: str) -> str | None:
+    """Return why *secret* cannot be taken, without showing any of it; None when it can."""
     own = _COMMON.sub("", secret.lower())
-    return (
-        len(secret) >= SHORTEST_SECRET
-        and all("!" <= c <= "~" for c in secret)
-        and len(own) >= _LEAST_OWN
-        and len(set(own)) >= _LEAST_DIFFERENT
-    )
+    if len(secret) < SHORTEST_SECRET:
+        return "too short"
+    if not all("!" <= c <= "~" for c in secret):
+        return "with a space or a character beyond ASCII"
+    if len(own) < _LEAST_OWN:
+        return "mostly of common words or signs"
+    if len(set(own)) < _LEAST_DIFFERENT:
+        return "the same few characters again and again"
+    return None

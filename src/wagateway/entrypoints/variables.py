@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from wagateway.entrypoints.strength import STRONG, is_strong
+from wagateway.entrypoints.strength import STRONG, is_strong, weakness
 
 MEMORY_URL = "memory://"
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -27,11 +27,13 @@ class Kind(NamedTuple):
         accepted: in words.
         holds: whether a value is accepted.
         read: turns text into a value; raises ValueError where it says none.
+        why_not: says in words what is wrong with a value, where that is not plain to see.
     """
 
     accepted: str
     holds: Callable[[Any], bool]
     read: Callable[[str], Any] = str
+    why_not: Callable[[str], str | None] = lambda _: None
 
 
 class Variable(NamedTuple):
@@ -105,7 +107,7 @@ _HOST = Kind(
     lambda h: bool(h) and not any(c.isspace() or c in "/@[]" for c in h),
 )
 _TEXT = Kind("any text", bool)
-_STRONG = Kind(STRONG, is_strong)
+_STRONG = Kind(STRONG, is_strong, why_not=weakness)
 _FLAG = Kind("true or false", lambda b: isinstance(b, bool), _read_flag)
 _FOLDER = Kind("a folder", lambda path: isinstance(path, Path), _read_folder)
 _WEB = Kind("an address such as http://127.0.0.1:3311", _is_web_address)

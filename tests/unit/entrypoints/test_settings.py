@@ -122,7 +122,7 @@ def test_all_problems_are_told_at_once_with_what_is_accepted_and_without_secrets
         "WHATSAPP_WEBHOOK_TOKEN",
     ]
     assert "'99999' is given; accepted is a whole number from 1 to 65535" in told
-    assert "set, 13 characters; accepted is a secret of 16 or more" in told
+    assert "set, 13 characters, too short; accepted is a secret of 16 or more" in told
     assert "token_urlsafe(32)" in told
     assert "hunter2" not in told
     assert "s3same" not in told
@@ -171,6 +171,21 @@ def test_a_malformed_value_is_refused_by_name(name: str, text: str) -> None:
 def test_a_weak_secret_is_refused(weak: str) -> None:
     for name in ("GATEWAY_API_TOKEN", "WEBHOOK_TOKEN", "WEBHOOK_HMAC_KEY"):
         assert f"WHATSAPP_{name}: set, {len(weak)} characters" in problem(**{name: weak})
+
+
+@pytest.mark.parametrize(
+    ("weak", "why"),
+    [
+        ("x7Kq", "too short"),
+        ("aaaaaaaaaaaaaaaaaaaa", "the same few characters"),
+        ("change-me-please-1234567890", "common words"),
+        ("x7Kq w9Lm2 Zt4Rp8 Vb", "space"),
+    ],
+)
+def test_a_weak_secret_is_told_why(weak: str, why: str) -> None:
+    told = problem(WEBHOOK_TOKEN=weak)
+    assert why in told.partition("; accepted is")[0]
+    assert weak not in told
 
 
 @pytest.mark.parametrize(
@@ -232,6 +247,14 @@ class TestDotenv:
     def test_its_secrets_keep_their_dollars(self, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text(f"WHATSAPP_WEBHOOK_TOKEN='{STRONG}$x$'\n")
         assert load_settings({}, dotenv=tmp_path / ".env").webhook_token == f"{STRONG}$x$"
+
+    def test_a_line_that_says_nothing_is_told_with_its_file(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (tmp_path / ".env").write_text("WHATSAPP_GATEWAY_API_PORT=5000\nwhat is this?\n")
+        assert load_settings({}, dotenv=tmp_path / ".env").port == 5000
+        (told,) = [record.getMessage() for record in caplog.records]
+        assert f"{tmp_path / '.env'}: line 2 is not NAME=value" in told
 
     def test_an_absent_file_is_fine(self, tmp_path: Path) -> None:
         assert load_settings({}, dotenv=tmp_path / ".env").port == 4011

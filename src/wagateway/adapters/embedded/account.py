@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from wagateway.domain.errors import Rejected
+from wagateway.domain.errors import InvalidInput, Rejected
 
 ENVIRONMENT = {"LC_ALL": "C", "PATH": os.defpath}
 """All that the server's programs see: no PG* variable of the user may steer them."""
@@ -77,9 +77,12 @@ def server_account(data_dir: Path, cluster: Path) -> Account:
     that is not root, else ``postgres`` or ``nobody``.
 
     Raises:
-        Rejected: root, on a system where no such user can be had.
+        Rejected: root, on a system where no such user can be had; or a user without a name, who
+            cannot make a cluster.
     """
     if os.geteuid() != 0:
+        if not cluster.exists():
+            _require_name(os.geteuid())
         return Account(os.geteuid(), os.getegid(), dropped=False)
     if sys.platform != "linux":
         raise Rejected("PostgreSQL refuses to run as root: start wagateway as an ordinary user.")
@@ -91,6 +94,43 @@ def server_account(data_dir: Path, cluster: Path) -> Account:
     raise Rejected(
         "PostgreSQL refuses to run as root, and this system has neither a user 'postgres' nor "
         "'nobody': start wagateway as an ordinary user."
+    )
+
+
+def _require_name(uid: int) -> None:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        raise Rejected(
+            f"PostgreSQL makes no database for user id {uid}, which has no name on this system: "
+            "start wagateway as root (the database then runs as an ordinary user), or as a user "
+            "that /etc/passwd knows, or add a line for this one, in a container image by "
+            f"`echo 'wagateway:x:{uid}:{os.getegid()}::/:/bin/sh' >> /etc/passwd`."
+        ) from None
+
+
+def user_name(uid: int) -> str:
+    """Return the user *uid* for people: by name where it has one."""
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (user id {uid})"
+    except KeyError:
+        return f"user id {uid}"
+
+
+def refuse_foreign(cluster: Path, account: Account) -> None:
+    """Return when *cluster* is absent or belongs to *account*, as PostgreSQL demands.
+
+    Raises:
+        InvalidInput: it belongs to somebody else, as after a copy that did not keep owners.
+    """
+    if not cluster.exists() or (found := cluster.lstat()).st_uid == account.uid:
+        return
+    if account.dropped and not (cluster / "PG_VERSION").exists():
+        return  # no cluster at all, which is refused elsewhere
+    raise InvalidInput(
+        f"{cluster} belongs to {user_name(found.st_uid)}, and its database would run as "
+        f"{user_name(account.uid)}. Was it copied without its owners? As root, copy it again with "
+        f"`cp -a`, or run `chown -R {account.uid}:{account.gid} {cluster}`."
     )
 
 

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import msgspec
 
-from wagateway.adapters.embedded.account import Account
+from wagateway.adapters.embedded.account import Account, user_name
 from wagateway.domain.errors import Conflict, InvalidInput, StoreUnavailable
 
 _MAX_BASE_BYTES = 60
@@ -260,9 +260,18 @@ def disk_errors(folder: Path) -> Iterator[None]:
             raise full(folder) from exc
         at = f" {exc.filename}" if exc.filename else ""
         raise InvalidInput(
-            f"The data folder {folder} cannot be used ({exc.strerror}:{at}). Choose another data "
-            f"folder, or give it to the user who runs this (user id {os.geteuid()})."
+            f"The data folder {folder} cannot be used ({exc.strerror}:{at}).{_owner_of(exc)} "
+            f"Choose another data folder, or give it to who runs this: {user_name(os.geteuid())}."
         ) from exc
+
+
+def _owner_of(exc: OSError) -> str:
+    """Return whose it is that *exc* is about, where that may be why."""
+    try:
+        owner = os.lstat(exc.filename).st_uid if exc.filename else os.geteuid()
+    except (OSError, TypeError):  # out of sight, or a descriptor
+        return ""
+    return "" if owner == os.geteuid() else f" It belongs to {user_name(owner)}."
 
 
 def full(folder: Path) -> StoreUnavailable:

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from wagateway.adapters.embedded.account import server_account
+from wagateway.adapters.embedded.account import refuse_foreign, server_account
 from wagateway.adapters.embedded.binaries import programs
 from wagateway.adapters.embedded.cluster import ensure_cluster
 from wagateway.adapters.embedded.database import connection_url, ensure_database
@@ -124,6 +124,7 @@ async def _prepared(
     folder = DataFolder.at(data_dir)
     folder.make()
     account = server_account(folder.path, folder.pg)
+    refuse_foreign(folder.pg, account)
     lock = await stack.enter_async_context(folder.locked())
     await clear_remains(folder.pg)
     lock.sweep()

@@ -10,7 +10,7 @@ from litestar.types import ControllerRouterHandler
 from wagateway.entrypoints.http.access_log import access_logged
 from wagateway.entrypoints.http.api import api_router
 from wagateway.entrypoints.http.auth import HttpSecurity, api_gate, api_guard
-from wagateway.entrypoints.http.docs import documentation
+from wagateway.entrypoints.http.docs import documentation, front_door
 from wagateway.entrypoints.http.health import Health, health_router
 from wagateway.entrypoints.http.openapi import openapi_config
 from wagateway.entrypoints.http.problems import ERROR_HANDLERS
@@ -56,7 +56,7 @@ def create_app(
         health_router(),
     ]
     app = Litestar(
-        route_handlers=[*routes, documentation()] if docs else routes,
+        route_handlers=[*routes, front_door, documentation()] if docs else routes,
         dependencies={
             "intake": Provide(lambda: intake, sync_to_thread=False),
             "reader": Provide(lambda: reader, sync_to_thread=False),

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from litestar import MediaType, Request, Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.response import Redirect
 
 from wagateway.entrypoints.http.openapi import DOCUMENT_PATH
 from wagateway.entrypoints.http.problems import KINDS
@@ -44,6 +45,12 @@ def documentation() -> HTTPRouteHandler:
         return Response(rendered[0], media_type=MediaType.HTML, headers=_HEADERS)
 
     return docs
+
+
+@get("/", include_in_schema=False, status_code=307)
+async def front_door() -> Redirect:
+    """Lead who opens the bare address to the page; relative, so that it holds below a prefix."""
+    return Redirect("docs", status_code=307)
 
 
 def render(document: _Json) -> str:

@@ -47,6 +47,15 @@ async def page() -> httpx.Response:
     return response
 
 
+async def test_the_bare_address_leads_to_the_page_where_there_is_one() -> None:
+    async with client_of(application()) as client:
+        answer = await client.get("/")
+        assert (answer.status_code, answer.headers["location"]) == (307, "docs")
+        assert (await client.get("/", follow_redirects=True)).url.path == "/docs"
+    async with client_of(application(docs=False)) as client:
+        assert (await client.get("/")).status_code == 404
+
+
 def operations(document: Json) -> Iterator[tuple[tuple[str, str], Json]]:
     for path, item in document["paths"].items():
         for method, operation in item.items():

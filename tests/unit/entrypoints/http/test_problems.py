@@ -93,7 +93,7 @@ async def test_a_store_that_is_away_is_a_503_everywhere() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("POST", "/", 405),
         ("GET", "/unknown", 404),
         ("GET", "/webhooks", 404),
         ("GET", "/schema/unknown", 404),
