@@ -15,6 +15,7 @@ from wagateway.domain.errors import InvalidInput
 _ARRAY = re.compile(rb"[ \t\r\n]*\[")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _MAX_INTEGER_DIGITS = 400
+_MAX_ENVELOPES = 10_000
 _VALUE = msgspec.json.Decoder()
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -41,7 +42,8 @@ def envelopes(body: bytes) -> list[tuple[bytes, object]]:
             be any JSON value; an object is never anything but an object.
 
     Raises:
-        InvalidInput: not JSON in UTF-8, nested too deeply, or neither an object nor an array.
+        InvalidInput: not JSON in UTF-8, nested too deeply, more than 10,000 envelopes, or neither
+            an object nor an array.
     """
     if _ARRAY.match(body):
         return _elements(body)
@@ -52,6 +54,8 @@ def envelopes(body: bytes) -> list[tuple[bytes, object]]:
 
 
 def _elements(body: bytes) -> list[tuple[bytes, object]]:
+    if body.count(b",") >= _MAX_ENVELOPES:  # it may have too many: 16 MiB hold 8 million
+        return _split(_text(body))
     try:
         raws = [bytes(raw) for raw in _ELEMENTS.decode(body)]
     except RecursionError as exc:
@@ -75,7 +79,7 @@ def _decoded(data: bytes) -> object:
 
 
 def _split(text: str) -> list[tuple[bytes, object]]:
-    """Walk an array element by element, keeping each one's own text."""
+    """Walk an array element by element, keeping each one's own text; stop at too many."""
     found: list[tuple[bytes, object]] = []
     at = _skipped(text, text.index("[") + 1)
     while True:
@@ -85,6 +89,10 @@ def _split(text: str) -> list[tuple[bytes, object]]:
         at = _skipped(text, end + 1)
         if text[end : end + 1] == "]" and at == len(text):
             return found
+        if len(found) == _MAX_ENVELOPES:
+            raise InvalidInput(
+                f"the body holds more than {_MAX_ENVELOPES:,} events: send them in several bodies"
+            )
         if text[end : end + 1] != ",":
             raise _not_json(end)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 
 import pytest
 from tests.unit.adapters.waha.test_bodies import bare, body, noweb, read_all
@@ -82,6 +83,24 @@ def test_an_array_that_only_the_tolerant_decoder_reads_keeps_exact_bytes_too() -
         b"1e999",
         b'{"a":[1, 2]}',
     ]
+
+
+@pytest.mark.parametrize("element", [b"1", b"{}", b'"\\ud83d"', b'{"event": "message"}'])
+def test_an_array_of_too_many_is_refused_before_it_costs_much(element: bytes) -> None:
+    assert len(read_all(b"[" + b", ".join([element] * 10_000) + b"]")) == 10_000
+    for count in (10_001, 1_000_000):
+        raw = b"[" + b",".join([element] * count) + b"]"
+        tracemalloc.start()
+        with pytest.raises(InvalidInput, match="more than 10,000 events"):
+            read_all(raw)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < len(raw) + 16 * 2**20
+
+
+def test_commas_within_an_event_do_not_count() -> None:
+    texts = [b'{"event":"message","payload":{"body":"' + b"," * 20_000 + b'"}}'] * 3
+    assert [each.body for each in read_all(b"[" + b",".join(texts) + b"]")] == texts
 
 
 def test_an_empty_array_gives_nothing() -> None:
