@@ -14,10 +14,8 @@ from wagateway.domain.errors import InvalidInput
 
 _ARRAY = re.compile(rb"[ \t\r\n]*\[")
 _SPACE = re.compile(r"[ \t\r\n]*")
-MAX_ENVELOPES = 10_000
-"""In one body; WAHA itself sends them one by one."""
-
 _MAX_INTEGER_DIGITS = 400
+_MAX_ENVELOPES = 10_000
 _VALUE = msgspec.json.Decoder()
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -44,8 +42,8 @@ def envelopes(body: bytes) -> list[tuple[bytes, object]]:
             be any JSON value; an object is never anything but an object.
 
     Raises:
-        InvalidInput: not JSON in UTF-8, nested too deeply, neither an object nor an array, or more
-            than MAX_ENVELOPES.
+        InvalidInput: not JSON in UTF-8, nested too deeply, more than 10,000 envelopes, or neither
+            an object nor an array.
     """
     if _ARRAY.match(body):
         return _elements(body)
@@ -56,15 +54,15 @@ def envelopes(body: bytes) -> list[tuple[bytes, object]]:
 
 
 def _elements(body: bytes) -> list[tuple[bytes, object]]:
+    if body.count(b",") >= _MAX_ENVELOPES:  # it may have too many: 16 MiB hold 8 million
+        return _split(_text(body))
     try:
-        raws = _ELEMENTS.decode(body)
+        raws = [bytes(raw) for raw in _ELEMENTS.decode(body)]
     except RecursionError as exc:
         raise _too_deep() from exc
     except ValueError:
         return _split(_text(body))
-    if len(raws) > MAX_ENVELOPES:
-        raise _too_many()
-    return [(data, _decoded(data)) for data in map(bytes, raws)]
+    return [(raw, _decoded(raw)) for raw in raws]
 
 
 def _decoded(data: bytes) -> object:
@@ -81,18 +79,20 @@ def _decoded(data: bytes) -> object:
 
 
 def _split(text: str) -> list[tuple[bytes, object]]:
-    """Walk an array element by element, keeping each one's own text."""
+    """Walk an array element by element, keeping each one's own text; stop at too many."""
     found: list[tuple[bytes, object]] = []
     at = _skipped(text, text.index("[") + 1)
     while True:
         value, end = _next(text, at)
-        if len(found) == MAX_ENVELOPES:
-            raise _too_many()
         found.append((text[at:end].encode(), value))
         end = _skipped(text, end)
         at = _skipped(text, end + 1)
         if text[end : end + 1] == "]" and at == len(text):
             return found
+        if len(found) == _MAX_ENVELOPES:
+            raise InvalidInput(
+                f"the body holds more than {_MAX_ENVELOPES:,} events: send them in several bodies"
+            )
         if text[end : end + 1] != ",":
             raise _not_json(end)
 
@@ -116,10 +116,6 @@ def _text(data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError as exc:
         raise InvalidInput(f"the body is not UTF-8: invalid at byte {exc.start}") from exc
-
-
-def _too_many() -> InvalidInput:
-    return InvalidInput(f"the body holds more than {MAX_ENVELOPES} events; send fewer at once")
 
 
 def _not_json(at: int) -> InvalidInput:
