@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 from functools import cache
 from pathlib import Path
 
@@ -23,7 +24,7 @@ pages = pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT)
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _NODE = re.compile(r"`(tests/[\w/]+\.py(?:::\w+)+)`")
-_COMMAND = re.compile(r"(?:^|[`/ ])wagateway ((?:[a-z]+ ?)+|--[a-z-]+)", re.MULTILINE)
+_COMMAND = re.compile(r"(?:^|[`/ (])wagateway ((?:[a-z][a-z-]* ?)+|--[a-z-]+)", re.MULTILINE)
 _VARIABLE = re.compile(r"\bWHATSAPP_[A-Z_]+\b")
 _OF_WAHA = re.compile(r"WHATSAPP_HOOK_")
 
@@ -78,11 +79,28 @@ def test_every_command_that_is_shown_exists(page: Path) -> None:
     assert [words for words in shown if not is_command(words.split())] == []
 
 
+@pages
+def test_every_command_that_is_shown_takes_the_words_that_it_is_given(page: Path) -> None:
+    lines = re.findall(
+        r"^(?:\S*/)?wagateway (.+?)(?: #.*)?$", "\n".join(shell_blocks_of(page)), re.MULTILINE
+    )
+    for line in lines:
+        name, *words = shlex.split(line)
+        command: click.Command = program.commands[name]
+        if isinstance(command, click.Group):
+            command = command.commands[words.pop(0)]
+        command.make_context(name, words)  # a phone that is not quoted would be four words
+
+
+def shell_blocks_of(page: Path) -> list[str]:
+    return re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)
+
+
 def code_of(page: Path) -> list[str]:
     """Return what *page* shows as code, in blocks and in lines."""
     text = page.read_text()
     return [
-        *re.findall(r"```sh\n(.*?)```", text, re.DOTALL),
+        *shell_blocks_of(page),
         *re.findall(r"`wagateway[^`\n]*`", text),
     ]
 

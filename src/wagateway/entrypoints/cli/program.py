@@ -39,7 +39,7 @@ _LOOK = click.RichHelpConfiguration(
     help="Show the version and exit.",
 )
 def program(**_: object) -> None:
-    """A durable, provably complete WhatsApp archive that stands beside WAHA.
+    """A durable WhatsApp archive without twins, which stands beside WAHA.
 
     Settings come from the environment and a file .env in the current folder. Without
     WHATSAPP_DATABASE_URL, commands work on the embedded PostgreSQL of the data folder, also while

@@ -18,7 +18,7 @@ from wagateway.entrypoints.http.shapes import describe_shapes
 DOCUMENT_PATH = "/schema/openapi.json"
 
 _DESCRIPTION = """\
-A durable, provably complete WhatsApp archive beside WAHA. WAHA posts its events to \
+A durable WhatsApp archive without twins, beside WAHA. WAHA posts its events to \
 `/webhooks/messages`; everything that came is read under `/api`.
 
 Every error is a problem document (RFC 9457). Lists are read page by page: give `next` of one \
