@@ -196,8 +196,8 @@ def doctor(
     """Find the first broken hop between WhatsApp and the archive, and how to mend it.
 
     Looks at the settings, the secrets, the database, its schema, what could not be archived, the
-    running API and its webhook, WAHA (WHATSAPP_CORE_URL, WHATSAPP_API_KEY) and WAHA's webhooks. Changes nothing
-    and shows no secret. The exit code is 1 when something is broken.
+    running API and its webhook, WAHA (WHATSAPP_CORE_URL, WHATSAPP_API_KEY) and WAHA's webhooks.
+    Changes nothing and shows no secret. The exit code is 1 when something is broken.
 
     \b
     Examples:
