@@ -102,7 +102,7 @@ COMMENT ON COLUMN whatsapp_gateway.message_state.facts_key IS
     'Orders observations of one message, the smallest is the best; see facts_key() in wagateway.domain.records.';
 COMMENT ON COLUMN whatsapp_gateway.message_state.text IS 'The text of the latest edit; null when the message was never edited.';
 COMMENT ON COLUMN whatsapp_gateway.message_state.said IS
-    'Digests of what was said, where the author may come under several addresses: equal ones are one message.';
+    'Digests of what was said, where the author may be missing: equal ones are one message.';
 COMMENT ON COLUMN whatsapp_gateway.message_state.lids IS
     'The LIDs under which the chat (or, in a group, the author) was seen; with by_phone what undoing a wrong link needs.';
 
@@ -340,15 +340,17 @@ SELECT
     a.session, a.account, m.session_id, m.chat_id, m.stanza_id, m.author, m.sent_at, m.kind, m.from_me,
     m.sender_id, m.sender_name,
     CASE WHEN s.edited_at IS NULL THEN m.text ELSE s.text END AS text,
-    m.text AS first_text, s.edited_at, s.ack, r.revoked_at, m.media, m.waha_id
+    m.text AS first_text, s.edited_at, s.ack, r.revoked_at, r.revoked_by, m.media, m.waha_id
 FROM whatsapp_gateway.sessions AS a
 JOIN whatsapp_gateway.messages AS m USING (session_id)
 JOIN whatsapp_gateway.message_state AS s USING (session_id, chat_id, stanza_id, author)
 LEFT JOIN LATERAL (
-    SELECT min(v.revoked_at) AS revoked_at
+    SELECT v.revoked_at, v.revoked_by
     FROM whatsapp_gateway.message_revocations AS v
     WHERE (v.session_id, v.chat_id, v.stanza_id) = (m.session_id, m.chat_id, m.stanza_id)
       AND v.author IN ('', m.author)
+    ORDER BY v.revoked_at, v.author
+    LIMIT 1
 ) AS r ON true;
 COMMENT ON VIEW whatsapp_gateway.current_messages IS
     'Messages as they stand now: current text, ack, edit and deletion times. A session that passed to another account '

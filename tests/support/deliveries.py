@@ -308,9 +308,11 @@ def worlds(draw: st.DrawFn, *, max_size: int = 14) -> list[Delivery]:
     ]
 
 
+_OTHER_GROUP = Jid("120363000000000102@g.us")
 _TWIN_REFS = [
     *(ref(chat, "A1", from_me=False) for chat in (ANA, ANA_LID)),
-    *(ref(GROUP, "A1", from_me=False, by=by) for by in (ANA, ANA_LID, None)),
+    *(ref(GROUP, "A1", from_me=False, by=by) for by in (ANA, ANA_LID)),
+    *(ref(_OTHER_GROUP, "A1", from_me=False, by=by) for by in (ANA, None)),
 ]
 _TWIN_OBSERVATIONS: list[AnyObservation] = [
     *(
@@ -321,7 +323,7 @@ _TWIN_OBSERVATIONS: list[AnyObservation] = [
     *(
         MessageEdited(ref=where, edit_id=StanzaId("E1"), edited_at=NOON, text="olá")
         for where in _TWIN_REFS
-        if where.chat != GROUP or where.participant
+        if where.chat in {ANA, ANA_LID} or where.participant
     ),
     linked(),
     seen("outra coisa", chat=GROUP, stanza="A1", by=BRUNO),

@@ -130,11 +130,12 @@ class Ledger:
             self._authors.setdefault(stanza, set()).add(record.author)
 
     def _joined_with_its_twins(self, record: MessageRecord) -> MessageRecord:
-        """Return *record* with what the ledger holds of the same message under vaguer addresses.
+        """Return *record* with what the ledger holds of the same message without an author.
 
-        In a group the author of one message may come as a phone, as a LID that nobody has linked
-        yet, or not at all. Only equal time, kind and text make these one message: an id that
-        somebody forged joins nothing (G3). What was joined may equal more, so this is repeated.
+        Some versions name a group's author in one event and not in the other. Equal time, kind and
+        text make these one message. Two addresses that nobody has linked stay two, whatever they
+        say: one of them may have forged the other's id (G3). A link that is learned makes them one.
+        What was joined may equal more, so this is repeated.
         """
         if record.author == ME or is_direct(record.chat):
             return record
@@ -170,10 +171,10 @@ def _under(record: MessageRecord, author: Author) -> MessageRecord:
 
 
 def _are_one(a: MessageRecord, b: MessageRecord) -> bool:
-    """Tell whether two authors of one stanza id are one: known as such, or saying the same."""
+    """Tell whether two authors of one stanza id are one: known as such, or one is not named."""
     if Jid(a.author) in b.lids or Jid(b.author) in a.lids:
         return True
-    return _vagueness(a.author) != _vagueness(b.author) and not a.said.isdisjoint(b.said)
+    return not (a.author and b.author) and not a.said.isdisjoint(b.said)
 
 
 def _vagueness(author: Author) -> int:

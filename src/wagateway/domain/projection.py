@@ -166,11 +166,12 @@ def _message_edited(seen: MessageEdited, _: Delivery, phones: Phones) -> Iterabl
 
 
 def _message_revoked(seen: MessageRevoked, _: Delivery, phones: Phones) -> Iterable[Record]:
-    direct = is_direct(seen.ref.chat)
+    # Only in groups there are admins, who may delete what others wrote.
+    anybody = chat_type(seen.ref.chat) is ChatType.GROUP
     yield RevocationRecord(
         chat=canonical(seen.ref.chat, phones),
         stanza=seen.ref.stanza,
-        author=_author(seen.ref, phones) if direct else _ANYBODY,
+        author=_ANYBODY if anybody else _author(seen.ref, phones),
         revoked_at=seen.revoked_at,
         revoked_by=seen.revoked_by,
     )

@@ -76,8 +76,8 @@ class MessageRecord(OnMessage, frozen=True, kw_only=True):
         sent_at: WhatsApp's time, as in the facts.
         text, edited_at: the latest readable edit by the author.
         said: digests of what was said, one per text in which the message was seen, in hex; kept
-            where a group's author may come under several addresses. SAID_BY_NOBODY is among them
-            when the message came without an author, too.
+            where messages may come without their author. SAID_BY_NOBODY is among them when this
+            one did.
         lids: the LIDs under which the chat, or in a group the author, was seen.
         by_phone: whether it was seen under its phone JID too.
         offer: the best known source of the attached file.

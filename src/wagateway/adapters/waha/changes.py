@@ -129,6 +129,7 @@ def _edit(payload: Obj, here: Place, node: Obj, target: StanzaId, env: Envelope)
     at = _edit_time(payload, here, node)
     if at is None:  # WPP's edit has an id of its own, but the time of the original
         at = here.at if is_action and here.kin is not Family.BROWSER else env.occurred_at
+    at = min(at, env.received_at)  # the editor's clock must not outrun every later edit
     new_text = text(payload.get("body")) or text_of(opened(node.get("editedmessage")))
     if here.kin is Family.BROWSER:
         new_text = words(new_text, here.data)

@@ -11,7 +11,7 @@ from wagateway.adapters.waha.fields import Obj, known_flag, moment
 from wagateway.adapters.waha.refs import Parts, address, has_many_authors, is_channel, parts
 from wagateway.domain.errors import InvalidInput
 from wagateway.domain.events import ContactSeen, IdentityLinked
-from wagateway.domain.identity import Evidence, Jid, MessageRef, is_lid, is_phone
+from wagateway.domain.identity import Evidence, Jid, MessageRef, is_lid, is_phone, stanza_id
 from wagateway.domain.text import clean_id
 
 _BROWSERS = ("WEBJS", "WPP")
@@ -51,6 +51,10 @@ def place(payload: Obj, env: Envelope) -> Place:
     from_me = _from_me(payload, env, known, told)
     chat = known.chat or told.key.chat or _chat_by_sides(payload, env, from_me=from_me)
     stanza = known.stanza or told.key.stanza
+    if chat and known.participant and not has_many_authors(chat):
+        stanza = told.key.stanza or stanza  # no author ends an id here: the sender chose that end
+    if stanza and env.is_own(chat):  # browser engines say which of both sides of oneself it is
+        stanza = stanza_id(stanza.removesuffix("_out").removesuffix("_in"))
     if chat is None or stanza is None:
         missing = "chat" if stanza else "message id"
         raise InvalidInput(f"no {missing}: expected an id like false_5511…@c.us_3EB0…")

@@ -114,8 +114,6 @@ def _from_text(text: str) -> Parts:
     # Senders choose the ids of their messages, underscores included; only a JID ends the id.
     if not bare or "@" not in participant:
         bare, participant = rest, ""
-    # In the chat with oneself browser engines say which of both sides it is.
-    bare = bare.removesuffix("_out").removesuffix("_in")
     return Parts(
         chat=address(chat),
         stanza=stanza_id(bare) if bare else None,

@@ -12,6 +12,7 @@ from tests.unit.adapters.waha.test_bodies import (
     GROUP,
     ME,
     MY_LID,
+    RECEIVED,
     SENT,
     SENT_S,
     STANZA,
@@ -219,12 +220,24 @@ def test_an_edited_post_of_a_channel_comes_as_the_post_again() -> None:
 @pytest.mark.parametrize("suffix", ["_out", "_in"])
 def test_the_chat_with_oneself_marks_its_ids(suffix: str) -> None:
     told = webjs({"body": "lembrete"}, ME, mine=True, id=f"true_{ME}_{STANZA}{suffix}")
-    reply = {"id": f"true_{ME}_QUOTED01{suffix}", "body": "x"}
-    found = seen(told | {"replyTo": reply}, engine="WPP")
-    assert (found.ref.stanza, found.message.reply_to and found.message.reply_to.id) == (
-        STANZA,
-        "QUOTED01",
-    )
+    assert seen(told, engine="WPP").ref.stanza == STANZA
+
+
+@pytest.mark.parametrize("end", ["_out", "_in", "_x@y"])
+def test_others_ids_may_end_as_they_like(end: str) -> None:
+    """Else a sender could hide a message behind an earlier one."""
+    told = noweb({"conversation": "oi"}, id=f"false_{ANA}_{STANZA}{end}", body="oi")
+    told["_data"]["key"]["id"] = STANZA + end
+    assert seen(told).ref.stanza == STANZA + end
+
+
+def test_an_edit_is_not_later_than_its_delivery() -> None:
+    key = {"remoteJid": ANA, "fromMe": False, "id": "TARGET01"}
+    far = {"type": "MESSAGE_EDIT", "key": key, "timestampMs": 9_999_999_999_000}
+    told = noweb({"protocolMessage": far | {"editedMessage": {"conversation": "x"}}})
+    (found,) = said("message.edited", told | {"editedMessageId": "TARGET01"})
+    assert isinstance(found, MessageEdited)
+    assert found.edited_at == RECEIVED
 
 
 def test_addresses_may_stand_one_level_deeper() -> None:
