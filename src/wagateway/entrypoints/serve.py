@@ -8,6 +8,7 @@ import errno
 import ipaddress
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -19,6 +20,7 @@ import uvicorn
 from typing_extensions import override
 
 from wagateway.domain.errors import Conflict, InvalidInput, Rejected
+from wagateway.entrypoints.bounded_http import BoundedHttp
 from wagateway.entrypoints.containers import Services
 from wagateway.entrypoints.http.app import create_app
 from wagateway.entrypoints.http.auth import HttpSecurity
@@ -34,6 +36,7 @@ _GRACE_S = 10
 """How long requests in flight may take to finish."""
 
 _KEEP_ALIVE_S = 75
+_FILES = 65536
 """Longer than clients keep idle connections, so that none posts into one that just closes."""
 
 _SHOW_CURSOR = "\x1b[?25h"
@@ -112,6 +115,14 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _raise_file_limit() -> None:
+    """Allow as many connections as the system lets us; some begin with 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if most == resource.RLIM_INFINITY else min(_FILES, most)
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
 async def serve(
     app: App, listener: socket.socket, *, on_ready: Callable[[], None] | None = None
 ) -> None:
@@ -124,6 +135,7 @@ async def serve(
     """
     config = uvicorn.Config(
         app,
+        http=BoundedHttp,
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -133,6 +145,7 @@ async def serve(
         timeout_graceful_shutdown=_GRACE_S,
     )
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # else a line for each step
+    _raise_file_limit()
     server = _Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import msgspec
@@ -21,7 +21,7 @@ from litestar.openapi.spec import (
 from litestar.params import SkipValidation
 from litestar.types import Receive
 
-from wagateway.domain.errors import InvalidInput
+from wagateway.domain.errors import InvalidInput, StoreUnavailable
 from wagateway.entrypoints.http import examples
 from wagateway.entrypoints.http.auth import HttpSecurity, RawHeaders
 from wagateway.entrypoints.http.problems import documented
@@ -34,6 +34,13 @@ _CLOSE = {"Connection": "close"}
 """Who was refused before the end of the body is not read any further."""
 
 
+@dataclass(slots=True)
+class _Held:
+    """What senders who have proven nothing yet may make us keep: an HMAC comes true at the end."""
+
+    size_bytes: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
     """One delivery's way in: media type, size, token, body, signature, and only then its content.
@@ -41,12 +48,15 @@ class Intake:
     Attributes:
         max_body_bytes: not a byte more is kept.
         body_timeout_s: for the whole body, so that a slow sender cannot hold a place.
+        max_held_bytes: of all bodies that are being received, together.
     """
 
     ingest: Ingest
     security: HttpSecurity
     max_body_bytes: int
     body_timeout_s: float
+    max_held_bytes: int = 256 * 2**20
+    _held: _Held = field(default_factory=_Held, init=False)
 
     async def __call__(self, headers: RawHeaders, receive: Receive) -> Ingested:
         """Check and record what comes through *receive*; answer after it is durable."""
@@ -78,16 +88,22 @@ class Intake:
     async def _read(self, receive: Receive) -> bytes:
         chunks: list[bytes] = []
         size = 0
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                raise InvalidInput("the connection ended before the body did")
-            size += len(message["body"])
-            if size > self.max_body_bytes:
-                raise self._too_large()
-            chunks.append(message["body"])
-            if not message["more_body"]:
-                return b"".join(chunks)
+        try:
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise InvalidInput("the connection ended before the body did")
+                size += len(message["body"])
+                self._held.size_bytes += len(message["body"])
+                if size > self.max_body_bytes:
+                    raise self._too_large()
+                if self._held.size_bytes > self.max_held_bytes:
+                    raise StoreUnavailable("too much is being received at once; repeat later")
+                chunks.append(message["body"])
+                if not message["more_body"]:
+                    return b"".join(chunks)
+        finally:
+            self._held.size_bytes -= size
 
     def _too_large(self) -> HTTPException:
         return HTTPException(

@@ -1,0 +1,88 @@
+"""Connections that never come to the point are cut; the others do not notice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+
+from wagateway.entrypoints import bounded_http
+from wagateway.entrypoints.serve import listen, serving
+
+Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n"
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own
+    """Answer slowly what asks for it."""
+    if scope["type"] == "lifespan":
+        for _ in range(2):
+            kind = (await receive())["type"]
+            await send({"type": f"{kind}.complete"})
+        return
+    await asyncio.sleep(0.6 if scope["path"] == "/slow" else 0)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[Peer]:
+    with listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        async with serving(app, listener):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            yield reader, writer
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+async def answer_of(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(5):
+        return await reader.readuntil(b"0\r\n\r\n")
+
+
+async def test_endless_headers_are_refused_before_they_fill_the_memory() -> None:
+    async with connected() as (reader, writer):
+        writer.write(HEAD)
+        sent = 0
+        while not reader.at_eof() and sent < 64 * 2**20:
+            writer.write(b"X-a: " + b"a" * 60_000 + b"\r\n")
+            sent += 60_000
+            try:
+                await asyncio.wait_for(writer.drain(), 1)
+            except (ConnectionError, TimeoutError):
+                break
+            await asyncio.sleep(0)
+        assert sent < 8 * 2**20
+
+
+@pytest.mark.parametrize("begun", [b"", HEAD, b"GET / HTTP/1.1\r\n\r\n"])
+async def test_who_does_not_come_to_the_point_is_cut(
+    begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_http, "HEAD_TIMEOUT_S", 0.2)
+    async with connected() as (reader, writer):
+        writer.write(begun)
+        if begun.endswith(b"\r\n\r\n"):
+            await answer_of(reader)
+            writer.write(HEAD)  # the first was whole; a further one begins and does not end
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+
+
+async def test_who_comes_to_the_point_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_http, "HEAD_TIMEOUT_S", 0.3)
+    async with connected() as (reader, writer):
+        for path in (b"/slow", b"/"):
+            writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert b" 200 " in await answer_of(reader)
+            await asyncio.sleep(0.4)  # between two requests nothing is begun
+
+
+async def test_headers_of_a_usual_size_are_taken() -> None:
+    async with connected() as (reader, writer):
+        writer.write(HEAD + b"X-a: " + b"a" * 30_000 + b"\r\n\r\n")
+        assert b" 200 " in await answer_of(reader)
