@@ -188,6 +188,18 @@ class TestRevocations:
         )
         assert view.revoked_at == NOON + SECOND
 
+    async def test_nobody_deletes_another_s_status(self, archive: Backend) -> None:
+        status = Jid("status@broadcast")
+        view = await view_of(
+            archive,
+            delivery(seen(chat=status, by=ANA)),
+            delivery(revoked(chat=status, by=BRUNO)),
+            chat=status,
+        )
+        assert view.revoked_at is None
+        view = await view_of(archive, delivery(revoked(chat=status, by=ANA)), chat=status)
+        assert (view.revoked_at, view.revoked_by) == (NOON + SECOND, ANA)
+
     async def test_an_admin_may_delete_a_member_s_message(self, archive: Backend) -> None:
         view = await view_of(
             archive,

@@ -21,6 +21,7 @@ from tests.unit.entrypoints.http.world import (
 
 from wagateway.domain.errors import InvalidInput, StoreUnavailable
 from wagateway.entrypoints.http.auth import HttpSecurity
+from wagateway.entrypoints.http.webhooks import Intake
 
 PATH = "/webhooks/messages"
 BODY = '{"event":"message","payload":{"body":"ação 😀"}}'.encode()
@@ -326,3 +327,34 @@ def test_refuses_to_stand_open(secrets: dict[str, str]) -> None:
 def test_secrets_do_not_show() -> None:
     for secret in (WEBHOOK_TOKEN, HMAC_KEY, BOTH.api_token):
         assert secret not in repr(BOTH)
+
+
+async def test_unfinished_bodies_together_are_held_within_bounds() -> None:
+    """A signature comes true at the end of a body only, so anybody can make us keep its begin."""
+    ingest = Ingesting()
+    intake = Intake(
+        ingest=ingest, security=HMAC_ONLY, max_body_bytes=10, body_timeout_s=5, max_held_bytes=15
+    )
+    finish = asyncio.Event()
+    chunks = iter([b"x" * 10, b""])
+
+    async def slowly() -> HTTPReceiveMessage:
+        body = next(chunks)
+        if not body:
+            await finish.wait()
+        return {"type": "http.request", "body": body, "more_body": bool(body)}
+
+    async def at_once() -> HTTPReceiveMessage:
+        return {"type": "http.request", "body": b"y" * 10, "more_body": False}
+
+    signed = [(b"content-type", b"application/json"), (b"x-webhook-hmac-algorithm", b"sha512")]
+    slow = [*signed, (b"x-webhook-hmac", signature(b"x" * 10).encode())]
+    other = [*signed, (b"x-webhook-hmac", signature(b"y" * 10).encode())]
+    waiting = asyncio.create_task(intake(slow, slowly))
+    await asyncio.sleep(0)
+    with pytest.raises(StoreUnavailable, match="too much is being received"):
+        await intake(other, at_once)
+    finish.set()
+    await waiting
+    await intake(other, at_once)
+    assert ingest.bodies == [b"x" * 10, b"y" * 10]
