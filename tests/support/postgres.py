@@ -137,7 +137,7 @@ async def fresh_database(server_url: str, *, template: str = "template1") -> Asy
         yield database_url(server_url, name)
         leaked = await _leaked(server_url, name)
     finally:
-        await _execute(server_url, "DROP DATABASE {} WITH (FORCE)", name)
+        await _drop(server_url, name)
     assert leaked == 0, f"{leaked} connections were left open"
 
 
@@ -146,6 +146,16 @@ def database_url(server_url: str, name: str) -> str:
     if "://" in server_url:
         return urlsplit(server_url)._replace(path=f"/{name}").geturl()
     return make_conninfo(server_url, dbname=name)
+
+
+async def _drop(url: str, name: str) -> None:
+    """Drop a database; autovacuum, which only a superuser may end, is given time to leave it."""
+    for _ in range(100):
+        try:
+            return await _execute(url, "DROP DATABASE {} WITH (FORCE)", name)
+        except psycopg.errors.InsufficientPrivilege:
+            await asyncio.sleep(0.1)
+    raise TimeoutError(f"the server would not let go of {name}")
 
 
 async def _execute(

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 from typing_extensions import override
 
-from wagateway.domain.archives import ArchiveEntry, archive_of, begins_with, current, latest
+from wagateway.domain.archives import ArchiveEntry, archive_of, archive_to_read, begins_with, latest
 from wagateway.domain.cursors import (
     MessagePosition,
     decode_cursor,
@@ -200,7 +200,7 @@ class InMemoryArchive(Archive, ArchiveReader):
     @override
     async def unlink(self, session: SessionName, lid: Jid, *, at: datetime) -> int:
         async with self._lock:
-            book = self._current(session)
+            book = self._book(session)
             phone = book.phones.get(lid)
             if phone is None:
                 raise NotFound(f"session {session!r} has no link of {lid} in force")
@@ -212,7 +212,7 @@ class InMemoryArchive(Archive, ArchiveReader):
     @override
     async def link(self, session: SessionName, lid: Jid, phone: Jid, *, at: datetime) -> int:
         async with self._lock:
-            book = self._current(session)
+            book = self._book(session)
             before = book.phones
             held = book.links.get((lid, phone))
             book.links[lid, phone] = said_by_a_person(held, lid, phone, at=at)
@@ -263,11 +263,9 @@ class InMemoryArchive(Archive, ArchiveReader):
         )
         return book
 
-    def _current(self, session: SessionName) -> _Book:
+    def _book(self, session: SessionName, account: Jid | None = None) -> _Book:
         books = self._books.get(session, [])
-        entry = current(book.entry for book in books)
-        if entry is None:
-            raise NotFound(f"there is no session {session!r}")
+        entry = archive_to_read((book.entry for book in books), session, account)
         return next(book for book in books if book.entry.id == entry.id)
 
     # ArchiveReader
@@ -278,6 +276,7 @@ class InMemoryArchive(Archive, ArchiveReader):
         session: SessionName,
         chat: Sequence[Jid],
         *,
+        account: Jid | None = None,
         before: str | None = None,
         after: str | None = None,
         limit: int = 50,
@@ -285,7 +284,7 @@ class InMemoryArchive(Archive, ArchiveReader):
         if before is not None and after is not None:
             raise InvalidInput("give before or after, not both")
         limit = page_limit(limit)
-        book = self._current(session)
+        book = self._book(session, account)
         found = self._find_chat(book, chat)
         rows = sorted(
             (m for m in book.messages() if m.chat == found and m.facts), key=_position, reverse=True
@@ -335,10 +334,15 @@ class InMemoryArchive(Archive, ArchiveReader):
 
     @override
     async def chats(
-        self, session: SessionName, *, cursor: str | None = None, limit: int = 100
+        self,
+        session: SessionName,
+        *,
+        account: Jid | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> ChatPage:
         limit = page_limit(limit)
-        book = self._current(session)
+        book = self._book(session, account)
         names = {r.contact: r for r in book.ledger.records() if isinstance(r, ContactRecord)}
         views = [
             ChatView(
@@ -366,12 +370,13 @@ class InMemoryArchive(Archive, ArchiveReader):
         self,
         session: SessionName,
         *,
+        account: Jid | None = None,
         type: ChatType | None = None,
         cursor: str | None = None,
         limit: int = 100,
     ) -> ContactPage:
         limit = page_limit(limit)
-        book = self._current(session)
+        book = self._book(session, account)
         lids: dict[Jid, list[Jid]] = {}
         for lid, phone in sorted(book.phones.items()):
             lids.setdefault(phone, []).append(lid)
@@ -406,7 +411,7 @@ class InMemoryArchive(Archive, ArchiveReader):
         ]
 
     def _is_current(self, book: _Book) -> bool:
-        return self._current(book.entry.session) is book
+        return self._book(book.entry.session) is book
 
     def _session_view(self, book: _Book) -> SessionView:
         at, status = (
@@ -442,7 +447,7 @@ class InMemoryArchive(Archive, ArchiveReader):
 
     @override
     async def links(self, session: SessionName) -> list[LinkView]:
-        book = self._current(session)
+        book = self._book(session)
         return [
             LinkView(session=session, **msgspec.structs.asdict(link))
             for _, link in sorted(book.links.items())

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from wagateway.domain.errors import NotFound
 from wagateway.domain.events import Delivery, NotArchived, NotUnderstood
 from wagateway.domain.identity import Jid, SessionName
 
@@ -64,6 +65,24 @@ def latest(
     """
     pairs = zip(known, told, strict=True)
     return tuple((old or new) if late else (new or old) for old, new in pairs)
+
+
+def archive_to_read(
+    entries: Iterable[ArchiveEntry], session: SessionName, account: Jid | None
+) -> ArchiveEntry:
+    """Return the archive of *account*, or the current one for None, among those of *session*.
+
+    Raises:
+        NotFound: there is none.
+    """
+    known = list(entries)
+    found = [entry for entry in known if account in {None, entry.account}]
+    entry = current(found)
+    if entry is not None:
+        return entry
+    if known:
+        raise NotFound(f"session {session!r} never had the account {account}")
+    raise NotFound(f"there is no session {session!r}")
 
 
 def current(entries: Iterable[ArchiveEntry]) -> ArchiveEntry | None:

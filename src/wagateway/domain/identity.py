@@ -181,6 +181,15 @@ def chat_candidates(text: str) -> list[Jid]:
     return found
 
 
+def account_named(text: str | None) -> Jid | None:
+    """Return the account that a person means by *text*, a JID or phone number; None for none.
+
+    Raises:
+        InvalidInput: *text* is neither.
+    """
+    return chat_candidates(text)[0] if text else None
+
+
 class Evidence(StrEnum):
     """How a LID ↔ phone link was first learned."""
 

@@ -1,6 +1,7 @@
 """From records to what a reader sees."""
 
 from collections.abc import Iterable
+from itertools import groupby
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -173,8 +174,10 @@ def _poll(poll: Poll | None, votes: list[VoteRecord], reader: Reader) -> PollVie
 
 
 def _edits(edits: list[EditRecord]) -> tuple[EditView, ...]:
+    """Return the versions in order; one that says the same as the one before was told twice."""
     ordered = sorted(edits, key=lambda e: (e.edited_at, e.edit_id))
-    return tuple(EditView(text=e.text, edited_at=e.edited_at) for e in ordered)
+    changes = (next(told) for _, told in groupby(ordered, key=lambda e: e.text))
+    return tuple(EditView(text=e.text, edited_at=e.edited_at) for e in changes)
 
 
 def _reactions(reactions: list[ReactionRecord], reader: Reader) -> tuple[ReactionView, ...]:

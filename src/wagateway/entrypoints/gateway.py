@@ -6,7 +6,13 @@ from datetime import datetime
 
 from wagateway.domain.errors import InvalidInput
 from wagateway.domain.events import Source
-from wagateway.domain.identity import ChatType, SessionName, chat_candidates, jid
+from wagateway.domain.identity import (
+    ChatType,
+    SessionName,
+    account_named,
+    chat_candidates,
+    jid,
+)
 from wagateway.domain.text import MAX_ID_CHARS, clean_id
 from wagateway.domain.views import (
     ChatPage,
@@ -77,6 +83,7 @@ class Gateway:
         session: str,
         chat: str,
         *,
+        account: str | None = None,
         before: datetime | str | None = None,
         after: datetime | str | None = None,
         limit: int = 50,
@@ -86,30 +93,39 @@ class Gateway:
         Args:
             session: the engine's session name, e.g. ``default``.
             chat: a JID, a LID, or a phone number in a usual spelling.
+            account: JID or phone number of an account that the session had before; the archive
+                of the present one if None.
             before: only older messages than this cursor (``next`` of a page) or aware instant.
             after: only newer ones than this cursor (``previous``) or aware instant.
             limit: 1 to 500.
 
         Raises:
-            NotFound: no such session, or no such chat in it.
+            NotFound: no such session, no archive of *account*, or no such chat in it.
             InvalidInput: a malformed argument, or both *before* and *after*.
         """
         return await self._services.reader.messages(
             _session(session),
             chat_candidates(chat),
+            account=account_named(account),
             before=_position(before),
             after=_position(after),
             limit=limit,
         )
 
     async def history(
-        self, session: str, chat: str, *, before: datetime | str | None = None
+        self,
+        session: str,
+        chat: str,
+        *,
+        account: str | None = None,
+        before: datetime | str | None = None,
     ) -> AsyncIterator[MessageView]:
         """Go through a whole chat, newest first, a page at a time.
 
         Args:
             session: the engine's session name.
             chat: a JID, a LID, or a phone number in a usual spelling.
+            account: see messages().
             before: only older messages than this cursor or aware instant.
 
         Yields:
@@ -121,38 +137,50 @@ class Gateway:
         """
         position = before
         while True:
-            page = await self.messages(session, chat, before=position, limit=_PAGE)
+            page = await self.messages(session, chat, account=account, before=position, limit=_PAGE)
             for message in page.messages:
                 yield message
             if page.next is None:
                 return
             position = page.next
 
-    async def chats(self, session: str, *, cursor: str | None = None, limit: int = 100) -> ChatPage:
-        """Return chats, latest activity first; limit 1 to 500.
+    async def chats(
+        self,
+        session: str,
+        *,
+        account: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> ChatPage:
+        """Return chats, latest activity first; limit 1 to 500; *account* as in messages().
 
         Raises:
             NotFound: no such session.
             InvalidInput: *cursor* is not ``next`` of a page, or *limit* is out of bounds.
         """
-        return await self._services.reader.chats(_session(session), cursor=cursor, limit=limit)
+        return await self._services.reader.chats(
+            _session(session), account=account_named(account), cursor=cursor, limit=limit
+        )
 
     async def contacts(
         self,
         session: str,
         *,
+        account: str | None = None,
         type: ChatType | None = None,  # noqa: A002 - the API's own word
         cursor: str | None = None,
         limit: int = 100,
     ) -> ContactPage:
         """Return people, groups, broadcasts and channels by id; limit 1 to 500.
 
+        *account* is as in messages().
+
         Raises:
             NotFound: no such session.
             InvalidInput: *cursor* is not ``next`` of a page, or *limit* is out of bounds.
         """
         return await self._services.reader.contacts(
-            _session(session), type=type, cursor=cursor, limit=limit
+            _session(session), account=account_named(account), type=type, cursor=cursor, limit=limit
         )
 
     async def sessions(self) -> list[SessionView]:

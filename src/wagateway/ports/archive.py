@@ -99,9 +99,10 @@ class Archive(ABC):
 class ArchiveReader(ABC):
     """Reads of the archive; each sees what was committed before it began.
 
-    Any method may raise StoreUnavailable. A session's current archive is read: the one of the
-    account that it has now. All raise NotFound when there is no such session, and InvalidInput for
-    a limit that is out of bounds.
+    Any method may raise StoreUnavailable. Without *account*, a session's current archive is read:
+    the one of the account that it has now; with it, that of an account (a phone JID) that it has or
+    had. All raise NotFound when there is no such session or archive, and InvalidInput for a limit
+    that is out of bounds.
     """
 
     @abstractmethod
@@ -110,6 +111,7 @@ class ArchiveReader(ABC):
         session: SessionName,
         chat: Sequence[Jid],
         *,
+        account: Jid | None = None,
         before: str | None = None,
         after: str | None = None,
         limit: int = 50,
@@ -118,6 +120,7 @@ class ArchiveReader(ABC):
 
         Args:
             session: the engine's session name.
+            account: whose archive, see above.
             chat: the JIDs that may be meant, likeliest first; the first known chat is read.
             before: a cursor or an ISO 8601 instant; only older messages.
             after: a cursor or an ISO 8601 instant; only newer messages, those next to it.
@@ -130,7 +133,12 @@ class ArchiveReader(ABC):
 
     @abstractmethod
     async def chats(
-        self, session: SessionName, *, cursor: str | None = None, limit: int = 100
+        self,
+        session: SessionName,
+        *,
+        account: Jid | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> ChatPage:
         """Return chats, latest activity first, those without messages last; limit 1 to 500."""
 
@@ -139,6 +147,7 @@ class ArchiveReader(ABC):
         self,
         session: SessionName,
         *,
+        account: Jid | None = None,
         type: ChatType | None = None,  # noqa: A002 - the API's own word
         cursor: str | None = None,
         limit: int = 100,

@@ -141,6 +141,22 @@ class Engine(ABC):
     def subject_data(self, happening: SubjectChanged) -> Payload:
         """Return the engine's own data of a new subject."""
 
+    def reveals(self, happening: AnyHappening) -> tuple[Person, ...]:
+        """Return people of whom the event for *happening* shows both phone and hidden id."""
+        if isinstance(happening, MembersChanged):
+            return (happening.member,) if happening.group.by_lid else ()
+        if isinstance(happening, Sent | Edited | Revoked):
+            return self.reveals_by(happening.note)
+        return ()
+
+    @abstractmethod
+    def reveals_by(self, note: Note) -> tuple[Person, ...]:
+        """Return people of whom a WAMessage of *note* shows both phone and hidden id."""
+
+    def repeats(self, happening: AnyHappening) -> bool:  # noqa: ARG002 - WEBJS looks at it
+        """Return whether the event repeats the whole content of an earlier message."""
+        return False
+
     def message_id(self, note: Note) -> str:
         """Return ``{true|false}_{chat}_{stanza}[_{participant}]``."""
         return serialised(

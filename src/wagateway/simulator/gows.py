@@ -27,7 +27,9 @@ from wagateway.simulator.happenings import (
     Acked,
     AckLevel,
     Address,
+    AnyHappening,
     Attachment,
+    Direct,
     Edited,
     MembersChanged,
     Note,
@@ -63,6 +65,19 @@ class Gows(Engine):
             "reachoutTimelock": None,
             "messageCapping": None,
         }
+
+    @override
+    def reveals(self, happening: AnyHappening) -> tuple[Person, ...]:
+        if isinstance(happening, Voted) and happening.note.address is not Address.LID_ALONE:
+            return (happening.by,)
+        return super().reveals(happening)
+
+    @override
+    def reveals_by(self, note: Note) -> tuple[Person, ...]:
+        if note.address is Address.LID_ALONE:
+            return ()
+        peer = note.chat.person if note.from_me and isinstance(note.chat, Direct) else None
+        return tuple(person for person in (note.author, peer) if person)
 
     @override
     def message(self, note: Note) -> Payload:

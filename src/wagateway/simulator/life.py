@@ -19,6 +19,11 @@ _BUSIEST_HOUR = 11
 _RUSH_EVERY = 3
 
 
+def scene_gap_ms(rate: float) -> float:
+    """Return how far apart conversations begin, on average, to make *rate* deliveries a second."""
+    return SECOND_MS * DELIVERIES_PER_SCENE / rate
+
+
 def happenings(
     cast: Cast, key: str, *, start_ms: int, history_ms: int, rate: float
 ) -> Iterator[AnyHappening]:
@@ -33,11 +38,19 @@ def happenings(
     """
     waiting: list[tuple[int, int, AnyHappening]] = []
     order = count()
-    for number, (at_ms, scene) in enumerate(_programme(Dice(key), start_ms, history_ms, rate)):
+    programme = _programme(Dice(key), start_ms, history_ms, rate)
+    for number, (at_ms, scene) in enumerate(_with_re_pairings(programme, cast, key)):
         while waiting and waiting[0][0] < at_ms:
             yield heapq.heappop(waiting)[2]
         for happening in _play(scene, cast, Dice(key, number), at_ms, number):
             heapq.heappush(waiting, (happening.at_ms, next(order), happening))
+
+
+def re_pairing(stage: Stage) -> None:
+    """The session is logged out, and the same phone is linked again."""
+    for status in ("FAILED", "STARTING", "SCAN_QR_CODE", "SCAN_QR_CODE", "WORKING"):
+        stage.session(status)
+        stage.wait(2, 20)
 
 
 def _play(scene: Scene, cast: Cast, dice: Dice, at_ms: int, number: int) -> list[AnyHappening]:
@@ -58,11 +71,21 @@ def _programme(
         times = sorted(_past(dice, start_ms, history_ms) for _ in range(HISTORY_SCENES))
         yield from zip(times, scenes, strict=False)
         yield start_ms, reconnect
-    gap_ms = SECOND_MS * DELIVERIES_PER_SCENE / rate
+    gap_ms = scene_gap_ms(rate)
     at_ms = start_ms + SECOND_MS
     while True:
         yield at_ms, next(scenes)
         at_ms += int(gap_ms * dice.between(0.4, 1.6))
+
+
+def _with_re_pairings(
+    programme: Iterator[tuple[int, Scene]], cast: Cast, key: str
+) -> Iterator[tuple[int, Scene]]:
+    dice = Dice("re-pairing", key)
+    for at_ms, scene in programme:
+        yield at_ms, scene
+        if dice.chance(cast.faults.re_pair):
+            yield at_ms, re_pairing
 
 
 def _dealt(dice: Dice) -> Iterator[Scene]:

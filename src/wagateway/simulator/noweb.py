@@ -58,6 +58,13 @@ class Noweb(Engine):
         }
 
     @override
+    def reveals_by(self, note: Note) -> tuple[Person, ...]:
+        if isinstance(note.chat, Direct):
+            return (note.chat.person,) if note.address is Address.LID else ()
+        named = isinstance(note.chat, Group) and note.chat.by_lid and note.source != "api"
+        return (note.author,) if named and note.author else ()
+
+    @override
     def message(self, note: Note) -> Payload:
         return self._message(note, self.message_id(note), proto(note))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from wagateway.simulator.dice import Dice, digest
+from wagateway.simulator.faults import USUAL, Faults
 from wagateway.simulator.happenings import (
     Acked,
     AckLevel,
@@ -28,6 +29,7 @@ from wagateway.simulator.happenings import (
     Voted,
     Words,
 )
+from wagateway.simulator.mischief import Mischief
 from wagateway.simulator.phrases import EMOJI, PHRASES, Phrases
 from wagateway.simulator.world import Channel, Device, Group, Language, Person, World
 
@@ -40,15 +42,17 @@ class Cast:
 
     Args:
         stanza_key: what makes the stanza ids of this run different from those of another.
+        faults: those of them that change what happens: lid-flip, forged, nul.
     """
 
-    def __init__(self, world: World, stanza_key: str) -> None:
+    def __init__(self, world: World, stanza_key: str, faults: Faults = USUAL) -> None:
         self.world = world
+        self.faults = faults
         self.members = {group.jid: list(group.members) for group in world.groups}
         self.subjects = {group.jid: 0 for group in world.groups}
         self.statuses: tuple[tuple[str, int], ...] = ()
         self.plays: dict[str, int] = {}
-        self._stanza_key = stanza_key
+        self.key = stanza_key
         self._stanzas = 0
 
     def stanza(self, device: Device) -> str:
@@ -57,7 +61,7 @@ class Cast:
         ``3EB0`` and 18 hex digits on the web, ``3A`` and 18 on an iPhone, 32 on Android.
         """
         self._stanzas += 1
-        token = digest(16, "stanza", self._stanza_key, self._stanzas).hex().upper()
+        token = digest(16, "stanza", self.key, self._stanzas).hex().upper()
         if device is Device.WEB:
             return f"3EB0{token[:18]}"
         return f"3A{token[:18]}" if device is Device.IPHONE else f"AC{token[:30]}"
@@ -79,6 +83,7 @@ class Stage:
         self.happenings: list[AnyHappening] = []
         self.rush = rush
         self._scene = scene
+        self._mischief = Mischief(cast.faults, Dice("mischief", cast.key, scene))
 
     def wait(self, low_s: float, high_s: float) -> None:
         """Let some time pass, to the millisecond."""
@@ -118,7 +123,9 @@ class Stage:
             chat=chat,
             author=author,
             from_me=author is self.world.account,
-            content=Words(text=content) if isinstance(content, str) else content,
+            content=self._mischief.garbled(
+                Words(text=content) if isinstance(content, str) else content
+            ),
             address=address,
             source=source,
             quotes=quotes,
@@ -126,7 +133,9 @@ class Stage:
             late_s=self.dice.between(24, 29) if self.rush else 0.0,
         )
         self.rush = False
-        self.happenings.append(Sent(at_ms=self.now_ms, scene=self._scene, note=note))
+        self._happen(Sent(at_ms=self.now_ms, scene=self._scene, note=note))
+        if forged := self._mischief.forged(note, self.world.account, self._present(chat)):
+            self._happen(Sent(at_ms=forged.at_ms, scene=self._scene, note=forged))
         return note
 
     def answer(self, to: Note, content: Content | str, *, source: str = "app") -> Note:
@@ -158,7 +167,7 @@ class Stage:
 
     def edit(self, note: Note, text: str) -> Note:
         """Let the author of *note* change its text; return the note as it reads now."""
-        self.happenings.append(
+        self._happen(
             Edited(
                 at_ms=self.now_ms, scene=self._scene, note=note, stanza=self._own(note), text=text
             )
@@ -167,14 +176,14 @@ class Stage:
 
     def revoke(self, note: Note) -> None:
         """Let the author of *note* delete it for everyone."""
-        self.happenings.append(
+        self._happen(
             Revoked(at_ms=self.now_ms, scene=self._scene, note=note, stanza=self._own(note))
         )
 
     def react(self, note: Note, by: Person, emoji: str | None = None) -> None:
         """Let *by* react to *note*, with any emoji unless one is given; empty takes it back."""
         mine = by is self.world.account
-        self.happenings.append(
+        self._happen(
             Reacted(
                 at_ms=self.now_ms,
                 scene=self._scene,
@@ -187,7 +196,7 @@ class Stage:
 
     def vote(self, note: Note, by: Person, *options: str, readable: bool = True) -> None:
         """Let *by* choose *options* of the poll *note*, instead of any earlier choice."""
-        self.happenings.append(
+        self._happen(
             Voted(
                 at_ms=self.now_ms,
                 scene=self._scene,
@@ -201,7 +210,7 @@ class Stage:
 
     def typing(self, chat: Direct | Group, person: Person, address: Address, state: str) -> None:
         """Show what *person* is doing in *chat*."""
-        self.happenings.append(
+        self._happen(
             PresenceChanged(
                 at_ms=self.now_ms,
                 scene=self._scene,
@@ -219,7 +228,7 @@ class Stage:
             members.append(member)
         if change == "leave":
             members.remove(member)
-        self.happenings.append(
+        self._happen(
             MembersChanged(
                 at_ms=self.now_ms,
                 scene=self._scene,
@@ -234,7 +243,7 @@ class Stage:
         """Give *group* the next of its names."""
         self.cast.subjects[group.jid] += 1
         subject = group.subjects[self.cast.subjects[group.jid] % len(group.subjects)]
-        self.happenings.append(
+        self._happen(
             SubjectChanged(
                 at_ms=self.now_ms, scene=self._scene, group=group, subject=subject, by=by
             )
@@ -243,7 +252,7 @@ class Stage:
     def session(self, status: str) -> None:
         """Put the session into *status*."""
         self.cast.statuses = (*self.cast.statuses, (status, self.now_ms))[-_KEPT_STATUSES:]
-        self.happenings.append(
+        self._happen(
             SessionChanged(at_ms=self.now_ms, scene=self._scene, statuses=self.cast.statuses)
         )
 
@@ -251,10 +260,19 @@ class Stage:
         """Publish in a channel or as a status."""
         return self.say(place, author, content)
 
+    def _happen(self, happening: AnyHappening) -> None:
+        self.happenings.append(self._mischief.flipped(happening))
+
+    def _present(self, chat: Chat) -> list[Person]:
+        """Return who else writes in *chat*."""
+        if isinstance(chat, Group):
+            return self.cast.members[chat.jid]
+        return [chat.person] if isinstance(chat, Direct) else []
+
     def _ack(
         self, note: Note, level: AckLevel, at_ms: int, recipient: Person | None = None
     ) -> None:
-        self.happenings.append(
+        self._happen(
             Acked(at_ms=at_ms, scene=self._scene, note=note, level=level, recipient=recipient)
         )
 

@@ -7,26 +7,20 @@ from itertools import count
 
 from msgspec import Struct
 
+from wagateway.simulator.crowd import crowded_world
 from wagateway.simulator.dice import Dice
-from wagateway.simulator.engine import Engine, EngineName
-from wagateway.simulator.gows import Gows
-from wagateway.simulator.happenings import AnyHappening, Attachment, Note, Sent
-from wagateway.simulator.life import happenings
-from wagateway.simulator.noweb import Noweb
-from wagateway.simulator.stage import Cast
-from wagateway.simulator.webjs import Webjs
-from wagateway.simulator.wire import Emission, Frame, event_id, headers, request_id
-from wagateway.simulator.world import create_world
-
-ENGINES: tuple[type[Engine], ...] = (Noweb, Gows, Webjs)
+from wagateway.simulator.engine import EngineName
+from wagateway.simulator.eras import Plan, eras, life_of
+from wagateway.simulator.facts import Fact
+from wagateway.simulator.faults import USUAL, Faults
+from wagateway.simulator.happenings import AnyHappening
+from wagateway.simulator.voice import Request, Voice, voices
+from wagateway.simulator.world import SMALLEST, World
 
 BURST_PER_S = 100.0
 """How fast the past is delivered."""
 
-_ALSO_AS_MESSAGE = 0.3
-_SENT_AGAIN = 0.04
-_RETRY_MS = 2000
-"""WAHA's default pause before it sends again."""
+_LOSS_WINDOW_MS = 10_000
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
@@ -38,6 +32,9 @@ class Delivery(Struct, frozen=True, kw_only=True):
         body: UTF-8 JSON.
         headers: all that WAHA sets, apart from custom ones.
         repeated: the same request was in the stream before; WAHA did not see its answer.
+        cut: WAHA loses the connection before the first answer, and sends it again.
+        lost: WAHA gave up on it: it is never sent.
+        fact: what it tells; None for what tells nothing that is archived.
     """
 
     offset_s: float
@@ -45,6 +42,9 @@ class Delivery(Struct, frozen=True, kw_only=True):
     body: bytes
     headers: dict[str, str]
     repeated: bool = False
+    cut: bool = False
+    lost: bool = False
+    fact: Fact | None = None
 
 
 class Traffic:
@@ -56,18 +56,21 @@ class Traffic:
     about the same account, people and chats, and have no message in common.
 
     Attributes:
-        world: who and what the traffic is about.
+        world: who and what the traffic is about, in the beginning.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what can be set of a simulated session
         self,
         *,
         start: datetime,
         seed: int = 1,
         session: str = "default",
         engine: EngineName | None = EngineName.NOWEB,
+        chats: int = SMALLEST,
         history: timedelta = timedelta(days=3),
         rate: float = 2.0,
+        faults: Faults = USUAL,
+        also_as_message: float = 0.3,
         hmac_key: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
@@ -78,9 +81,13 @@ class Traffic:
             seed: decides on the people and, with *start* and *session*, on what happens.
             session: WAHA's session name.
             engine: which engine speaks; None: each conversation comes through another one.
+            chats: about how many chats there are; at least 17 and at most 10,000.
             history: how far the past reaches back that comes first, in one burst of a few
                 hundred deliveries; zero for none.
             rate: deliveries per second of the present, on average; above 0.
+            faults: what goes wrong, how often.
+            also_as_message: share of incoming messages that come as ``message`` as well, as they
+                do for who subscribes to both.
             hmac_key: signs the deliveries.
             metadata: the session's ``config.metadata``.
 
@@ -91,134 +98,85 @@ class Traffic:
             raise ValueError("start must be an aware datetime, for instance datetime.now(UTC)")
         if history < timedelta(0) or not rate > 0:
             raise ValueError("history must not be negative, and rate must be above 0")
-        self.world = create_world(seed)
-        self._start_ms = int(start.astimezone(UTC).timestamp() * 1000)
-        self._history_ms = int(history.total_seconds() * 1000)
-        self._rate = rate
-        self._key = f"{seed}/{session}/{self._start_ms}"
+        self.world: World = crowded_world(seed, chats)
+        start_ms = int(start.astimezone(UTC).timestamp() * 1000)
+        self._plan = Plan(
+            seed=seed,
+            chats=chats,
+            key=f"{seed}/{session}/{start_ms}",
+            start_ms=start_ms,
+            history_ms=int(history.total_seconds() * 1000),
+            rate=rate,
+            faults=faults,
+        )
         self._engine = engine
         self._session = session
+        self._also_as_message = also_as_message
         self._metadata = metadata or {}
         self._hmac_key = hmac_key
 
     def __iter__(self) -> Iterator[Delivery]:
         burst = count()
         burst_s = 0.0
+        loss = _Loss(self._plan)
         for due_ms, request in self._requests():
-            if due_ms < self._start_ms:
+            if due_ms < self._plan.start_ms:
                 burst_s = next(burst) / BURST_PER_S
                 offset_s = burst_s
             else:
-                offset_s = max(burst_s, (due_ms - self._start_ms) / 1000)
-            yield request.at(offset_s)
+                offset_s = max(burst_s, (due_ms - self._plan.start_ms) / 1000)
+            yield _delivery(request, offset_s, lost=loss.covers(due_ms))
 
-    def _voices(self) -> list["_Voice"]:
-        kinds = [kind for kind in ENGINES if self._engine in {None, kind.name}]
-        return [
-            _Voice(
-                kind(self.world, self._session),
-                self._session,
-                self._metadata,
-                self._key,
-                self._hmac_key,
-            )
-            for kind in kinds
-        ]
-
-    def _requests(self) -> Iterator[tuple[int, "_Request"]]:
+    def _requests(self) -> Iterator[tuple[int, Request]]:
         """Yield requests with the instant at which they are sent, in its order."""
-        waiting: list[tuple[int, int, _Request]] = []
+        waiting: list[tuple[int, int, Request]] = []
         number = count()
-        dice = Dice("network", self._key)
-        voices = self._voices()
-        life = happenings(
-            Cast(self.world, self._key),
-            self._key,
-            start_ms=self._start_ms,
-            history_ms=self._history_ms,
-            rate=self._rate,
-        )
-        for happening in life:
+        dice = Dice("network", self._plan.key)
+        for happening, voice in self._told():
             while waiting and waiting[0][0] <= happening.at_ms:
                 due_ms, _, request = heapq.heappop(waiting)
                 yield due_ms, request
-            voice = voices[happening.scene % len(voices)]
             for due_ms, request in voice.requests(happening, dice):
                 heapq.heappush(waiting, (due_ms, next(number), request))
 
+    def _told(self) -> Iterator[tuple[AnyHappening, Voice]]:
+        """Yield all that happens, with who tells it."""
+        for era in eras(self._plan):
+            speaking = voices(
+                self._engine,
+                era.world,
+                session=self._session,
+                key=f"{self._plan.key}/{era.number}",
+                faults=self._plan.faults,
+                also_as_message=self._also_as_message,
+                metadata=self._metadata,
+                hmac_key=self._hmac_key,
+            )
+            for happening in life_of(era, self._plan):
+                yield happening, speaking[happening.scene % len(speaking)]
 
-class _Request(Struct, frozen=True, kw_only=True):
-    """A delivery whose place in the stream is still open."""
 
-    event: str
-    body: bytes
-    headers: dict[str, str]
-    repeated: bool = False
+class _Loss:
+    """The windows of time in which WAHA gives up on what it should send."""
 
-    def at(self, offset_s: float) -> Delivery:
-        return Delivery(
-            offset_s=offset_s,
-            event=self.event,
-            body=self.body,
-            headers=self.headers,
-            repeated=self.repeated,
+    def __init__(self, plan: Plan) -> None:
+        self._key = plan.key
+        self._rate = plan.faults.loss
+
+    def covers(self, due_ms: int) -> bool:
+        return self._rate > 0 and Dice("loss", self._key, due_ms // _LOSS_WINDOW_MS).chance(
+            self._rate
         )
 
 
-class _Voice:
-    """One engine's side of the traffic: turns what happens into requests."""
-
-    def __init__(
-        self,
-        engine: Engine,
-        session: str,
-        metadata: Mapping[str, str],
-        key: str,
-        hmac_key: str | None,
-    ) -> None:
-        self._engine = engine
-        self._frame = Frame(
-            session=session, engine=engine.name.value, me=engine.me(), metadata=metadata
-        )
-        self._key = f"{key}/{engine.name}"
-        self._hmac_key = hmac_key
-        self._count = count()
-
-    def requests(self, happening: AnyHappening, dice: Dice) -> Iterator[tuple[int, _Request]]:
-        """Yield the requests for *happening*, each with the instant at which it is sent."""
-        emission = self._engine.tell(happening)
-        if emission is None:
-            return
-        note = happening.note if isinstance(happening, Sent) else None
-        built_ms = happening.at_ms + _handling_ms(note, dice)
-        twice = note is not None and not note.from_me and dice.chance(_ALSO_AS_MESSAGE)
-        key = (self._key, next(self._count))
-        for event in ("message", emission.event) if twice else (emission.event,):
-            told = Emission(event=event, payload=emission.payload)
-            same = () if self._engine.shares_event_ids else (event,)
-            request = self._request(told, built_ms, event_id(built_ms, *key, *same), (*key, event))
-            late_ms = int(note.late_s * 1000) if note else 0
-            due_ms = built_ms + dice.number(5, 60) + late_ms
-            yield due_ms, request
-            if dice.chance(_SENT_AGAIN):
-                yield due_ms + _RETRY_MS, _again(request)
-
-    def _request(
-        self, emission: Emission, built_ms: int, identity: str, key: tuple[object, ...]
-    ) -> _Request:
-        body = self._frame.envelope(emission, event_id=identity, built_ms=built_ms)
-        fields = headers(
-            body, request_id=request_id(*key), built_ms=built_ms, hmac_key=self._hmac_key
-        )
-        return _Request(event=emission.event, body=body, headers=fields)
-
-
-def _again(request: _Request) -> _Request:
-    return _Request(event=request.event, body=request.body, headers=request.headers, repeated=True)
-
-
-def _handling_ms(note: Note | None, dice: Dice) -> int:
-    """Return how long WAHA needs before it emits; files are downloaded first."""
-    if note is not None and isinstance(note.content, Attachment) and not note.from_me:
-        return dice.number(700, 6000)
-    return dice.number(20, 500)
+def _delivery(request: Request, offset_s: float, *, lost: bool) -> Delivery:
+    return Delivery(
+        offset_s=offset_s,
+        event=request.event,
+        body=request.body,
+        headers=request.headers,
+        repeated=request.repeated,
+        cut=request.cut,
+        lost=lost,
+        fact=request.fact,
+    )

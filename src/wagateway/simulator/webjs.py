@@ -18,6 +18,7 @@ from wagateway.simulator.happenings import (
     Acked,
     AckLevel,
     Address,
+    AnyHappening,
     Attachment,
     Ballot,
     Edited,
@@ -33,6 +34,7 @@ from wagateway.simulator.happenings import (
 )
 from wagateway.simulator.webjs_data import body, key, quotation, raw
 from wagateway.simulator.wire import Payload
+from wagateway.simulator.world import Person
 
 
 class Webjs(Engine):
@@ -50,6 +52,16 @@ class Webjs(Engine):
             "lid": self.account.lid_jid,
             "reachoutTimelock": None,
         }
+
+    @override
+    def reveals_by(self, note: Note) -> tuple[Person, ...]:
+        return ()
+
+    @override
+    def repeats(self, happening: AnyHappening) -> bool:
+        if isinstance(happening, Acked):
+            return happening.recipient is None
+        return isinstance(happening, Edited | Revoked)
 
     @override
     def file_stem(self, note: Note) -> str:

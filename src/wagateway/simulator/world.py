@@ -11,6 +11,8 @@ from wagateway.simulator.dice import Dice
 
 COUNTRY_OFFSET_H = -3
 """Hours that local time is ahead of UTC."""
+SMALLEST = 17
+"""Chats of `create_world`: twelve people, three groups, the channel, and where stories go."""
 _HOUR_MS = 3_600_000
 
 
@@ -140,7 +142,7 @@ def create_world(seed: int) -> World:
         people += [
             _person(dice, name, language, endings.pop(), hidden=name in hidden) for name in names
         ]
-    channel = Channel(jid=f"{_group_number(dice)}@newsletter", name="Moinho Notícias")
+    channel = Channel(jid=f"{group_number(dice)}@newsletter", name="Moinho Notícias")
     return World(
         account=account,
         people=tuple(people),
@@ -172,21 +174,21 @@ def _groups(dice: Dice, bakery: str, people: list[Person]) -> tuple[Group, ...]:
     visible = [person for person in people if not person.hidden]
     return (
         Group(
-            jid=f"{_group_number(dice)}@g.us",
+            jid=f"{group_number(dice)}@g.us",
             subjects=(f"Equipe {bakery}", f"Equipe {bakery} ☀️", f"Equipe {bakery} 🥖"),
             by_lid=False,
             members=tuple(local[:4]),
             languages=(Language.PORTUGUESE,),
         ),
         Group(
-            jid=f"{_group_number(dice)}@g.us",
+            jid=f"{group_number(dice)}@g.us",
             subjects=("Fornecedores ZO", "Fornecedores ZO / Proveedores", "Fornecedores 📦"),
             by_lid=True,
             members=(*spanish, *local[-2:]),
             languages=(Language.PORTUGUESE, Language.SPANISH),
         ),
         Group(
-            jid=f"{_group_number(dice)}@g.us",
+            jid=f"{group_number(dice)}@g.us",
             subjects=("Breakfast club 🥐", "Breakfast club 🥐☕", "Sunday breakfast club"),
             by_lid=dice.chance(0.5),
             members=tuple(dice.sample(visible, 6)),
@@ -195,5 +197,6 @@ def _groups(dice: Dice, bakery: str, people: list[Person]) -> tuple[Group, ...]:
     )
 
 
-def _group_number(dice: Dice) -> str:
+def group_number(dice: Dice) -> str:
+    """Return the number of a new group or channel."""
     return f"1203630{dice.number(10**9, 10**10 - 1)}0"

@@ -14,7 +14,7 @@ from wagateway.adapters.timescale._queries import QUERIES
 from wagateway.adapters.timescale._rows import Row, from_row, from_rows
 from wagateway.adapters.timescale.archive import filter_values
 from wagateway.adapters.timescale.pool import Connection, Pool
-from wagateway.domain.archives import ArchiveEntry, current
+from wagateway.domain.archives import ArchiveEntry, archive_to_read
 from wagateway.domain.cursors import (
     MessagePosition,
     decode_cursor,
@@ -106,6 +106,7 @@ class TimescaleReader(ArchiveReader):
         session: SessionName,
         chat: Sequence[Jid],
         *,
+        account: Jid | None = None,
         before: str | None = None,
         after: str | None = None,
         limit: int = 50,
@@ -116,14 +117,19 @@ class TimescaleReader(ArchiveReader):
         older = message_position(before, end_of_instant=False) if before is not None else None
         newer = message_position(after, end_of_instant=True) if after is not None else None
         async with self._snapshot() as conn:
-            entry = await _current(conn, session)
+            entry = await _entry(conn, session, account)
             found = await _find_chat(conn, entry, chat)
             place = _Place(conn, entry, found)
             return await _page(place, older=older, newer=newer, limit=limit)
 
     @override
     async def chats(
-        self, session: SessionName, *, cursor: str | None = None, limit: int = 100
+        self,
+        session: SessionName,
+        *,
+        account: Jid | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> ChatPage:
         limit = page_limit(limit)
         at: datetime | None = None
@@ -131,7 +137,7 @@ class TimescaleReader(ArchiveReader):
         if cursor is not None:
             at, id_ = decode_cursor(cursor, tuple[datetime | None, str])
         async with self._snapshot() as conn:
-            entry = await _current(conn, session)
+            entry = await _entry(conn, session, account)
             rows = await _fetch(
                 conn,
                 "chat_page",
@@ -150,6 +156,7 @@ class TimescaleReader(ArchiveReader):
         self,
         session: SessionName,
         *,
+        account: Jid | None = None,
         type: ChatType | None = None,
         cursor: str | None = None,
         limit: int = 100,
@@ -159,7 +166,7 @@ class TimescaleReader(ArchiveReader):
         other = type is ChatType.OTHER
         servers = _KNOWN_SERVERS if other else servers_of(type) if type is not None else None
         async with self._snapshot() as conn:
-            entry = await _current(conn, session)
+            entry = await _entry(conn, session, account)
             rows = await _fetch(
                 conn,
                 "contact_page",
@@ -233,7 +240,7 @@ class TimescaleReader(ArchiveReader):
     @override
     async def links(self, session: SessionName) -> list[LinkView]:
         async with self._snapshot() as conn:
-            entry = await _current(conn, session)
+            entry = await _entry(conn, session)
             rows = await _fetch(conn, "all_links", session_id=entry.id)
         return [
             LinkView(session=session, **msgspec.structs.asdict(link))
@@ -258,12 +265,11 @@ async def _fetch(conn: Connection, query: str, **values: Any) -> list[Row]:  # n
     return list(await cursor.fetchall())
 
 
-async def _current(conn: Connection, session: SessionName) -> ArchiveEntry:
+async def _entry(
+    conn: Connection, session: SessionName, account: Jid | None = None
+) -> ArchiveEntry:
     rows = await _fetch(conn, "session_entries", sessions=[session])
-    entry = current(from_rows(ArchiveEntry, rows))
-    if entry is None:
-        raise NotFound(f"there is no session {session!r}")
-    return entry
+    return archive_to_read(from_rows(ArchiveEntry, rows), session, account)
 
 
 async def _phones(conn: Connection, entry: ArchiveEntry, jids: Iterable[str]) -> dict[Jid, Jid]:

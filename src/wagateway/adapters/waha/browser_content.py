@@ -58,7 +58,7 @@ _INTERACTIVE = frozenset(
     }
 )
 _PLACES = (Kind.LOCATION, Kind.LIVE_LOCATION)
-_WORDLESS = MEDIA_KINDS | {*_PLACES, Kind.CONTACT}
+_WORDLESS = MEDIA_KINDS | {*_PLACES, Kind.CONTACT, Kind.POLL}
 
 
 def browser_content(data: Obj) -> Content | None:
@@ -105,11 +105,12 @@ def _text(data: Obj, known: Kind | None) -> str | None:
     """Return the text; ``body`` is a thumbnail or a vCard where it is not the text itself."""
     if known in {Kind.TEXT, Kind.SYSTEM}:
         return first_text(data.get("body"), data.get("caption"))
+    # A poll's body repeats its question, which the other engines tell only in the poll.
     return text(data.get("caption"))
 
 
 def words(shown: str | None, data: Obj) -> str | None:
-    """Return *shown* unless it is what ``body`` holds in place of words: a thumbnail or vCard."""
+    """Return *shown* unless it is a ``body`` without words: a thumbnail, vCard or question."""
     type_ = text(data.get("type")) or ""
     if _kind(type_, data) in _WORDLESS and shown == data.get("body"):
         return text(data.get("caption"))

@@ -50,7 +50,9 @@ def place(payload: Obj, env: Envelope) -> Place:
     known = parts(payload.get("id"))
     from_me = _from_me(payload, env, known, told)
     chat = known.chat or told.key.chat or _chat_by_sides(payload, env, from_me=from_me)
-    stanza = known.stanza or told.key.stanza
+    # Without its chat an id may be anything; the engine's own key says more.
+    bare = known.stanza if known.chat is None else None
+    stanza = (None if bare else known.stanza) or told.key.stanza or bare
     if chat and known.participant and not has_many_authors(chat):
         stanza = told.key.stanza or stanza  # no author ends an id here: the sender chose that end
     if stanza and env.is_own(chat):  # browser engines say which of both sides of oneself it is

@@ -8,11 +8,12 @@ from litestar.openapi.spec import Example
 from litestar.params import SkipValidation
 from litestar.types import Guard
 
-from wagateway.domain.identity import chat_candidates
+from wagateway.domain.identity import account_named, chat_candidates
 from wagateway.domain.text import clean_id
 from wagateway.domain.views import ChatPage, ContactPage, EventPage, MessagePage, SessionView
 from wagateway.entrypoints.http import examples
 from wagateway.entrypoints.http.parameters import (
+    Account,
     After,
     Before,
     Chat,
@@ -66,6 +67,7 @@ async def list_messages(
     reader: Reader,
     session: Session,
     chat: Chat,
+    account: Account = None,
     limit: Limit = 50,
     before: Before = None,
     after: After = None,
@@ -79,6 +81,7 @@ async def list_messages(
     return await reader.messages(
         session_name(session),
         chat_candidates(chat),
+        account=account_named(account),
         before=position(before),
         after=position(after),
         limit=limit,
@@ -93,10 +96,16 @@ async def list_messages(
     responses=_answers(ChatPage, examples.CHATS, 400, 401, 404, 500, 503),
 )
 async def list_chats(
-    reader: Reader, session: Session, limit: Limit = 100, cursor: Cursor = None
+    reader: Reader,
+    session: Session,
+    account: Account = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
 ) -> ChatPage:
     """Return the chats, the one with the latest message first, those without messages last."""
-    return await reader.chats(session_name(session), cursor=cursor or None, limit=limit)
+    return await reader.chats(
+        session_name(session), account=account_named(account), cursor=cursor or None, limit=limit
+    )
 
 
 @get(
@@ -109,13 +118,18 @@ async def list_chats(
 async def list_contacts(
     reader: Reader,
     session: Session,
+    account: Account = None,
     type: ContactType = None,  # noqa: A002 - the API's own word
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ContactPage:
     """Return people, groups, broadcasts and channels that the account knows, by id."""
     return await reader.contacts(
-        session_name(session), type=type, cursor=cursor or None, limit=limit
+        session_name(session),
+        account=account_named(account),
+        type=type,
+        cursor=cursor or None,
+        limit=limit,
     )
 
 
@@ -129,7 +143,8 @@ async def list_contacts(
 async def list_sessions(reader: Reader) -> SessionList:
     """Return every session with its account, its latest status, and when it was last heard of.
 
-    A session that was logged in with another account before has one archive per account.
+    A session that was logged in with another account before has one archive per account; those
+    are read by `account` of the other routes.
     """
     return SessionList(sessions=await reader.sessions())
 

@@ -44,6 +44,16 @@ Chat = Annotated[
         ],
     ),
 ]
+Account = Annotated[
+    str | None,
+    QueryParameter(
+        description=(
+            "The archive of this account, which the session had before; the JID that the list of"
+            " sessions shows, or its phone number. Default: the archive of the present account."
+        ),
+        examples=[Example(value="5511912340001@c.us")],
+    ),
+]
 EventId = Annotated[
     int,
     PathParameter(

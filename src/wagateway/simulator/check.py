@@ -1,0 +1,311 @@
+"""Compares what an archive holds with the truth: what is lost, twinned, wrong or invented.
+
+Works on plain JSON objects, so that any system can be compared; docs/SIMULATOR.md describes them.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+
+from wagateway.simulator.truth import Line
+
+EXAMPLES = 10
+"""How many findings of each sort are kept in full."""
+
+_IDENTITY = {"type", "session", "account", "chat_id", "id", "sender_id", "certain"}
+_UNORDERED = {"reactions", "votes"}
+_REPLACED = str.maketrans("", "", "\x00\ufffd")
+"""Characters that a database cannot keep, and what stands for them."""
+
+
+_SAME_NUMBER = 1e-6
+"""Degrees that make no difference: a tenth of a metre."""
+
+
+class Sort(StrEnum):
+    """How an archive can differ from the truth."""
+
+    LOST = "lost"
+    """It was accepted, and is not there."""
+    TWINNED = "twinned"
+    """It is there more than once."""
+    WRONG = "wrong"
+    """It is there, and something about it is not as it should be."""
+    INVENTED = "invented"
+    """It is there, and nobody ever told it."""
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One difference.
+
+    Attributes:
+        what: the message, chat or archive, by its identity.
+        field: which field is wrong; None for the other sorts.
+        expected, found: its values.
+    """
+
+    sort: Sort
+    what: dict[str, Any]
+    field: str | None = None
+    expected: Any = None
+    found: Any = None
+
+
+class Report(Struct, kw_only=True):
+    """The result of a comparison.
+
+    Attributes:
+        expected: messages that must be there.
+        found: messages that are there.
+        counts: of findings, by sort; a message with two wrong fields counts once.
+        examples: the first findings of each sort.
+    """
+
+    expected: int
+    found: int
+    counts: dict[Sort, int]
+    examples: list[Finding]
+
+    @property
+    def perfect(self) -> bool:
+        """Whether nothing differs."""
+        return not any(self.counts.values())
+
+
+class _Key(NamedTuple):
+    """What makes a message itself, in the truth and in the archive alike."""
+
+    session: str
+    account: str | None
+    chat_id: str
+    id: str
+    sender_id: str | None
+
+
+class Comparison:
+    """Takes in the truth, then the archive, and reports.
+
+    Everything is in memory: about 2 KB per message of the truth.
+    """
+
+    def __init__(self, truth: Iterable[Line]) -> None:
+        """Take in the truth, in any order.
+
+        Raises:
+            ValueError: a line is not one of a truth.
+        """
+        self._messages: dict[_Key, Line] = {}
+        self._chats: dict[tuple[str, str, str], Line] = {}
+        self._archives: set[tuple[str, str]] = set()
+        self._matched: set[_Key] = set()
+        self._strays: list[_Key] = []
+        self._counts = dict.fromkeys(Sort, 0)
+        self._examples: list[Finding] = []
+        self._found = 0
+        for line in truth:
+            self._expect(line)
+        self.sessions = sorted({session for session, _ in self._archives})
+
+    def _expect(self, line: Line) -> None:
+        try:
+            match line["type"]:
+                case "message":
+                    self._messages[_key(line)] = line
+                case "chat":
+                    self._chats[line["session"], line["account"], line["id"]] = line
+                case "archive":
+                    self._archives.add((line["session"], line["account"]))
+                case "simulation":
+                    pass
+                case other:
+                    raise ValueError(f"the truth has no lines of the type {other!r}")
+        except (KeyError, TypeError) as exc:
+            raise ValueError(f"not a line of a truth: {json.dumps(line)[:200]}") from exc
+
+    def see(self, line: Line) -> None:
+        """Take in one thing that the archive holds; of sessions that the truth does not know, none.
+
+        Raises:
+            ValueError: it has no identity.
+        """
+        try:
+            if line["session"] not in self.sessions:
+                return
+            if line["type"] == "message":
+                self._found += 1
+                self._see_message(_key(line), line)
+            elif line["type"] == "chat":
+                self._see_chat(line)
+            elif line["type"] == "archive":
+                self._see_archive(line)
+        except (KeyError, TypeError) as exc:
+            raise ValueError(f"not an object of an archive: {json.dumps(line)[:200]}") from exc
+
+    def _see_message(self, key: _Key, line: Line) -> None:
+        expected = self._messages.get(key)
+        if expected is None:
+            self._strays.append(key)
+        elif key in self._matched:
+            self._note(Finding(sort=Sort.TWINNED, what=key._asdict()))
+        else:
+            self._matched.add(key)
+            self._compare(key._asdict(), expected, line)
+
+    def _see_chat(self, line: Line) -> None:
+        expected = self._chats.pop((line["session"], line["account"], line["id"]), None)
+        if expected and "name" in expected:
+            what = {name: line[name] for name in ("session", "account", "id")}
+            self._compare({"type": "chat", **what}, {"name": expected["name"]}, line)
+
+    def _see_archive(self, line: Line) -> None:
+        known = (line["session"], line["account"])
+        if known in self._archives:
+            self._archives.discard(known)
+        else:
+            self._note(Finding(sort=Sort.INVENTED, what=_archive(known)))
+
+    def report(self) -> Report:
+        """Return what differs; the comparison ends with it."""
+        missing = {
+            key
+            for key, line in self._messages.items()
+            if key not in self._matched and line.get("certain", True)
+        }
+        self._judge_strays(missing)
+        for key in sorted(missing, key=str):
+            self._note(Finding(sort=Sort.LOST, what=key._asdict()))
+        for session, account, id_ in self._chats:
+            what = {"type": "chat", "session": session, "account": account, "id": id_}
+            self._note(Finding(sort=Sort.LOST, what=what))
+        for known in sorted(self._archives):
+            self._note(Finding(sort=Sort.LOST, what=_archive(known)))
+        certain = sum(line.get("certain", True) for line in self._messages.values())
+        return Report(
+            expected=certain, found=self._found, counts=self._counts, examples=self._examples
+        )
+
+    def _judge_strays(self, missing: set[_Key]) -> None:
+        """Tell what each message is that the truth does not have there; may empty *missing*."""
+        by_id: dict[tuple[str, str | None, str], list[_Key]] = {}
+        if self._strays:
+            for key in self._messages:
+                by_id.setdefault((key.session, key.account, key.id), []).append(key)
+        for stray in self._strays:
+            likely = by_id.get((stray.session, stray.account, stray.id), [])
+            gone = next((key for key in likely if key in missing), None)
+            if gone:
+                missing.discard(gone)
+                field = "chat_id" if gone.chat_id != stray.chat_id else "sender_id"
+                values = getattr(gone, field), getattr(stray, field)
+                self._note(_wrong(gone._asdict(), field, *values))
+            elif any(key in self._matched for key in likely):
+                self._note(Finding(sort=Sort.TWINNED, what=stray._asdict()))
+            elif not likely:
+                self._note(Finding(sort=Sort.INVENTED, what=stray._asdict()))
+
+    def _compare(self, what: dict[str, Any], expected: Line, found: Line) -> None:
+        if not expected.get("certain", True):
+            return
+        fields = [field for field in expected if field not in _IDENTITY]
+        differing = [f for f in fields if not holds(found.get(f), expected[f], field=f)]
+        for field in differing[1:]:
+            self._keep(_wrong(what, field, expected[field], found.get(field)))
+        if differing:
+            first = differing[0]
+            self._note(_wrong(what, first, expected[first], found.get(first)))
+
+    def _note(self, finding: Finding) -> None:
+        self._counts[finding.sort] += 1
+        self._keep(finding)
+
+    def _keep(self, finding: Finding) -> None:
+        if sum(kept.sort is finding.sort for kept in self._examples) < EXAMPLES:
+            self._examples.append(finding)
+
+
+def holds(found: Any, expected: Any, *, field: str = "") -> bool:  # noqa: ANN401 - any JSON value
+    """Tell whether *found* says what *expected* says; it may say more.
+
+    Instants are compared as instants, numbers to the sixth decimal, texts without characters that
+    a database cannot keep, and reactions and votes in any order.
+    """
+    if isinstance(expected, dict):
+        return isinstance(found, dict) and all(
+            holds(found.get(name), value, field=name) for name, value in expected.items()
+        )
+    if isinstance(expected, list):
+        return (
+            isinstance(found, list)
+            and len(found) == len(expected)
+            and all(map(holds, _ordered(found, field), _ordered(expected, field)))
+        )
+    if isinstance(expected, float) and isinstance(found, int | float):
+        return abs(expected - found) < _SAME_NUMBER
+    if isinstance(expected, str) and isinstance(found, str):
+        read = _instant if field.endswith("_at") else _kept
+        return read(found) == read(expected)
+    return bool(found == expected) and type(found) is type(expected)
+
+
+def _ordered(values: list[Any], field: str) -> list[Any]:
+    if field not in _UNORDERED:
+        return values
+    names = ("sender_id", "voter_id")
+    return sorted(
+        values, key=lambda v: [str(v.get(n)) for n in names] if isinstance(v, dict) else v
+    )
+
+
+def _kept(text: str) -> str:
+    return text.translate(_REPLACED)
+
+
+def _instant(text: str) -> datetime | str:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return text
+
+
+def _key(line: Line) -> _Key:
+    return _Key(*(line[name] for name in _Key._fields))
+
+
+def _archive(known: tuple[str, str]) -> dict[str, Any]:
+    return {"type": "archive", "session": known[0], "account": known[1]}
+
+
+def _wrong(what: dict[str, Any], field: str, expected: Any, found: Any) -> Finding:  # noqa: ANN401
+    return Finding(sort=Sort.WRONG, what=what, field=field, expected=expected, found=found)
+
+
+def compare(truth: Iterable[Line], archive: Iterable[Line]) -> Report:
+    """Return how *archive* differs from *truth*; see `Comparison`."""
+    comparison = Comparison(truth)
+    for line in archive:
+        comparison.see(line)
+    return comparison.report()
+
+
+def as_lines(messages: Iterable[Line], account: str | None) -> Iterator[Line]:
+    """Turn messages as wagateway's API shows them into lines to compare."""
+    for message in messages:
+        poll = message.get("poll")
+        line = {
+            **message,
+            "type": "message",
+            "account": account,
+            "revoked": message["revoked_at"] is not None,
+            "edits": [edit["text"] for edit in message["edits"]],
+        }
+        if poll:
+            votes = [
+                {**vote, "options": vote["options"] and sorted(vote["options"])}
+                for vote in poll.get("votes", [])
+            ]
+            line["poll"] = {**poll, "votes": votes}
+        yield line

@@ -1,0 +1,112 @@
+"""What can go wrong on the way, each by a rate: what a network, WAHA, WhatsApp and attackers do."""
+
+from typing import Self
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+
+class Faults(Struct, frozen=True, kw_only=True):
+    """How often each fault happens, from 0 (never) to 1.
+
+    Which ones happen where depends on the seed alone.
+
+    Attributes:
+        duplicate: of all requests: sent once more, 2 s later.
+        reorder: of all requests: up to 30 s late.
+        late: of all requests: 30 s to 10 min late.
+        drop: of all requests: WAHA does not get to see the answer and sends the same again.
+        loss: of the time, in windows of 10 s: WAHA gives up on all that it would send then.
+        lid_flip: of what happens in direct chats: the chat is named by the other kind of address.
+        re_pair: of conversations: the session is logged out and paired with the same account.
+        account_change: of conversations: another account takes the session over, or the one
+            before comes back.
+        clock_skew: of conversations: WAHA's clock is up to a day wrong.
+        malformed: of all requests: followed by a copy of which one part is not what it should be.
+        huge: of all requests: a body of 1 MB.
+        unknown: of all requests: followed by an event of a name that nobody knows.
+        forged: of messages: somebody else in the chat sends another one with the same id.
+        nul: of texts: there is a NUL character or half an emoji in it.
+    """
+
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    late: float = 0.0
+    drop: float = 0.0
+    loss: float = 0.0
+    lid_flip: float = 0.0
+    re_pair: float = 0.0
+    account_change: float = 0.0
+    clock_skew: float = 0.0
+    malformed: float = 0.0
+    huge: float = 0.0
+    unknown: float = 0.0
+    forged: float = 0.0
+    nul: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            rate = getattr(self, name)
+            if not 0 <= rate <= 1:
+                raise ValueError(f"the rate of {name.replace('_', '-')} is from 0 to 1, not {rate}")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``none``, ``usual``, ``all``, or names with rates, separated by commas.
+
+        A name without a rate has the one of ``all``; later words change what earlier ones said:
+        ``all,loss=0,forged=0.1``.
+
+        Raises:
+            ValueError: a name is unknown, or a rate is not a number from 0 to 1.
+        """
+        faults = cls()
+        for word in filter(None, (word.strip() for word in text.split(","))):
+            faults = faults.with_word(word)
+        return faults
+
+    def with_word(self, word: str) -> Self:
+        """Return these faults, changed by one word of `parse`."""
+        if word in _PRESETS:
+            return type(self)(**_PRESETS[word])
+        name, given, rate = word.partition("=")
+        field = name.strip().replace("-", "_")
+        if field not in self.__struct_fields__:
+            raise ValueError(
+                f"{name.strip()!r} is no fault; there are none, usual, all, and: {', '.join(NAMES)}"
+            )
+        try:
+            value = float(rate) if given else _ALL[field]
+        except ValueError:
+            raise ValueError(f"the rate of {name.strip()} is a number, not {rate!r}") from None
+        return replace(self, **{field: value})
+
+    def rates(self) -> dict[str, float]:
+        """Return the rates above 0 by the names that `parse` reads."""
+        held = msgspec.structs.asdict(self)
+        return {name.replace("_", "-"): rate for name, rate in held.items() if rate}
+
+
+_ALL = {
+    "duplicate": 0.05,
+    "reorder": 0.05,
+    "late": 0.02,
+    "drop": 0.02,
+    "loss": 0.02,
+    "lid_flip": 0.05,
+    "re_pair": 0.01,
+    "account_change": 0.002,
+    "clock_skew": 0.02,
+    "malformed": 0.02,
+    "huge": 0.0005,
+    "unknown": 0.01,
+    "forged": 0.02,
+    "nul": 0.02,
+}
+_PRESETS: dict[str, dict[str, float]] = {"none": {}, "usual": {"duplicate": 0.04}, "all": _ALL}
+
+NAMES = tuple(name.replace("_", "-") for name in Faults.__struct_fields__)
+"""The words that `Faults.parse` reads, beside its presets."""
+USUAL = Faults.parse("usual")
+"""What WAHA does on a good day."""

@@ -1,0 +1,89 @@
+"""Several sessions of one WAHA server at once."""
+
+import heapq
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+
+import msgspec
+from msgspec import Struct
+
+from wagateway.simulator.engine import EngineName
+from wagateway.simulator.faults import USUAL, Faults
+from wagateway.simulator.traffic import Delivery, Traffic
+from wagateway.simulator.world import SMALLEST
+
+START = datetime(2026, 1, 5, 11, tzinfo=UTC)
+"""When the present begins unless it is said: always the same, so that a seed says everything."""
+_PACE = 20.0
+"""Deliveries per second of each session's own time where they are sent as fast as possible."""
+_SEEDS_APART = 7919
+
+
+class Scenario(Struct, frozen=True, kw_only=True):
+    """What is simulated; equal scenarios make equal deliveries, byte for byte.
+
+    Attributes:
+        engine: None: each conversation comes through another one.
+        sessions: how many, 1 or more.
+        chats: about how many in each session, from 17 to 10,000.
+        rate: deliveries per second, all sessions together; None: as fast as they are taken.
+        history: how far before *start* the past begins, which is delivered first.
+        also_as_message: share of incoming messages that come as ``message`` too.
+    """
+
+    seed: int = 1
+    engine: EngineName | None = None
+    sessions: int = 1
+    chats: int = SMALLEST
+    rate: float | None = None
+    start: datetime = START
+    history: timedelta = timedelta(days=3)
+    faults: Faults = USUAL
+    also_as_message: float = 0.0
+    hmac_key: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.sessions < 1:
+            raise ValueError("there must be at least one session")
+
+    def session_names(self) -> list[str]:
+        """Return the names of the sessions."""
+        if self.sessions == 1:
+            return ["default"]
+        return [f"session-{number}" for number in range(1, self.sessions + 1)]
+
+    def description(self) -> dict[str, object]:
+        """Return what decides on the deliveries, as JSON values, without the key."""
+        held = msgspec.to_builtins(self)
+        held.pop("hmac_key")
+        return {**held, "history": self.history.total_seconds(), "faults": self.faults.rates()}
+
+
+def simulate(scenario: Scenario) -> Iterator[Delivery]:
+    """Yield the deliveries of all sessions, in the order of their offsets, without end.
+
+    Those that are `lost` are among them: a poster does not send them.
+    """
+    pace = scenario.rate / scenario.sessions if scenario.rate else _PACE
+    streams = [
+        Traffic(
+            start=scenario.start,
+            seed=scenario.seed + _SEEDS_APART * number,
+            session=session,
+            engine=scenario.engine,
+            chats=scenario.chats,
+            history=scenario.history,
+            rate=pace,
+            faults=scenario.faults,
+            also_as_message=scenario.also_as_message,
+            hmac_key=scenario.hmac_key,
+        )
+        for number, session in enumerate(scenario.session_names())
+    ]
+    merged = heapq.merge(*streams, key=attrgetter("offset_s"))
+    if scenario.rate:
+        yield from merged
+    else:
+        for delivery in merged:
+            yield msgspec.structs.replace(delivery, offset_s=0.0)

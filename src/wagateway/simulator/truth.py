@@ -1,0 +1,286 @@
+"""What a perfect archive holds after the deliveries that it accepted.
+
+Computed from the simulated world, not from the bodies and by no code of an archive, so that it can
+disagree with one. Nothing depends on the order in which the facts are told.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from wagateway.simulator.facts import Fact
+from wagateway.simulator.happenings import (
+    Acked,
+    AckLevel,
+    Direct,
+    Edited,
+    Note,
+    Reacted,
+    Revoked,
+    Sent,
+    SubjectChanged,
+    Voted,
+    jid,
+)
+from wagateway.simulator.statement import facts_of
+from wagateway.simulator.world import Channel
+
+Line = dict[str, Any]
+"""One line of the truth: a JSON object; docs/SIMULATOR.md describes its fields."""
+
+VERSION = 1
+
+_OWN = "me"
+_PEER = "them"
+
+
+class _Archive(NamedTuple):
+    """A session under one account."""
+
+    session: str
+    account: str
+
+
+class _Place(NamedTuple):
+    """Where a message is, as the engine named it: not what it means once links are known."""
+
+    archive: _Archive
+    chat: str
+    stanza: str
+    author: str
+
+
+class _Known:
+    """What is told of one message at one place.
+
+    Attributes:
+        note: its content, once it is told; None while only others speak of it.
+        sure: it was told well enough to be archived for certain.
+        shaken: something of it was sent, and nobody knows whether it arrived.
+        ack: WAHA's number.
+        edits, reactions, votes: by instant, with what was said then; the latest counts.
+    """
+
+    __slots__ = ("ack", "edits", "note", "reactions", "revoked", "shaken", "sure", "votes")
+
+    def __init__(self) -> None:
+        self.note: Note | None = None
+        self.sure = False
+        self.shaken = False
+        self.ack = -1
+        self.revoked = False
+        self.edits: dict[int, str] = {}
+        self.reactions: dict[str, tuple[int, str]] = {}
+        self.votes: dict[str, tuple[int, tuple[str, ...] | None]] = {}
+
+    @property
+    def written(self) -> Note:
+        """The content; only of what has one."""
+        if self.note is None:
+            raise LookupError("nobody told what the message says")
+        return self.note
+
+    def add(self, other: "_Known", phones: dict[str, str]) -> None:
+        """Take over what *other* knows; people are named by phone where *phones* has it."""
+        self.note = self.note or other.note
+        self.sure |= other.sure
+        self.shaken |= other.shaken
+        self.ack = max(self.ack, other.ack)
+        self.revoked |= other.revoked
+        self.edits |= other.edits
+        for who, reaction in other.reactions.items():
+            person = phones.get(who, who)
+            self.reactions[person] = max(reaction, self.reactions.get(person, reaction))
+        for who, vote in other.votes.items():
+            person = phones.get(who, who)
+            held = self.votes.get(person, vote)
+            self.votes[person] = vote if vote[0] >= held[0] else held
+
+
+class Truth:
+    """Collects what was told, fact by fact, and says what must be archived of it."""
+
+    def __init__(self) -> None:
+        self._messages: dict[_Place, _Known] = {}
+        self._links: dict[_Archive, dict[str, str]] = {}
+        self._told_whole: set[str] = set()
+        self._told_broken: dict[str, _Place] = {}
+        self._subjects: dict[tuple[_Archive, str], tuple[int, str]] = {}
+
+    def tell(self, fact: Fact) -> None:
+        """Take in what a delivery told that the archive accepted."""
+        archive = _archive(fact)
+        links = self._links.setdefault(archive, {})
+        if fact.sure:
+            for person in (fact.account, *fact.revealed):
+                links[person.lid_jid] = person.phone_jid
+        happening = fact.happening
+        if isinstance(happening, SubjectChanged) and fact.sure:
+            key = (archive, happening.group.jid)
+            told = (happening.at_ms, happening.subject)
+            self._subjects[key] = max(told, self._subjects.get(key, told))
+        elif isinstance(happening, Sent | Edited | Revoked | Reacted | Acked | Voted):
+            known = self._messages.setdefault(_place(fact, happening.note), _Known())
+            self._weigh(fact)
+            if fact.sure:
+                _learn(known, fact)
+            elif isinstance(happening, Sent) or fact.repeats:
+                known.note = known.note or happening.note
+
+    def _weigh(self, fact: Fact) -> None:
+        """Remember which events came in a broken copy, and which of them came whole too."""
+        if fact.broken is None:
+            return
+        if fact.sure:
+            self._told_whole.add(fact.broken)
+        else:
+            note = fact.happening.note  # type: ignore[union-attr]  # only of what has one
+            self._told_broken[fact.broken] = _place(fact, note)
+
+    def doubt(self, fact: Fact) -> None:
+        """Take in what was sent and perhaps accepted: afterwards nothing of it is certain."""
+        happening = fact.happening
+        if isinstance(happening, Sent | Edited | Revoked | Reacted | Acked | Voted):
+            known = self._messages.setdefault(_place(fact, happening.note), _Known())
+            known.note = known.note or happening.note
+            known.shaken = True
+
+    def lines(self) -> Iterator[Line]:
+        """Yield an archive, its chats and messages, for each archive, in a fixed order."""
+        merged = self._merged()
+        for archive in sorted(self._links):
+            yield {"type": "archive", "session": archive.session, "account": archive.account}
+            places = sorted(place for place in merged if place.archive == archive)
+            shown = [place for place in places if merged[place].note is not None]
+            yield from self._chats(archive, [place for place in shown if merged[place].sure])
+            named, written = _more_than_once(places), _more_than_once(shown)
+            phones = self._links[archive]
+            for place in shown:
+                id_ = place.chat, place.stanza
+                yield _message(
+                    place, merged[place], phones, clash=id_ in written, ambiguous=id_ in named
+                )
+
+    def _merged(self) -> dict[_Place, _Known]:
+        """Return what is known of each message, at the place where it belongs."""
+        for event, place in self._told_broken.items():
+            if event not in self._told_whole:
+                self._messages[place].shaken = True
+        merged: dict[_Place, _Known] = {}
+        for place, known in self._messages.items():
+            phones = self._links.get(place.archive, {})
+            where = place._replace(
+                chat=phones.get(place.chat, place.chat),
+                author=phones.get(place.author, place.author),
+            )
+            merged.setdefault(where, _Known()).add(known, phones)
+        return merged
+
+    def _chats(self, archive: _Archive, places: Iterable[_Place]) -> Iterator[Line]:
+        for chat in dict.fromkeys(place.chat for place in places):
+            line: Line = {
+                "type": "chat",
+                "session": archive.session,
+                "account": archive.account,
+                "id": chat,
+            }
+            told = self._subjects.get((archive, chat))
+            yield {**line, "name": told[1]} if told else line
+
+
+def _archive(fact: Fact) -> _Archive:
+    return _Archive(fact.session, fact.account.phone_jid)
+
+
+def _place(fact: Fact, note: Note) -> _Place:
+    if note.from_me:
+        author = _OWN
+    elif isinstance(note.chat, Direct):
+        author = _PEER
+    else:
+        author = jid(note.author, note.address) if note.author else ""
+    return _Place(_archive(fact), note.chat_jid, note.stanza, author)
+
+
+def _learn(known: _Known, fact: Fact) -> None:
+    happening = fact.happening
+    if fact.ack is not None and isinstance(happening, Sent | Acked):
+        known.ack = max(known.ack, fact.ack)
+    match happening:
+        case Sent():
+            known.note = happening.note
+            known.sure = True
+        case Edited():
+            known.edits[happening.at_ms] = happening.text
+        case Revoked():
+            known.revoked = True
+        case Reacted():
+            by = fact.account if happening.by is None else happening.by
+            who = by.phone_jid if by is fact.account else jid(by, happening.note.address)
+            told = (happening.at_ms, happening.emoji)
+            known.reactions[who] = max(told, known.reactions.get(who, told))
+        case Voted():
+            who = jid(happening.by, happening.note.address)
+            vote = (happening.at_ms, happening.options if happening.readable else None)
+            held = known.votes.get(who, vote)
+            known.votes[who] = vote if vote[0] >= held[0] else held
+        case _:
+            pass
+    if fact.repeats and known.note is None:
+        known.note = happening.note  # type: ignore[union-attr]  # only of what is about a message
+
+
+def _more_than_once(places: Iterable[_Place]) -> set[tuple[str, str]]:
+    """Return the ids, with their chats, that stand for more than one message."""
+    counted = Counter((place.chat, place.stanza) for place in places)
+    return {id_ for id_, count in counted.items() if count > 1}
+
+
+def _message(
+    place: _Place, known: _Known, phones: dict[str, str], *, clash: bool, ambiguous: bool
+) -> Line:
+    note = known.written
+    line: Line = {
+        "type": "message",
+        "session": place.archive.session,
+        "account": place.archive.account,
+        "chat_id": place.chat,
+        "id": place.stanza,
+        "sender_id": _sender(place, note),
+        "from_me": note.from_me,
+    }
+    if not known.sure or known.shaken:
+        # Nobody knows whether it came, or what of it did: it may be there, in whatever state.
+        return {**line, "certain": False}
+    # An edit that changes nothing is none.
+    edits = [text for text, _ in groupby(text for _, text in sorted(known.edits.items()))]
+    line |= facts_of(note, phones)
+    if edits:
+        line |= {"text": edits[-1], "edits": edits}
+    if isinstance(note.chat, Direct) and known.ack >= 0:
+        line["ack"] = AckLevel(known.ack).name.lower()
+    if known.revoked or not ambiguous:  # an admin's deletion names an id, not an author
+        line["revoked"] = known.revoked
+    if clash or not ambiguous:
+        line["clash"] = clash
+    if not ambiguous:  # nor do reactions
+        line["reactions"] = [
+            {"sender_id": who, "emoji": emoji}
+            for who, (_, emoji) in sorted(known.reactions.items())
+            if emoji
+        ]
+        if "poll" in line:
+            line["poll"]["votes"] = [
+                {"voter_id": who, "options": None if options is None else sorted(options)}
+                for who, (_, options) in sorted(known.votes.items())
+            ]
+    return line
+
+
+def _sender(place: _Place, note: Note) -> str | None:
+    if isinstance(note.chat, Channel):
+        return None
+    if place.author == _OWN:
+        return place.archive.account
+    return place.chat if place.author == _PEER else place.author

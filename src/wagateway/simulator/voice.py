@@ -1,0 +1,193 @@
+"""One engine's side of the traffic: turns what happens into webhook requests, faults included."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wagateway.simulator import breakage
+from wagateway.simulator.dice import Dice
+from wagateway.simulator.engine import Engine, EngineName
+from wagateway.simulator.facts import Fact
+from wagateway.simulator.faults import Faults
+from wagateway.simulator.gows import Gows
+from wagateway.simulator.happenings import AnyHappening, Attachment, Note, Sent
+from wagateway.simulator.noweb import Noweb
+from wagateway.simulator.webjs import Webjs
+from wagateway.simulator.wire import Emission, Frame, event_id, headers, request_id
+from wagateway.simulator.world import World
+
+ENGINES: tuple[type[Engine], ...] = (Noweb, Gows, Webjs)
+
+_RETRY_MS = 2000
+"""WAHA's default pause before it sends again."""
+_DAY_MS = 86_400_000
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """A delivery whose place in the stream is still open; see `traffic.Delivery`."""
+
+    event: str
+    body: bytes
+    headers: dict[str, str]
+    fact: Fact | None
+    repeated: bool = False
+    cut: bool = False
+
+
+def voices(
+    engine: EngineName | None,
+    world: World,
+    *,
+    session: str,
+    key: str,
+    faults: Faults,
+    also_as_message: float,
+    metadata: Mapping[str, str],
+    hmac_key: str | None,
+) -> Sequence["Voice"]:
+    """Return who speaks: one *engine*, or all of them for None."""
+    return [
+        Voice(
+            kind(world, session),
+            key=key,
+            faults=faults,
+            also_as_message=also_as_message,
+            metadata=metadata,
+            hmac_key=hmac_key,
+        )
+        for kind in ENGINES
+        if engine in {None, kind.name}
+    ]
+
+
+class Voice:
+    """What one engine makes of what happens."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        key: str,
+        faults: Faults,
+        also_as_message: float,
+        metadata: Mapping[str, str],
+        hmac_key: str | None,
+    ) -> None:
+        self._engine = engine
+        self._frame = Frame(
+            session=engine.session, engine=engine.name.value, me=engine.me(), metadata=metadata
+        )
+        self._clock_key = key
+        self._key = f"{key}/{engine.name}"
+        self._faults = faults
+        self._also_as_message = also_as_message
+        self._hmac_key = hmac_key
+        self._count = count()
+
+    def requests(self, happening: AnyHappening, dice: Dice) -> Iterator[tuple[int, Request]]:
+        """Yield the requests for *happening*, each with the instant at which it is sent."""
+        emission = self._engine.tell(happening)
+        if emission is None:
+            return
+        note = happening.note if isinstance(happening, Sent) else None
+        built_ms = happening.at_ms + _handling_ms(note, dice)
+        broken = dice.chance(self._faults.malformed)
+        number = next(self._count)
+        fact = self._fact(happening, emission, f"{self._key}/{number}" if broken else None)
+        if dice.chance(self._faults.huge):
+            emission = breakage.huge(emission)
+        twice = note is not None and not note.from_me and dice.chance(self._also_as_message)
+        key = (self._key, number)
+        shown_ms = built_ms + self._skew_ms(happening.scene)
+        for event in ("message", emission.event) if twice else (emission.event,):
+            told = Emission(event=event, payload=emission.payload)
+            same = () if self._engine.shares_event_ids else (event,)
+            identity = event_id(max(0, shown_ms), *key, *same)
+            request = self._request(told, shown_ms, identity, (*key, event), fact)
+            late_ms = int(note.late_s * 1000) if note else 0
+            yield from self._sent(request, built_ms + dice.number(5, 60) + late_ms, dice)
+        yield from self._noise(emission, fact, built_ms, key, dice)
+
+    def _sent(self, request: Request, due_ms: int, dice: Dice) -> Iterator[tuple[int, Request]]:
+        """Yield *request* when it is sent, and when it is sent again."""
+        faults = self._faults
+        if dice.chance(faults.reorder):
+            due_ms += dice.number(100, 30_000)
+        if dice.chance(faults.late):
+            due_ms += dice.number(30_000, 600_000)
+        if dice.chance(faults.drop):
+            request = replace(request, cut=True)
+        yield due_ms, request
+        if dice.chance(faults.duplicate):
+            yield due_ms + _RETRY_MS, replace(request, repeated=True, cut=False)
+
+    def _noise(
+        self,
+        emission: Emission,
+        fact: Fact,
+        built_ms: int,
+        key: tuple[object, ...],
+        dice: Dice,
+    ) -> Iterator[tuple[int, Request]]:
+        """Yield what nobody should send, beside *emission*."""
+        if fact.broken is not None:
+            doubtful = replace(fact, sure=False)
+            yield self._extra(
+                breakage.malformed(emission, dice), doubtful, built_ms, (*key, "broken"), dice
+            )
+        if dice.chance(self._faults.unknown):
+            strange = breakage.unknown(dice, built_ms)
+            yield self._extra(strange, None, built_ms, (*key, "unknown"), dice)
+
+    def _extra(
+        self,
+        emission: Emission,
+        fact: Fact | None,
+        built_ms: int,
+        key: tuple[object, ...],
+        dice: Dice,
+    ) -> tuple[int, Request]:
+        request = self._request(emission, built_ms, event_id(built_ms, *key), key, fact)
+        return built_ms + dice.number(5, 5000), request
+
+    def _request(
+        self,
+        emission: Emission,
+        built_ms: int,
+        identity: str,
+        key: tuple[object, ...],
+        fact: Fact | None,
+    ) -> Request:
+        body = self._frame.envelope(emission, event_id=identity, built_ms=built_ms)
+        fields = headers(
+            body, request_id=request_id(*key), built_ms=built_ms, hmac_key=self._hmac_key
+        )
+        return Request(event=emission.event, body=body, headers=fields, fact=fact)
+
+    def _fact(self, happening: AnyHappening, emission: Emission, broken: str | None) -> Fact:
+        ack = emission.payload.get("ack")
+        return Fact(
+            session=self._engine.session,
+            account=self._engine.account,
+            happening=happening,
+            ack=ack if isinstance(ack, int) else None,
+            revealed=self._engine.reveals(happening),
+            repeats=self._engine.repeats(happening),
+            broken=broken,
+        )
+
+    def _skew_ms(self, scene: int) -> int:
+        """Return how wrong WAHA's clock is while *scene* is told."""
+        if not self._faults.clock_skew:
+            return 0
+        dice = Dice("clock", self._clock_key, scene)
+        return dice.number(-_DAY_MS, _DAY_MS) if dice.chance(self._faults.clock_skew) else 0
+
+
+def _handling_ms(note: Note | None, dice: Dice) -> int:
+    """Return how long WAHA needs before it emits; files are downloaded first."""
+    if note is not None and isinstance(note.content, Attachment) and not note.from_me:
+        return dice.number(700, 6000)
+    return dice.number(20, 500)
