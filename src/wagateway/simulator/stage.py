@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 
-from msgspec.structs import replace
-
 from wagateway.simulator.dice import Dice, digest
 from wagateway.simulator.happenings import (
     Acked,
     AckLevel,
     Address,
+    Answered,
     AnyHappening,
     Attachment,
     AttachmentKind,
+    Awaited,
     Chat,
     Content,
     Direct,
@@ -27,12 +27,14 @@ from wagateway.simulator.happenings import (
     SubjectChanged,
     Voted,
     Words,
+    reworded,
 )
 from wagateway.simulator.phrases import EMOJI, PHRASES, Phrases
 from wagateway.simulator.world import Channel, Device, Group, Language, Person, World
 
 SECOND_MS = 1000
 _KEPT_STATUSES = 3
+_PLAYED = (AttachmentKind.VOICE, AttachmentKind.VIDEO_NOTE)
 
 
 class Cast:
@@ -67,6 +69,7 @@ class Stage:
     """One scene's clock, dice and record.
 
     Attributes:
+        scene: number of this scene.
         happenings: what happened so far; not in order of time, since receipts run ahead.
         rush: whether the first message of this play comes late, so that what follows overtakes it.
     """
@@ -78,7 +81,7 @@ class Stage:
         self.now_ms = at_ms
         self.happenings: list[AnyHappening] = []
         self.rush = rush
-        self._scene = scene
+        self.scene = scene
 
     def wait(self, low_s: float, high_s: float) -> None:
         """Let some time pass, to the millisecond."""
@@ -97,7 +100,7 @@ class Stage:
             who=who,
         )
 
-    def say(
+    def say(  # noqa: PLR0913 - all of them are what a message has
         self,
         chat: Chat,
         author: Person | None,
@@ -107,8 +110,24 @@ class Stage:
         source: str = "app",
         quotes: Note | None = None,
         mentions: tuple[Person, ...] = (),
+        forwarded: int = 0,
+        disappears_s: int = 0,
+        hidden_s: float = 0.0,
     ) -> Note:
-        """Send a message. In a group the group decides on *address*; None authors are channels."""
+        """Send a message.
+
+        Args:
+            chat: where; a group decides on *address* itself.
+            author: None in a channel.
+            content: what is said.
+            address: how the chat names the sender.
+            source: ``api`` or ``app``; see Note.
+            quotes: the message that this one answers.
+            mentions: who is named in the text.
+            forwarded: how often it was passed on.
+            disappears_s: seconds after which WhatsApp forgets it.
+            hidden_s: seconds for which it cannot be decrypted, and is Awaited.
+        """
         if isinstance(chat, Group) and chat.by_lid:
             address = Address.LID
         device = Device.WEB if author is None or source == "api" else author.device
@@ -124,9 +143,14 @@ class Stage:
             quotes=quotes,
             mentions=mentions,
             late_s=self.dice.between(24, 29) if self.rush else 0.0,
+            forwarded=forwarded,
+            disappears_s=disappears_s,
         )
         self.rush = False
-        self.happenings.append(Sent(at_ms=self.now_ms, scene=self._scene, note=note))
+        if hidden_s:
+            self.happenings.append(Awaited(at_ms=self.now_ms, scene=self.scene, note=note))
+        sent_ms = self.now_ms + int(hidden_s * SECOND_MS)
+        self.happenings.append(Sent(at_ms=sent_ms, scene=self.scene, note=note))
         return note
 
     def answer(self, to: Note, content: Content | str, *, source: str = "app") -> Note:
@@ -145,7 +169,7 @@ class Stage:
                     self._ack(note, AckLevel.READ, got_ms + self._soon_ms(), member)
             return
         levels = [AckLevel.SERVER, AckLevel.DEVICE, AckLevel.READ]
-        if isinstance(note.content, Attachment) and note.content.kind is AttachmentKind.VOICE:
+        if isinstance(note.content, Attachment) and note.content.kind in _PLAYED:
             levels.append(AckLevel.PLAYED)
         at_ms = note.at_ms
         for level in levels:
@@ -157,18 +181,19 @@ class Stage:
         self._ack(note, AckLevel.READ, self.now_ms)
 
     def edit(self, note: Note, text: str) -> Note:
-        """Let the author of *note* change its text; return the note as it reads now."""
+        """Let the author of *note* change its text or caption; return it as it reads now."""
         self.happenings.append(
             Edited(
-                at_ms=self.now_ms, scene=self._scene, note=note, stanza=self._own(note), text=text
+                at_ms=self.now_ms, scene=self.scene, note=note, stanza=self._own(note), text=text
             )
         )
-        return replace(note, content=Words(text=text))
+        return reworded(note, text)
 
-    def revoke(self, note: Note) -> None:
-        """Let the author of *note* delete it for everyone."""
+    def revoke(self, note: Note, by: Person | None = None) -> None:
+        """Let the author of *note* delete it for everyone, or *by*, an admin of its group."""
+        stanza = self.cast.stanza(by.device) if by else self._own(note)
         self.happenings.append(
-            Revoked(at_ms=self.now_ms, scene=self._scene, note=note, stanza=self._own(note))
+            Revoked(at_ms=self.now_ms, scene=self.scene, note=note, stanza=stanza, by=by)
         )
 
     def react(self, note: Note, by: Person, emoji: str | None = None) -> None:
@@ -177,7 +202,7 @@ class Stage:
         self.happenings.append(
             Reacted(
                 at_ms=self.now_ms,
-                scene=self._scene,
+                scene=self.scene,
                 note=note,
                 stanza=self.cast.stanza(by.device),
                 by=None if mine else by,
@@ -190,11 +215,28 @@ class Stage:
         self.happenings.append(
             Voted(
                 at_ms=self.now_ms,
-                scene=self._scene,
+                scene=self.scene,
                 note=note,
                 stanza=self.cast.stanza(by.device),
                 by=by,
                 options=options,
+                readable=readable,
+            )
+        )
+
+    def respond(
+        self, note: Note, by: Person, response: str, *, guests: int = 0, readable: bool = True
+    ) -> None:
+        """Let *by* say whether they come to the event that *note* announces."""
+        self.happenings.append(
+            Answered(
+                at_ms=self.now_ms,
+                scene=self.scene,
+                note=note,
+                stanza=self.cast.stanza(by.device),
+                by=by,
+                response=response,
+                guests=guests,
                 readable=readable,
             )
         )
@@ -204,7 +246,7 @@ class Stage:
         self.happenings.append(
             PresenceChanged(
                 at_ms=self.now_ms,
-                scene=self._scene,
+                scene=self.scene,
                 chat=chat,
                 person=person,
                 state=state,
@@ -213,7 +255,7 @@ class Stage:
         )
 
     def change_member(self, group: Group, change: str, member: Person) -> None:
-        """Let the owner of *group* ``join`` or ``promote`` *member*, or let them ``leave``."""
+        """Let the owner ``join``, ``promote`` or ``demote`` *member*, or let them ``leave``."""
         members = self.cast.members[group.jid]
         if change == "join":
             members.append(member)
@@ -222,7 +264,7 @@ class Stage:
         self.happenings.append(
             MembersChanged(
                 at_ms=self.now_ms,
-                scene=self._scene,
+                scene=self.scene,
                 group=group,
                 change=change,
                 member=member,
@@ -235,16 +277,14 @@ class Stage:
         self.cast.subjects[group.jid] += 1
         subject = group.subjects[self.cast.subjects[group.jid] % len(group.subjects)]
         self.happenings.append(
-            SubjectChanged(
-                at_ms=self.now_ms, scene=self._scene, group=group, subject=subject, by=by
-            )
+            SubjectChanged(at_ms=self.now_ms, scene=self.scene, group=group, subject=subject, by=by)
         )
 
     def session(self, status: str) -> None:
         """Put the session into *status*."""
         self.cast.statuses = (*self.cast.statuses, (status, self.now_ms))[-_KEPT_STATUSES:]
         self.happenings.append(
-            SessionChanged(at_ms=self.now_ms, scene=self._scene, statuses=self.cast.statuses)
+            SessionChanged(at_ms=self.now_ms, scene=self.scene, statuses=self.cast.statuses)
         )
 
     def post(self, place: Channel | Stories, author: Person | None, content: Content) -> Note:
@@ -255,7 +295,7 @@ class Stage:
         self, note: Note, level: AckLevel, at_ms: int, recipient: Person | None = None
     ) -> None:
         self.happenings.append(
-            Acked(at_ms=at_ms, scene=self._scene, note=note, level=level, recipient=recipient)
+            Acked(at_ms=at_ms, scene=self.scene, note=note, level=level, recipient=recipient)
         )
 
     def _soon_ms(self) -> int:
