@@ -1,48 +1,50 @@
 """What the engines have in common, and what each of them has to know: how to tell a happening."""
 
 from abc import ABC, abstractmethod
-from base64 import b64encode
 from enum import StrEnum
 from typing import ClassVar, assert_never
 from urllib.parse import quote
 
-from msgspec.structs import replace
-
-from wagateway.simulator.dice import digest
+from wagateway.simulator.group_events import group_event, group_payload
 from wagateway.simulator.happenings import (
     Acked,
-    AckLevel,
-    Address,
+    Answered,
     AnyHappening,
     Attachment,
-    Card,
+    Awaited,
+    Called,
+    ChatArchived,
+    DescriptionChanged,
     Direct,
     Edited,
+    Fetch,
+    GroupJoined,
+    GroupLeft,
+    JoinRequested,
+    Label,
+    LabelChanged,
+    LabelPut,
     MembersChanged,
     Note,
+    OfAccount,
+    OfGroup,
     OfMessage,
-    Place,
     PresenceChanged,
     Reacted,
     Revoked,
+    RuleChanged,
     Sent,
     SessionChanged,
     SubjectChanged,
     Voted,
-    Words,
     jid,
 )
+from wagateway.simulator.shapes import MEDIA_BASE, acted_by, serialised
 from wagateway.simulator.wire import Emission, Payload
 from wagateway.simulator.world import Group, Person, World
 
-THUMBNAIL = (
-    "/9j/2wBDABAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBD/"
-    "wAALCAABAAEBAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAAP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AP//Z"
-)
-"""A grey pixel, as JPEG in base64."""
-
-MEDIA_BASE = "http://localhost:3000/api/files"
-"""WAHA's idea of its own address; nothing listens there."""
+LABEL_COLORS = ("#ff9485", "#64c4ff", "#ffd429", "#dfaef0", "#99b6c1", "#55ccb3", "#00a0f2")
+"""By a label's number of its colour."""
 
 
 class EngineName(StrEnum):
@@ -64,6 +66,10 @@ class Engine(ABC):
     """Whether ``message`` and ``message.any`` of one message carry the same event id."""
     group_stamp_ms: ClassVar[bool]
     """Whether group events count milliseconds; else seconds."""
+    demoted_role: ClassVar[str] = "participant"
+    """What the engine calls a member who is no admin any more."""
+    silent_about: ClassVar[frozenset[type]]
+    """Happenings, and contents of messages, that the engine tells nothing of."""
 
     def __init__(self, world: World, session: str) -> None:
         self.world = world
@@ -72,25 +78,36 @@ class Engine(ABC):
 
     def tell(self, happening: AnyHappening) -> Emission | None:
         """Return the event for *happening*; of an incoming message, the ``message.any``."""
+        if type(happening) in self.silent_about:
+            return None
         event, payload = self._tell(happening)
         return None if payload is None else Emission(event=event, payload=payload)
 
     def _tell(self, happening: AnyHappening) -> tuple[str, Payload | None]:
         match happening:
-            case MembersChanged():
-                return "group.v2.participants", self._members_changed(happening)
-            case SubjectChanged():
-                return "group.v2.update", self._subject_changed(happening)
+            case Sent() | Awaited() | Edited() | Revoked() | Reacted() | Acked():
+                return self._tell_of_message(happening)
+            case Voted() | Answered():
+                return self._tell_of_message(happening)
             case PresenceChanged():
                 return "presence.update", self._presence(happening)
-            case SessionChanged():
-                return "session.status", self._status(happening)
-        return self._tell_of_message(happening)
+            case SessionChanged() | Called() | LabelChanged() | LabelPut() | ChatArchived():
+                return self._tell_of_account(happening)
+            case MembersChanged() | SubjectChanged() | DescriptionChanged() | RuleChanged():
+                return group_event(happening), self._of_group(happening)
+            case GroupJoined() | GroupLeft() | JoinRequested():
+                return group_event(happening), self._of_group(happening)
+        assert_never(happening)
 
-    def _tell_of_message(self, happening: OfMessage) -> tuple[str, Payload | None]:
+    def _tell_of_message(  # noqa: PLR0911 - one arm per happening
+        self, happening: OfMessage
+    ) -> tuple[str, Payload | None]:
         match happening:
             case Sent():
-                return "message.any", self.message(happening.note)
+                silent = type(happening.note.content) in self.silent_about
+                return "message.any", None if silent else self.message(happening.note)
+            case Awaited():
+                return "message.waiting", self.awaited(happening.note)
             case Edited():
                 return "message.edited", self.edited(happening)
             case Revoked():
@@ -103,7 +120,34 @@ class Engine(ABC):
             case Voted():
                 known = happening.readable
                 return "poll.vote" if known else "poll.vote.failed", self.voted(happening)
+            case Answered():
+                tail = "" if happening.readable else ".failed"
+                return f"event.response{tail}", self.answered(happening)
         assert_never(happening)
+
+    def _tell_of_account(self, happening: OfAccount) -> tuple[str, Payload | None]:
+        match happening:
+            case SessionChanged():
+                return "session.status", self._status(happening)
+            case Called():
+                return f"call.{happening.state}", self._call(happening)
+            case LabelChanged():
+                change = "deleted" if happening.deleted else "upsert"
+                return f"label.{change}", _label(happening.label)
+            case LabelPut():
+                change = "deleted" if happening.removed else "added"
+                return f"label.chat.{change}", _labelled(happening)
+            case ChatArchived():
+                return "chat.archive", {
+                    "id": _address(happening.chat),
+                    "archived": happening.archived,
+                    "timestamp": happening.last_ms // 1000,
+                }
+        assert_never(happening)
+
+    def kind(self, note: Note) -> str:
+        """Return what a perfect archive calls *note* after what this engine tells of it."""
+        return note.content.kind
 
     @abstractmethod
     def me(self) -> Payload:
@@ -133,21 +177,42 @@ class Engine(ABC):
     def voted(self, happening: Voted) -> Payload | None:
         """Return ``poll`` and ``vote``."""
 
-    @abstractmethod
-    def member_data(self, happening: MembersChanged) -> Payload:
-        """Return the engine's own data of a membership change."""
+    def awaited(self, note: Note) -> Payload | None:  # noqa: ARG002 - most engines have no event
+        """Return the placeholder of a message that cannot be decrypted yet."""
+        return None
+
+    def answered(self, happening: Answered) -> Payload | None:  # noqa: ARG002 - likewise
+        """Return the answer to a calendar event."""
+        return None
 
     @abstractmethod
-    def subject_data(self, happening: SubjectChanged) -> Payload:
-        """Return the engine's own data of a new subject."""
+    def group_data(self, happening: OfGroup) -> Payload:
+        """Return the engine's own data of what happens in a group."""
+
+    @abstractmethod
+    def call_data(self, happening: Called) -> Payload | None:
+        """Return the engine's own data of a call, None where it does not tell."""
+
+    @abstractmethod
+    def fetch_error(self) -> Payload:
+        """Return the ``error`` of a file that could not be had."""
 
     def reveals(self, happening: AnyHappening) -> tuple[Person, ...]:
         """Return people of whom the event for *happening* shows both phone and hidden id."""
-        if isinstance(happening, MembersChanged):
-            return (happening.member,) if happening.group.by_lid else ()
-        if isinstance(happening, Sent | Edited | Revoked):
-            return self.reveals_by(happening.note)
-        return ()
+        match happening:
+            case Sent() | Edited():
+                return self.reveals_by(happening.note)
+            case Revoked():
+                return self.reveals_by(acted_by(happening.note, happening.by, self.account))
+            case MembersChanged():
+                people: tuple[Person, ...] = (happening.member,)
+            case GroupJoined():
+                people = happening.members
+            case JoinRequested():
+                people = (happening.person,)
+            case _:
+                return ()
+        return people if happening.group.by_lid else ()
 
     @abstractmethod
     def reveals_by(self, note: Note) -> tuple[Person, ...]:
@@ -171,16 +236,16 @@ class Engine(ABC):
         return None if note.author is None else jid(note.author, note.address)
 
     def media(self, note: Note) -> Payload | None:
-        """Return where WAHA put the attached file, or None."""
+        """Return where WAHA put the attached file or why it did not, or None."""
         content = note.content
-        if not isinstance(content, Attachment):
+        if not isinstance(content, Attachment) or content.fetch is Fetch.UNTOLD:
             return None
+        told = {"filename": content.filename, "mimetype": content.mimetype}
+        if content.fetch is not Fetch.SAVED:
+            failed = content.fetch is Fetch.FAILED
+            return {"url": None, **told, **({"error": self.fetch_error()} if failed else {})}
         name = quote(f"{self.file_stem(note)}.{content.extension}", safe="@")
-        return {
-            "url": f"{MEDIA_BASE}/{quote(self.session)}/{name}",
-            "filename": content.filename,
-            "mimetype": content.mimetype,
-        }
+        return {"url": f"{MEDIA_BASE}/{quote(self.session)}/{name}", **told}
 
     def file_stem(self, note: Note) -> str:
         """Return the name of the attached file, without extension."""
@@ -195,32 +260,27 @@ class Engine(ABC):
             participant=jid(by, note.address) if note.many_recipients else None,
         )
 
-    def _members_changed(self, happening: MembersChanged) -> Payload:
-        role = {"join": "participant", "leave": "left", "promote": "admin"}[happening.change]
-        member, by_lid = happening.member, happening.group.by_lid
-        return {
-            "group": {"id": happening.group.jid},
-            "type": happening.change,
-            "timestamp": self._group_stamp(happening),
-            "participants": [
-                {
-                    "id": member.lid_jid if by_lid else member.phone_jid,
-                    "pn": member.phone_jid,
-                    "role": role,
-                }
-            ],
-            "_data": self.member_data(happening),
-        }
+    def _of_group(self, happening: OfGroup) -> Payload:
+        unit = 1 if self.group_stamp_ms else 1000
+        return group_payload(
+            happening,
+            timestamp=happening.at_ms // unit,
+            role=self.demoted_role,
+            data=self.group_data(happening),
+        )
 
-    def _subject_changed(self, happening: SubjectChanged) -> Payload:
+    def _call(self, happening: Called) -> Payload | None:
+        data = self.call_data(happening)
+        if data is None:
+            return None
         return {
-            "timestamp": self._group_stamp(happening),
-            "group": {"id": happening.group.jid, "subject": happening.subject},
-            "_data": self.subject_data(happening),
+            "id": happening.number,
+            "from": jid(happening.person, happening.address),
+            "timestamp": happening.at_ms // 1000,
+            "isVideo": happening.video,
+            "isGroup": happening.group is not None,
+            "_data": data,
         }
-
-    def _group_stamp(self, happening: MembersChanged | SubjectChanged) -> int:
-        return happening.at_ms if self.group_stamp_ms else happening.at_ms // 1000
 
     def _presence(self, happening: PresenceChanged) -> Payload:
         chat, who = happening.chat, jid(happening.person, happening.address)
@@ -240,59 +300,24 @@ class Engine(ABC):
         }
 
 
-def serialised(stanza: str, chat: str, *, from_me: bool, participant: str | None) -> str:
-    """Return WAHA's serialised message id."""
-    tail = f"_{participant}" if participant else ""
-    return f"{'true' if from_me else 'false'}_{chat}_{stanza}{tail}"
+def _address(chat: Direct | Group) -> str:
+    return chat.person.phone_jid if isinstance(chat, Direct) else chat.jid
 
 
-def action_note(note: Note, stanza: str, at_ms: int, text: str | None) -> Note:
-    """Return what the author of *note* sends to change it, as a message of its own."""
-    changed = Words(text=text or "")
-    return replace(note, stanza=stanza, at_ms=at_ms, content=changed, quotes=None, source="app")
-
-
-def engine_jid(person: Person, address: Address) -> str:
-    """Return the address of *person* as engines write it themselves."""
-    return f"{person.phone}@s.whatsapp.net" if address is Address.PHONE else person.lid_jid
-
-
-def engine_chat_jid(note: Note) -> str:
-    """Return the chat of *note* as engines write it themselves."""
-    if isinstance(note.chat, Direct):
-        return engine_jid(note.chat.person, note.address)
-    return note.chat_jid
-
-
-def other_jid(person: Person, address: Address) -> str | None:
-    """Return the address of *person* that *address* is not, where WhatsApp tells it."""
-    if address is Address.LID_ALONE:
-        return None
-    return engine_jid(person, Address.LID if address is Address.PHONE else Address.PHONE)
-
-
-def location(place: Place) -> Payload:
-    """Return the ``location`` of a WAMessage."""
+def _label(label: Label) -> Payload:
+    color = label.color % len(LABEL_COLORS)
     return {
-        "live": False,
-        "latitude": place.latitude,
-        "longitude": place.longitude,
-        "name": place.name,
-        "address": place.street,
-        "url": None,
-        "description": None,
-        "thumbnail": THUMBNAIL,
+        "id": label.number,
+        "name": label.name,
+        "color": color,
+        "colorHex": LABEL_COLORS[color],
     }
 
 
-def vcards(note: Note) -> list[str]:
-    """Return the contact cards of *note*."""
-    return [note.content.vcard] if isinstance(note.content, Card) else []
-
-
-def blob(size: int, *key: object) -> str:
-    """Return *size* bytes (1 to 64) that look like a key or hash, in base64."""
-    return b64encode(digest(size, *key)).decode()
-
-
-ACK_NAMES = {level.value: level.name for level in AckLevel}
+def _labelled(happening: LabelPut) -> Payload:
+    return {
+        "labelId": happening.label.number,
+        "chatId": _address(happening.chat),
+        # Of a label that is taken off, WAHA may not know more than its number.
+        "label": None if happening.removed else _label(happening.label),
+    }

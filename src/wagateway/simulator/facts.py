@@ -13,6 +13,7 @@ class Fact(Struct, frozen=True, kw_only=True):
         session: WAHA's session name.
         account: who had the session when it happened.
         happening: with the address that the engine used.
+        kind: what the archive calls the message that is told; None where none is.
         ack: the level in the payload, with WAHA's number; None where there is none.
         revealed: people whose phone and hidden id stand together in the event.
         repeats: the event repeats the whole content of the message that it is about.
@@ -23,6 +24,7 @@ class Fact(Struct, frozen=True, kw_only=True):
     session: str
     account: Person
     happening: AnyHappening
+    kind: str | None = None
     ack: int | None = None
     revealed: tuple[Person, ...] = ()
     repeats: bool = False

@@ -4,43 +4,39 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from wagateway.simulator.engine import (
-    Engine,
-    EngineName,
-    action_note,
-    engine_jid,
-    location,
-    serialised,
-    vcards,
-)
+from wagateway.simulator.engine import Engine, EngineName
 from wagateway.simulator.gows_data import (
     API_DEVICE,
+    answer_message,
     data,
     go,
-    group_data,
     key,
     receipt,
-    rfc3339,
     vote_data,
 )
+from wagateway.simulator.gows_events import call_data, group_data
 from wagateway.simulator.happenings import (
     Acked,
     AckLevel,
     Address,
+    Answered,
     AnyHappening,
     Attachment,
+    Awaited,
+    Called,
+    ChatArchived,
     Direct,
     Edited,
-    MembersChanged,
     Note,
-    Place,
+    OfGroup,
     Reacted,
     Revoked,
-    SubjectChanged,
+    Timer,
     Voted,
     jid,
 )
-from wagateway.simulator.protos import content, proto
+from wagateway.simulator.protos import content, edited_content, proto, wrapped
+from wagateway.simulator.shapes import acted_by, action_note, location, serialised, vcards
 from wagateway.simulator.wire import Payload
 from wagateway.simulator.world import Person
 
@@ -54,6 +50,7 @@ class Gows(Engine):
     name: ClassVar[EngineName] = EngineName.GOWS
     shares_event_ids: ClassVar[bool] = True
     group_stamp_ms: ClassVar[bool] = True
+    silent_about: ClassVar[frozenset[type]] = frozenset({Awaited, ChatArchived, Timer})
 
     @override
     def me(self) -> Payload:
@@ -68,9 +65,15 @@ class Gows(Engine):
 
     @override
     def reveals(self, happening: AnyHappening) -> tuple[Person, ...]:
-        if isinstance(happening, Voted) and happening.note.address is not Address.LID_ALONE:
-            return (happening.by,)
-        return super().reveals(happening)
+        told: tuple[Person, ...] = ()
+        match happening:
+            case Voted() | Answered() if happening.note.address is not Address.LID_ALONE:
+                told = (happening.by,)
+            case Called() if happening.address is not Address.LID_ALONE:
+                told = (happening.person,)
+            case _:
+                pass
+        return (*told, *super().reveals(happening))
 
     @override
     def reveals_by(self, note: Note) -> tuple[Person, ...]:
@@ -81,7 +84,9 @@ class Gows(Engine):
 
     @override
     def message(self, note: Note) -> Payload:
-        return self._message(note, data(note, go(proto(note)), edit=""))
+        said = go(proto(note))
+        sent = go(wrapped(note)) if note.disappears_s else said
+        return self._message(note, data(note, said, edit="", sent=sent))
 
     @override
     def edited(self, happening: Edited) -> Payload:
@@ -89,7 +94,7 @@ class Gows(Engine):
         change = {
             "key": key(note),
             "type": _EDIT,
-            "editedMessage": {"conversation": happening.text},
+            "editedMessage": edited_content(note, happening.text),
             "timestampMS": at_ms,
         }
         action = action_note(note, happening.stanza, at_ms, happening.text)
@@ -99,9 +104,10 @@ class Gows(Engine):
     @override
     def revoked(self, happening: Revoked) -> Payload:
         note = happening.note
-        action = action_note(note, happening.stanza, happening.at_ms, None)
+        remover = acted_by(note, happening.by, self.account)
+        action = action_note(remover, happening.stanza, happening.at_ms, None)
         change = {"protocolMessage": {"key": key(note), "type": _REVOKE}}
-        event = data(action, change, edit="7")
+        event = data(action, change, edit="8" if happening.by else "7")
         return {
             "after": {**self._message(action, event), "body": None},
             "before": None,
@@ -168,23 +174,43 @@ class Gows(Engine):
         }
 
     @override
-    def member_data(self, happening: MembersChanged) -> Payload:
-        address = Address.LID if happening.group.by_lid else Address.PHONE
-        action = {"join": "Join", "leave": "Leave", "promote": "Promote"}[happening.change]
-        event = group_data(happening)
-        event[action] = [engine_jid(happening.member, address)]
-        return event
+    def answered(self, happening: Answered) -> Payload | None:
+        note = happening.note
+        action = action_note(note, happening.stanza, happening.at_ms, None)
+        answer = acted_by(action, happening.by, self.account)
+        event = data(answer, answer_message(happening), edit="")
+        known = {
+            "response": happening.response,
+            "timestampMs": happening.at_ms,
+            "extraGuestCount": happening.guests,
+        }
+        return {
+            **self._message(answer, event),
+            "body": None,
+            "eventCreationKey": {
+                "id": self.message_id(note),
+                "to": note.chat_jid,
+                "from": self.participant(note),
+                "fromMe": note.from_me,
+            },
+            "eventResponse": known if happening.readable else None,
+        }
 
     @override
-    def subject_data(self, happening: SubjectChanged) -> Payload:
-        event = group_data(happening)
-        event["Name"] = {
-            "Name": happening.subject,
-            "NameSetAt": rfc3339(happening.at_ms),
-            "NameSetBy": event["Sender"],
-            "NameSetByPN": event["SenderPN"],
+    def group_data(self, happening: OfGroup) -> Payload:
+        return group_data(happening, self.account)
+
+    @override
+    def call_data(self, happening: Called) -> Payload | None:
+        return call_data(happening)
+
+    @override
+    def fetch_error(self) -> Payload:
+        return {
+            "code": 2,
+            "details": "download failed with status code 404",
+            "metadata": {},
         }
-        return event
 
     def _message(self, note: Note, event: Payload) -> Payload:
         said = note.content
@@ -199,7 +225,7 @@ class Gows(Engine):
             "hasMedia": isinstance(said, Attachment),
             "media": self.media(note),
             "ack": 1 if note.from_me else 2,
-            "location": location(said) if isinstance(said, Place) else None,
+            "location": location(note),
             "vCards": vcards(note) or None,
             "ackName": "SERVER" if note.from_me else "DEVICE",
             "replyTo": self._reply_to(note),

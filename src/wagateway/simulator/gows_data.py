@@ -1,25 +1,39 @@
 """whatsmeow's own structures, as GOWS passes them on in ``_data``."""
 
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, assert_never
 
 from msgspec.structs import replace
 
-from wagateway.simulator.engine import action_note, blob, engine_chat_jid, engine_jid, other_jid
 from wagateway.simulator.happenings import (
     Acked,
     AckLevel,
     Address,
+    Answered,
     Attachment,
     AttachmentKind,
     Ballot,
     Card,
+    Cards,
     Direct,
-    MembersChanged,
+    Gathering,
+    LivePlace,
+    Menu,
+    MenuForm,
     Note,
     Place,
-    SubjectChanged,
+    Timer,
     Voted,
+    Ware,
+    WareForm,
+    Words,
+)
+from wagateway.simulator.shapes import (
+    action_note,
+    blob,
+    engine_chat_jid,
+    engine_jid,
+    other_jid,
 )
 from wagateway.simulator.wire import Payload
 from wagateway.simulator.world import COUNTRY_OFFSET_H, Channel, Group, Person
@@ -38,27 +52,76 @@ _GO_NAMES = {
     "mentionedJid": "mentionedJID",
     "remoteJid": "remoteJID",
     "timestampMs": "timestampMS",
+    "productId": "productID",
+    "businessOwnerJid": "businessOwnerJID",
+    "orderId": "orderID",
+    "sellerJid": "sellerJID",
+    "groupJid": "groupJID",
+    "rowId": "rowID",
+    "selectedRowId": "selectedRowID",
+    "buttonId": "buttonID",
+    "selectedButtonId": "selectedButtonID",
+    "buttonParamsJson": "buttonParamsJSON",
 }
-_NUMBERS = {"fileLength", "mediaKeyTimestamp", "stickerSentTs", "timestampMs"}
+_NUMBERS = {
+    *("fileLength", "mediaKeyTimestamp", "stickerSentTs", "timestampMs", "sequenceNumber"),
+    *("startTime", "priceAmount1000", "totalAmount1000", "inviteExpiration"),
+    "ephemeralSettingTimestamp",
+}
+_ENUMS = {
+    ("previewType", "NONE"): 0,
+    ("font", "SYSTEM_BOLD"): 6,
+    ("gifAttribution", "GIPHY"): 1,
+    ("listType", "SINGLE_SELECT"): 1,
+    ("headerType", "EMPTY"): 1,
+    ("type", "RESPONSE"): 1,
+    ("type", "DISPLAY_TEXT"): 1,
+    ("status", "INQUIRY"): 1,
+    ("surface", "CATALOG"): 1,
+}
+"""whatsmeow writes enums as numbers."""
 _MEDIA_TYPES = {
     AttachmentKind.IMAGE: "image",
     AttachmentKind.VIDEO: "video",
+    AttachmentKind.GIF: "gif",
+    AttachmentKind.VIDEO_NOTE: "ptv",
     AttachmentKind.VOICE: "ptt",
+    AttachmentKind.AUDIO: "audio",
     AttachmentKind.DOCUMENT: "document",
     AttachmentKind.STICKER: "sticker",
 }
+_MENU_TYPES = {
+    MenuForm.LIST: "list",
+    MenuForm.BUTTONS: "button",
+    MenuForm.INTERACTIVE: "native_flow",
+    MenuForm.LIST_REPLY: "list_response",
+    MenuForm.BUTTON_REPLY: "buttons_response",
+}
+_WARE_TYPES = {
+    WareForm.PRODUCT: "product",
+    WareForm.ORDER: "order",
+    WareForm.INVITE: "group_invite",
+}
 
 
-def data(note: Note, message: Payload, *, edit: str) -> Payload:
-    """Return whatsmeow's event of *note*; *edit* is ``1`` for an edit, ``7`` for a revocation."""
+def data(note: Note, message: Payload, *, edit: str, sent: Payload | None = None) -> Payload:
+    """Return whatsmeow's event of *note*.
+
+    Args:
+        note: what was said.
+        message: the same as protobuf, out of its wrappers.
+        edit: ``1`` for an edit, ``7`` for a revocation, ``8`` for one by an admin.
+        sent: the message in its wrappers, if it has any.
+    """
     said = note.content
     captioned = isinstance(said, Attachment) and said.filename and said.caption
+    once = isinstance(said, Attachment) and said.view_once
     return {
         "Info": _info(note, edit),
         "Message": message,
-        "IsEphemeral": False,
-        "IsViewOnce": False,
-        "IsViewOnceV2": False,
+        "IsEphemeral": note.disappears_s > 0,
+        "IsViewOnce": once,
+        "IsViewOnceV2": once,
         "IsViewOnceV2Extension": False,
         "IsDocumentWithCaption": bool(captioned),
         "IsLottieSticker": False,
@@ -70,7 +133,7 @@ def data(note: Note, message: Payload, *, edit: str) -> Payload:
         "NewsletterMeta": {"EditTS": "0001-01-01T00:00:00Z", "OriginalTS": rfc3339(note.at_ms)}
         if isinstance(note.chat, Channel)
         else None,
-        "RawMessage": message,
+        "RawMessage": message if sent is None else sent,
         "Status": 2 if note.from_me else 3,
     }
 
@@ -161,7 +224,7 @@ def vote_data(happening: Voted, options: list[str] | None) -> Payload:
     """Return the data of a vote; *options* is None when it could not be decrypted."""
     poll = happening.note
     action = action_note(poll, happening.stanza, happening.at_ms, None)
-    info = _info(_by(action, happening.by), "")
+    info = _info(replace(action, author=happening.by, from_me=False), "")
     vote = {
         "pollCreationMessageKey": key(poll),
         "vote": {
@@ -177,28 +240,57 @@ def vote_data(happening: Voted, options: list[str] | None) -> Payload:
     }
 
 
+def answer_message(happening: Answered) -> Payload:
+    """Return the encrypted answer to a calendar event."""
+    return {
+        "encEventResponseMessage": {
+            "eventCreationMessageKey": key(happening.note),
+            "encPayload": blob(40, "answer", happening.stanza),
+            "encIV": blob(12, "iv", happening.stanza),
+        }
+    }
+
+
 def go(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return protobuf contents in Go's spelling: other capitals, and long numbers as numbers."""
+    """Return protobuf contents in Go's spelling: other capitals, enums and long as numbers."""
     if isinstance(value, list):
         return [go(item) for item in value]
     if not isinstance(value, dict):
         return value
-    return {
-        _GO_NAMES.get(key, key): int(item) if key in _NUMBERS else go(item)
-        for key, item in value.items()
-    }
+    return {_GO_NAMES.get(key, key): _go_value(key, item) for key, item in value.items()}
 
 
-def _types(note: Note) -> tuple[str, str]:
+def _go_value(key: str, item: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(item, str):
+        return int(item) if key in _NUMBERS else _ENUMS.get((key, item), item)
+    return go(item)
+
+
+def _types(note: Note) -> tuple[str, str]:  # noqa: C901, PLR0911 - one arm per kind
     """Return whatsmeow's Type and MediaType."""
     said = note.content
-    if isinstance(said, Attachment):
-        return "media", _MEDIA_TYPES[said.kind]
-    if isinstance(said, Ballot):
-        return "poll", ""
-    if isinstance(said, Place):
-        return "media", "location"
-    return ("media", "vcard") if isinstance(said, Card) else ("text", "")
+    match said:
+        case Words() | Timer():
+            return "text", ""
+        case Attachment():
+            return "media", _MEDIA_TYPES[said.kind]
+        case Place():
+            return "media", "location"
+        case LivePlace():
+            return "media", "livelocation"
+        case Card():
+            return "media", "vcard"
+        case Cards():
+            return "media", "contact_array"
+        case Ballot():
+            return "poll", ""
+        case Gathering():
+            return "event", ""
+        case Menu():
+            return "media", _MENU_TYPES[said.form]
+        case Ware():
+            return "media", _WARE_TYPES[said.form]
+    assert_never(said)
 
 
 def key(note: Note) -> Payload:
@@ -213,10 +305,6 @@ def key(note: Note) -> Payload:
     return found
 
 
-def _by(note: Note, person: Person) -> Note:
-    return replace(note, author=person, from_me=False)
-
-
 def _mode(address: Address) -> str:
     return "pn" if address is Address.PHONE else "lid"
 
@@ -229,23 +317,3 @@ def _with_device(address: str, device: int) -> str:
 def rfc3339(at_ms: int) -> str:
     """Return an instant as Go writes it, in local time."""
     return datetime.fromtimestamp(at_ms // 1000, _LOCAL).isoformat()
-
-
-def group_data(happening: MembersChanged | SubjectChanged) -> Payload:
-    """Return whatsmeow's event of a changed group, with nothing changed yet."""
-    address = Address.LID if happening.group.by_lid else Address.PHONE
-    changes = ("Name", "Topic", "Locked", "Announce", "Ephemeral", "MembershipApprovalMode")
-    more = ("Delete", "Link", "Unlink", "NewInviteLink")
-    return {
-        "JID": happening.group.jid,
-        "Notify": "",
-        "Sender": engine_jid(happening.by, address),
-        "SenderPN": engine_jid(happening.by, Address.PHONE),
-        "Timestamp": rfc3339(happening.at_ms),
-        **dict.fromkeys((*changes, *more)),
-        "PrevParticipantVersionID": str(happening.at_ms // 1000 - 1),
-        "ParticipantVersionID": str(happening.at_ms // 1000),
-        "JoinReason": "",
-        **dict.fromkeys(("Join", "Leave", "Promote", "Demote")),
-        "UnknownChanges": [],
-    }

@@ -4,8 +4,10 @@ Instants are epoch milliseconds, because that is the finest unit WhatsApp and WA
 """
 
 from enum import IntEnum, StrEnum
+from typing import assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from wagateway.simulator.world import Channel, Group, Person
 
@@ -39,25 +41,47 @@ class Words(Struct, frozen=True, kw_only=True, tag=True):
     link: str | None = None
     link_title: str | None = None
 
+    @property
+    def kind(self) -> str:
+        """What a perfect archive calls it."""
+        return "text"
+
 
 class AttachmentKind(StrEnum):
-    """What sort of file is attached."""
+    """What sort of file is attached, in the words of the archive."""
 
     IMAGE = "image"
     VIDEO = "video"
+    GIF = "gif"
+    VIDEO_NOTE = "video_note"
     VOICE = "voice"
+    AUDIO = "audio"
     DOCUMENT = "document"
     STICKER = "sticker"
 
 
+class Fetch(StrEnum):
+    """How WAHA fared with a file."""
+
+    SAVED = "saved"
+    SKIPPED = "skipped"
+    """Not downloaded because of WAHA's settings: ``media`` has no address."""
+    FAILED = "failed"
+    """WhatsApp did not give it: ``media.error``."""
+    UNTOLD = "untold"
+    """An old WAHA, or a failure inside: ``hasMedia`` without ``media``."""
+
+
 class Attachment(Struct, frozen=True, kw_only=True, tag=True):
-    """A file, of which only the facts exist.
+    """A file, of which only the facts exist; its ``kind`` is the archive's word.
 
     Attributes:
         extension: as WAHA names the file, without a dot.
         filename: of documents only.
         seconds: length of what plays, else 0.
         width, height: pixels, else 0.
+        animated: of stickers only.
+        view_once: may be seen once only; NOWEB gets no more than the fact from others.
     """
 
     kind: AttachmentKind
@@ -70,6 +94,9 @@ class Attachment(Struct, frozen=True, kw_only=True, tag=True):
     width: int = 0
     height: int = 0
     pages: int = 0
+    animated: bool = False
+    view_once: bool = False
+    fetch: Fetch = Fetch.SAVED
 
 
 class Place(Struct, frozen=True, kw_only=True, tag=True):
@@ -80,12 +107,47 @@ class Place(Struct, frozen=True, kw_only=True, tag=True):
     name: str
     street: str
 
+    @property
+    def kind(self) -> str:
+        """What a perfect archive calls it."""
+        return "location"
+
+
+class LivePlace(Struct, frozen=True, kw_only=True, tag=True):
+    """Where somebody is at the moment, in degrees; it moves on without further messages."""
+
+    latitude: float
+    longitude: float
+    accuracy_m: int
+    speed_mps: float
+
+    @property
+    def kind(self) -> str:
+        """What a perfect archive calls it."""
+        return "live_location"
+
 
 class Card(Struct, frozen=True, kw_only=True, tag=True):
     """A contact card."""
 
     name: str
     vcard: str
+
+    @property
+    def kind(self) -> str:
+        """What a perfect archive calls it."""
+        return "contact"
+
+
+class Cards(Struct, frozen=True, kw_only=True, tag=True):
+    """Several contact cards in one message, two or more."""
+
+    cards: tuple[Card, ...]
+
+    @property
+    def kind(self) -> str:
+        """What a perfect archive calls it."""
+        return "contact"
 
 
 class Ballot(Struct, frozen=True, kw_only=True, tag=True):
@@ -95,8 +157,100 @@ class Ballot(Struct, frozen=True, kw_only=True, tag=True):
     options: tuple[str, ...]
     selectable: int
 
+    @property
+    def kind(self) -> str:
+        """What a perfect archive calls it."""
+        return "poll"
 
-Content = Words | Attachment | Place | Card | Ballot
+
+class Gathering(Struct, frozen=True, kw_only=True, tag=True):
+    """A calendar event, to which people can answer whether they come."""
+
+    name: str
+    description: str
+    starts_ms: int
+    where: str
+
+    @property
+    def kind(self) -> str:
+        """What a perfect archive calls it."""
+        return "event"
+
+
+class MenuForm(StrEnum):
+    """What sort of choice a business offers, or what somebody chose."""
+
+    LIST = "list"
+    BUTTONS = "buttons"
+    INTERACTIVE = "interactive"
+    LIST_REPLY = "list-reply"
+    BUTTON_REPLY = "button-reply"
+
+
+class Menu(Struct, frozen=True, kw_only=True, tag=True):
+    """A message to tap on, or the answer to one.
+
+    Attributes:
+        text: what WAHA shows as the body; of an answer, the option chosen.
+        options: to choose from; of an answer, only the chosen one.
+    """
+
+    form: MenuForm
+    text: str
+    options: tuple[str, ...]
+    footer: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What a perfect archive calls it."""
+        return "text"
+
+
+class WareForm(StrEnum):
+    """What the archive keeps raw."""
+
+    PRODUCT = "product"
+    ORDER = "order"
+    INVITE = "invite"
+
+
+class Ware(Struct, frozen=True, kw_only=True, tag=True):
+    """A product, an order or the invitation into a group: kept raw, as unknown.
+
+    Attributes:
+        number: of the product or order, or the group's digits.
+        caption: the words beside an invitation; the others have none.
+    """
+
+    form: WareForm
+    title: str
+    number: int
+    price_cents: int = 0
+    caption: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """What a perfect archive calls it."""
+        return "unknown"
+
+
+class Timer(Struct, frozen=True, kw_only=True, tag=True):
+    """Messages of this chat disappear after so many seconds from now on; 0 keeps them.
+
+    NOWEB alone shows it as a message.
+    """
+
+    seconds: int
+
+    @property
+    def kind(self) -> str:
+        """What a perfect archive calls it."""
+        return "system"
+
+
+Content = (
+    Words | Attachment | Place | LivePlace | Card | Cards | Ballot | Gathering | Menu | Ware | Timer
+)
 
 
 class Direct(Struct, frozen=True, kw_only=True):
@@ -120,6 +274,8 @@ class Note(Struct, frozen=True, kw_only=True):
         author: None in a channel.
         source: ``api`` or ``app``: how the account sent it; others always use the app.
         late_s: how much later than usual its webhook comes, for instance after a failed attempt.
+        forwarded: how often it was passed on, as WhatsApp counts; 0 for what was not.
+        disappears_s: seconds after which WhatsApp forgets it; 0 for never.
     """
 
     stanza: str
@@ -133,6 +289,8 @@ class Note(Struct, frozen=True, kw_only=True):
     quotes: "Note | None" = None
     mentions: tuple[Person, ...] = ()
     late_s: float = 0.0
+    forwarded: int = 0
+    disappears_s: int = 0
 
     @property
     def many_recipients(self) -> bool:
@@ -148,10 +306,25 @@ class Note(Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str | None:
-        """The text or caption, or None."""
-        if isinstance(self.content, Words):
-            return self.content.text
-        return self.content.caption if isinstance(self.content, Attachment) else None
+        """The text, caption, or name of an event, or None."""
+        match self.content:
+            case Words() | Menu():
+                return self.content.text
+            case Attachment() | Ware():
+                return self.content.caption
+            case Gathering():
+                return self.content.name
+            case Place() | LivePlace() | Card() | Cards() | Ballot() | Timer():
+                return None
+        assert_never(self.content)
+
+
+def reworded(note: Note, text: str) -> Note:
+    """Return *note* with another text, or a file with another caption."""
+    file = note.content
+    if isinstance(file, Attachment):
+        return replace(note, content=replace(file, caption=text))
+    return replace(note, content=Words(text=text))
 
 
 def jid(person: Person, address: Address) -> str:
@@ -176,8 +349,14 @@ class Sent(Happening, frozen=True, kw_only=True):
     note: Note
 
 
+class Awaited(Happening, frozen=True, kw_only=True):
+    """A message came that cannot be decrypted yet; it is Sent later. WEBJS alone tells it."""
+
+    note: Note
+
+
 class Edited(Happening, frozen=True, kw_only=True):
-    """The author changed the text; *stanza* is the id of the edit itself."""
+    """The author changed the text or caption; *stanza* is the id of the edit itself."""
 
     note: Note
     stanza: str
@@ -185,10 +364,11 @@ class Edited(Happening, frozen=True, kw_only=True):
 
 
 class Revoked(Happening, frozen=True, kw_only=True):
-    """The author deleted the message for everyone."""
+    """The message was deleted for everyone: by its author, or by *by*, a group's admin."""
 
     note: Note
     stanza: str
+    by: Person | None = None
 
 
 class Reacted(Happening, frozen=True, kw_only=True):
@@ -226,8 +406,27 @@ class Voted(Happening, frozen=True, kw_only=True):
     readable: bool = True
 
 
+class Answered(Happening, frozen=True, kw_only=True):
+    """Somebody said whether they come to a Gathering, instead of what they said before.
+
+    GOWS alone tells it.
+
+    Attributes:
+        response: ``GOING``, ``NOT_GOING`` or ``MAYBE``.
+        guests: whom they bring along.
+        readable: False when the engine cannot decrypt it.
+    """
+
+    note: Note
+    stanza: str
+    by: Person
+    response: str
+    guests: int = 0
+    readable: bool = True
+
+
 class MembersChanged(Happening, frozen=True, kw_only=True):
-    """A member joined, left or was promoted (``join``, ``leave``, ``promote``)."""
+    """A member joined, left, or got another rank (``join, leave, promote, demote``)."""
 
     group: Group
     change: str
@@ -241,6 +440,60 @@ class SubjectChanged(Happening, frozen=True, kw_only=True):
     group: Group
     subject: str
     by: Person
+
+
+class DescriptionChanged(Happening, frozen=True, kw_only=True):
+    """A group has a new description; the empty one takes it away."""
+
+    group: Group
+    description: str
+    by: Person
+
+
+class RuleChanged(Happening, frozen=True, kw_only=True):
+    """A group's setting was changed, which the archive does not keep.
+
+    Attributes:
+        rule: WAHA's name of the setting, such as ``membersCanSendMessages``.
+    """
+
+    group: Group
+    rule: str
+    allowed: bool
+    by: Person
+
+
+class GroupJoined(Happening, frozen=True, kw_only=True):
+    """The account came into a group.
+
+    Attributes:
+        members: all of it, the account last; the first is the owner.
+    """
+
+    group: Group
+    subject: str
+    description: str
+    members: tuple[Person, ...]
+    by: Person
+
+
+class GroupLeft(Happening, frozen=True, kw_only=True):
+    """The account left a group, or *by* removed it."""
+
+    group: Group
+    by: Person
+
+
+class JoinRequested(Happening, frozen=True, kw_only=True):
+    """Somebody asks to be let into a group; WEBJS does not tell.
+
+    Attributes:
+        action: ``created``, ``rejected`` or ``revoked``.
+    """
+
+    group: Group
+    person: Person
+    action: str
 
 
 class PresenceChanged(Happening, frozen=True, kw_only=True):
@@ -262,5 +515,74 @@ class SessionChanged(Happening, frozen=True, kw_only=True):
     statuses: tuple[tuple[str, int], ...]
 
 
-OfMessage = Sent | Edited | Revoked | Reacted | Acked | Voted
-AnyHappening = OfMessage | MembersChanged | SubjectChanged | PresenceChanged | SessionChanged
+class CallState(StrEnum):
+    """How far a call is, in WAHA's words; whoever does not answer rejects it in the end."""
+
+    RECEIVED = "received"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+class Called(Happening, frozen=True, kw_only=True):
+    """Somebody rings, or their call was taken or not; of the latter WEBJS does not tell.
+
+    Attributes:
+        number: WhatsApp's id of the call.
+        group: the group that is called, if it is one.
+    """
+
+    number: str
+    person: Person
+    address: Address
+    state: CallState
+    video: bool
+    group: Group | None = None
+
+
+class Label(Struct, frozen=True, kw_only=True):
+    """A tag of WhatsApp Business; *color* counts from 0."""
+
+    number: str
+    name: str
+    color: int
+
+
+class LabelChanged(Happening, frozen=True, kw_only=True):
+    """A label was made or renamed, or deleted. WEBJS does not tell."""
+
+    label: Label
+    deleted: bool
+
+
+class LabelPut(Happening, frozen=True, kw_only=True):
+    """A label was put on a chat, or taken off it. WEBJS does not tell."""
+
+    label: Label
+    chat: Direct | Group
+    removed: bool
+
+
+class ChatArchived(Happening, frozen=True, kw_only=True):
+    """A chat went into WhatsApp's own archive or came out of it. WEBJS alone tells it.
+
+    Attributes:
+        last_ms: when the chat's latest message was sent.
+    """
+
+    chat: Direct | Group
+    archived: bool
+    last_ms: int
+
+
+OfMessage = Sent | Awaited | Edited | Revoked | Reacted | Acked | Voted | Answered
+OfGroup = (
+    MembersChanged
+    | SubjectChanged
+    | DescriptionChanged
+    | RuleChanged
+    | GroupJoined
+    | GroupLeft
+    | JoinRequested
+)
+OfAccount = SessionChanged | Called | LabelChanged | LabelPut | ChatArchived
+AnyHappening = OfMessage | OfGroup | OfAccount | PresenceChanged

@@ -10,9 +10,9 @@ from wagateway.simulator.scenes import DECK, Scene, reconnect
 from wagateway.simulator.stage import SECOND_MS, Cast, Stage
 from wagateway.simulator.world import local_hour
 
-HISTORY_SCENES = 4 * len(DECK)
-"""How many conversations lie before the start: each kind four times."""
-DELIVERIES_PER_SCENE = 9.4
+HISTORY_SCENES = 2 * len(DECK)
+"""How many conversations lie before the start: each kind twice."""
+DELIVERIES_PER_SCENE = 8.3
 """What a conversation makes on average; turns a rate of deliveries into one of scenes."""
 
 _BUSIEST_HOUR = 11

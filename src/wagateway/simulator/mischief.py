@@ -5,18 +5,13 @@ from msgspec.structs import replace
 from wagateway.simulator.dice import Dice
 from wagateway.simulator.faults import Faults
 from wagateway.simulator.happenings import (
-    Acked,
     Address,
     AnyHappening,
     Attachment,
     Content,
     Direct,
-    Edited,
     Note,
-    Reacted,
-    Revoked,
-    Sent,
-    Voted,
+    OfMessage,
     Words,
 )
 from wagateway.simulator.world import Person
@@ -69,7 +64,7 @@ class Mischief:
 
     def flipped(self, happening: AnyHappening) -> AnyHappening:
         """Return *happening*, sometimes with the other kind of address for its direct chat."""
-        if not isinstance(happening, Sent | Edited | Revoked | Reacted | Acked | Voted):
+        if not isinstance(happening, OfMessage):
             return happening
         note = happening.note
         if not isinstance(note.chat, Direct) or not self._dice.chance(self._faults.lid_flip):

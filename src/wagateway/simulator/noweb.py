@@ -4,10 +4,31 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from wagateway.simulator.engine import (
+from wagateway.simulator.engine import Engine, EngineName
+from wagateway.simulator.happenings import (
+    Acked,
+    AckLevel,
+    Address,
+    Answered,
+    Attachment,
+    Awaited,
+    Called,
+    ChatArchived,
+    Direct,
+    Edited,
+    Note,
+    OfGroup,
+    Reacted,
+    Revoked,
+    Stories,
+    Voted,
+    jid,
+)
+from wagateway.simulator.noweb_data import call_data, group_data
+from wagateway.simulator.protos import content, edited_content, wrapped
+from wagateway.simulator.shapes import (
     ACK_NAMES,
-    Engine,
-    EngineName,
+    acted_by,
     action_note,
     engine_chat_jid,
     engine_jid,
@@ -16,24 +37,6 @@ from wagateway.simulator.engine import (
     serialised,
     vcards,
 )
-from wagateway.simulator.happenings import (
-    Acked,
-    AckLevel,
-    Address,
-    Attachment,
-    Direct,
-    Edited,
-    MembersChanged,
-    Note,
-    Place,
-    Reacted,
-    Revoked,
-    Stories,
-    SubjectChanged,
-    Voted,
-    jid,
-)
-from wagateway.simulator.protos import content, proto
 from wagateway.simulator.wire import Payload
 from wagateway.simulator.world import Channel, Group, Person
 
@@ -46,6 +49,8 @@ class Noweb(Engine):
     name: ClassVar[EngineName] = EngineName.NOWEB
     shares_event_ids: ClassVar[bool] = True
     group_stamp_ms: ClassVar[bool] = True
+    demoted_role: ClassVar[str] = "admin"
+    silent_about: ClassVar[frozenset[type]] = frozenset({Answered, Awaited, ChatArchived})
 
     @override
     def me(self) -> Payload:
@@ -66,7 +71,13 @@ class Noweb(Engine):
 
     @override
     def message(self, note: Note) -> Payload:
-        return self._message(note, self.message_id(note), proto(note))
+        if _is_hidden(note):
+            return self._hidden(note)
+        return self._message(note, self.message_id(note), wrapped(note))
+
+    @override
+    def kind(self, note: Note) -> str:
+        return "unknown" if _is_hidden(note) else super().kind(note)
 
     @override
     def message_id(self, note: Note) -> str:
@@ -80,7 +91,7 @@ class Noweb(Engine):
         change = {
             "key": self._key(note, note.stanza),
             "type": "MESSAGE_EDIT",
-            "editedMessage": {"conversation": happening.text},
+            "editedMessage": edited_content(note, happening.text),
             "timestampMs": str(at_ms),
         }
         message = {"editedMessage": {"message": {"protocolMessage": change}}}
@@ -92,7 +103,8 @@ class Noweb(Engine):
         note = happening.note
         change = {"key": self._key(note, note.stanza), "type": "REVOKE"}
         message = {"protocolMessage": change}
-        after = self._action(note, happening.stanza, happening.at_ms, message, None)
+        remover = acted_by(note, happening.by, self.account)
+        after = self._action(remover, happening.stanza, happening.at_ms, message, None)
         return {
             "after": after,
             "before": None,
@@ -179,30 +191,27 @@ class Noweb(Engine):
         }
 
     @override
-    def member_data(self, happening: MembersChanged) -> Payload:
-        address = Address.LID if happening.group.by_lid else Address.PHONE
-        action = {"join": "add", "leave": "remove", "promote": "promote"}[happening.change]
-        return {
-            "id": happening.group.jid,
-            "author": engine_jid(happening.by, address),
-            "authorPn": engine_jid(happening.by, Address.PHONE),
-            "participants": [
-                {
-                    "id": engine_jid(happening.member, address),
-                    "phoneNumber": engine_jid(happening.member, Address.PHONE),
-                    "admin": "admin" if happening.change == "promote" else None,
-                }
-            ],
-            "action": action,
-        }
+    def group_data(self, happening: OfGroup) -> Payload:
+        return group_data(happening, self.account)
 
     @override
-    def subject_data(self, happening: SubjectChanged) -> Payload:
-        address = Address.LID if happening.group.by_lid else Address.PHONE
+    def call_data(self, happening: Called) -> Payload | None:
+        return call_data(happening)
+
+    @override
+    def fetch_error(self) -> Payload:
+        gone = {
+            "statusCode": 404,
+            "error": "Not Found",
+            "message": "Failed to re-upload media (404)",
+        }
         return {
-            "id": happening.group.jid,
-            "subject": happening.subject,
-            "author": engine_jid(happening.by, address),
+            "data": None,
+            "isBoom": True,
+            "isServer": False,
+            "output": {"statusCode": 404, "payload": gone, "headers": {}},
+            "nonRetriable": True,
+            "details": "Error: Failed to re-upload media (404)\n    at getMediaBuffer (NOWEB)",
         }
 
     def _message(self, note: Note, message_id: str, message: Payload) -> Payload:
@@ -220,11 +229,19 @@ class Noweb(Engine):
             "media": self.media(note),
             "ack": ack,
             "ackName": ACK_NAMES[ack],
-            "location": location(said) if isinstance(said, Place) else None,
+            "location": location(note),
             "vCards": vcards(note) or None,
             "replyTo": self._reply_to(note),
             "_data": self._data(note, ack, message),
         }
+
+    def _hidden(self, note: Note) -> Payload:
+        """Return a view-once message: that there was one is all that a linked device gets."""
+        payload = self._message(note, self.message_id(note), {})
+        data = payload["_data"]
+        del data["message"]
+        data["key"]["isViewOnce"] = True
+        return {**payload, "body": None, "hasMedia": False, "media": None}
 
     def _data(self, note: Note, ack: int, message: Payload) -> Payload:
         name = {"pushName": note.author.name} if note.author else {}
@@ -241,8 +258,8 @@ class Noweb(Engine):
         self, note: Note, stanza: str, at_ms: int, message: Payload, text: str | None
     ) -> Payload:
         """Return the message by which the author of *note* changes it: NOWEB shows it as one."""
-        by = note.author or self.account
         action = action_note(note, stanza, at_ms, text)
+        by = note.author or self.account
         payload = self._message(action, self.action_id(note, stanza, by), message)
         return {**payload, "body": text}
 
@@ -284,3 +301,8 @@ def _direction(note: Note, by: Person | None) -> Payload:
     if not note.many_recipients or by is None or (note.from_me and note.source == "api"):
         return {}
     return {"to": note.chat_jid, "participant": jid(by, note.address)}
+
+
+def _is_hidden(note: Note) -> bool:
+    said = note.content
+    return isinstance(said, Attachment) and said.view_once and not note.from_me

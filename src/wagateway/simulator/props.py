@@ -1,8 +1,26 @@
-"""What people send around: files that do not exist, and contact cards."""
+"""What people send around: files that do not exist, cards, places, events, and their likes."""
+
+from msgspec.structs import replace
 
 from wagateway.simulator.dice import Dice
-from wagateway.simulator.happenings import Attachment, AttachmentKind, Card
+from wagateway.simulator.happenings import (
+    Attachment,
+    AttachmentKind,
+    Card,
+    Cards,
+    Fetch,
+    Gathering,
+    LivePlace,
+    Menu,
+    MenuForm,
+    Ware,
+    WareForm,
+)
+from wagateway.simulator.topics import INVITATIONS, MENUS, WARES
 from wagateway.simulator.world import Person
+
+_DAY_MS = 24 * 3600 * 1000
+_QUARTER_MS = 900_000
 
 
 def image(dice: Dice, caption: str | None) -> Attachment:
@@ -45,6 +63,49 @@ def voice(dice: Dice) -> Attachment:
     )
 
 
+def audio(dice: Dice) -> Attachment:
+    """Return a piece of music or a recording: a file, not a voice note."""
+    seconds = dice.number(20, 400)
+    mimetype, extension = dice.pick((("audio/mpeg", "mp3"), ("audio/mp4", "m4a")))
+    return Attachment(
+        kind=AttachmentKind.AUDIO,
+        mimetype=mimetype,
+        extension=extension,
+        size_bytes=seconds * dice.number(15_000, 17_000),
+        seconds=seconds,
+    )
+
+
+def gif(dice: Dice, caption: str | None) -> Attachment:
+    """Return an animation, which WhatsApp sends as a silent film."""
+    return replace(
+        video(dice, caption), kind=AttachmentKind.GIF, seconds=dice.number(1, 6), height=270
+    )
+
+
+def video_note(dice: Dice) -> Attachment:
+    """Return a film of somebody talking, shown in a circle."""
+    seconds = dice.number(2, 60)
+    return replace(
+        video(dice, None),
+        kind=AttachmentKind.VIDEO_NOTE,
+        seconds=seconds,
+        size_bytes=seconds * dice.number(90_000, 120_000),
+        width=400,
+        height=400,
+    )
+
+
+def view_once(dice: Dice) -> Attachment:
+    """Return a photo that may be seen once."""
+    return replace(image(dice, None), view_once=True)
+
+
+def lost(file: Attachment, fetch: Fetch) -> Attachment:
+    """Return *file* with what became of it when WAHA tried to get it."""
+    return replace(file, fetch=fetch)
+
+
 def document(dice: Dice, title: str) -> Attachment:
     """Return a PDF called *title* and a number."""
     return Attachment(
@@ -58,7 +119,7 @@ def document(dice: Dice, title: str) -> Attachment:
     )
 
 
-def sticker(dice: Dice) -> Attachment:
+def sticker(dice: Dice, *, animated: bool = False) -> Attachment:
     """Return a sticker."""
     return Attachment(
         kind=AttachmentKind.STICKER,
@@ -67,6 +128,7 @@ def sticker(dice: Dice) -> Attachment:
         size_bytes=dice.number(8_000, 60_000),
         width=512,
         height=512,
+        animated=animated,
     )
 
 
@@ -81,3 +143,59 @@ def card(person: Person) -> Card:
         "END:VCARD",
     )
     return Card(name=person.name, vcard="\n".join(lines))
+
+
+def cards(people: list[Person]) -> Cards:
+    """Return the contact cards of *people* in one."""
+    return Cards(cards=tuple(card(person) for person in people))
+
+
+def live_place(dice: Dice) -> LivePlace:
+    """Return where somebody is on their way through São Paulo."""
+    return LivePlace(
+        latitude=-23.5 - dice.number(0, 99_999) / 1_000_000,
+        longitude=-46.6 - dice.number(0, 99_999) / 1_000_000,
+        accuracy_m=dice.number(4, 60),
+        speed_mps=dice.number(0, 150) / 10,
+    )
+
+
+def gathering(dice: Dice, at_ms: int, name: str, description: str, where: str) -> Gathering:
+    """Return an event some days after *at_ms*, at a quarter of an hour."""
+    starts_ms = at_ms + dice.number(1, 30) * _DAY_MS
+    return Gathering(
+        name=name,
+        description=description,
+        starts_ms=starts_ms - starts_ms % _QUARTER_MS,
+        where=where,
+    )
+
+
+def menu(dice: Dice, form: MenuForm) -> Menu:
+    """Return a message to tap on."""
+    text, options, footer = dice.pick(MENUS)
+    return Menu(form=form, text=text, options=options, footer=footer)
+
+
+def choice(dice: Dice, menu: Menu) -> Menu:
+    """Return the answer of somebody who tapped on one option of *menu*."""
+    option = dice.pick(menu.options)
+    listed = menu.form is MenuForm.LIST
+    form = MenuForm.LIST_REPLY if listed else MenuForm.BUTTON_REPLY
+    return Menu(form=form, text=option, options=(option,))
+
+
+def ware(dice: Dice, form: WareForm) -> Ware:
+    """Return a product or an order."""
+    return Ware(
+        form=form,
+        title=dice.pick(WARES),
+        number=dice.number(10**15, 10**16 - 1),
+        price_cents=dice.number(500, 30_000),
+    )
+
+
+def invitation(dice: Dice, group: str, subject: str) -> Ware:
+    """Return an invitation into the group with the digits *group*."""
+    caption = dice.pick(INVITATIONS)
+    return Ware(form=WareForm.INVITE, title=subject, number=int(group), caption=caption)

@@ -6,11 +6,37 @@ acknowledgement, edit, reaction or deletion comes before its message.
 
 from collections.abc import Callable
 
-from wagateway.simulator.happenings import Address, Ballot, Direct, Note, Place, Stories, Words
+from wagateway.simulator.casting import a_customer, a_group, mention, somewhere
+from wagateway.simulator.happenings import Address, Ballot, Direct, Place, Stories, Words
 from wagateway.simulator.phrases import NEWS, PHRASES, PLACES
 from wagateway.simulator.props import card, document, image, sticker, video, voice
+from wagateway.simulator.scenes_around import (
+    applause,
+    calls,
+    comings,
+    labels,
+    newcomer,
+    outage,
+    repairing,
+    rules,
+    tidying,
+    waiting,
+)
+from wagateway.simulator.scenes_rare import (
+    acquaintances,
+    captions,
+    chain_letter,
+    counter,
+    letters,
+    lost_files,
+    on_the_way,
+    party,
+    recordings,
+    secrets,
+    shopping,
+)
 from wagateway.simulator.stage import Stage
-from wagateway.simulator.world import Group, Language, Person, local_hour
+from wagateway.simulator.world import Group, Language
 
 Scene = Callable[[Stage], None]
 
@@ -20,7 +46,7 @@ _RECEIPTS_DONE = (31, 50)
 
 def order(stage: Stage) -> None:
     """A customer orders; the bakery answers through its system; a quote and a reaction follow."""
-    customer = _customer(stage)
+    customer = a_customer(stage)
     chat = Direct(person=customer)
     language = customer.language
     if stage.dice.chance(0.5):
@@ -40,7 +66,7 @@ def order(stage: Stage) -> None:
 
 def confirmation(stage: Stage) -> None:
     """The bakery's system writes first; receipts and a reaction come, maybe before the message."""
-    customer = _customer(stage)
+    customer = a_customer(stage)
     text = stage.phrase(customer.language, lambda p: p.answers)
     note = stage.say(Direct(person=customer), stage.world.account, text, source="api")
     stage.read(note)
@@ -52,7 +78,7 @@ def confirmation(stage: Stage) -> None:
 
 def voices(stage: Stage) -> None:
     """Voice notes go back and forth; the bakery's is read and played."""
-    customer = _customer(stage)
+    customer = a_customer(stage)
     chat = Direct(person=customer)
     stage.typing(chat, customer, Address.PHONE, "recording")
     stage.wait(4, 15)
@@ -65,7 +91,7 @@ def voices(stage: Stage) -> None:
 
 def pictures(stage: Stage) -> None:
     """A picture with a caption, a film and a document come; the bakery reacts and answers."""
-    chat, customer = _somewhere(stage)
+    chat, customer = somewhere(stage)
     caption = stage.phrase(customer.language, lambda p: p.captions)
     picture = stage.say(chat, customer, image(stage.dice, caption))
     stage.wait(5, 15)
@@ -81,7 +107,7 @@ def pictures(stage: Stage) -> None:
 
 def delivery(stage: Stage) -> None:
     """A customer tells where they are; the bakery sends the courier's card."""
-    customer = _customer(stage)
+    customer = a_customer(stage)
     chat = Direct(person=customer)
     name, street, latitude, longitude = stage.dice.pick(PLACES)
     place = Place(latitude=latitude, longitude=longitude, name=name, street=street)
@@ -97,7 +123,7 @@ def delivery(stage: Stage) -> None:
 
 def typo(stage: Stage) -> None:
     """A customer corrects what they wrote; sometimes the bakery corrects itself too."""
-    chat, customer = _somewhere(stage)
+    chat, customer = somewhere(stage)
     wrong, right = stage.dice.pick(PHRASES[customer.language].typos)
     number, hour = stage.dice.number(2, 40), stage.dice.number(7, 11)
     note = stage.say(chat, customer, wrong.format(n=number, hour=hour))
@@ -113,7 +139,7 @@ def typo(stage: Stage) -> None:
 
 def regret(stage: Stage) -> None:
     """Somebody deletes what they wrote; so does the bakery."""
-    chat, customer = _somewhere(stage)
+    chat, customer = somewhere(stage)
     note = stage.say(chat, customer, stage.phrase(customer.language, lambda p: p.regrets))
     stage.wait(6, 18)
     stage.revoke(note)
@@ -125,10 +151,10 @@ def regret(stage: Stage) -> None:
 
 def chatter(stage: Stage) -> None:
     """A group talks: mentions, quotes, stickers, a video, reactions, and receipts by member."""
-    group, language = _group(stage)
+    group, language = a_group(stage)
     members = stage.cast.members[group.jid]
     first, second, *others = stage.dice.shuffled(members)
-    opening = _mention(stage, group, first, second, language)
+    opening = mention(stage, group, first, second, language)
     stage.wait(6, 18)
     stage.react(opening, second)
     line = stage.phrase(language, lambda p: p.replies)
@@ -150,7 +176,7 @@ def chatter(stage: Stage) -> None:
 
 def poll(stage: Stage) -> None:
     """The bakery asks a group or a customer; voters change their minds and take votes back."""
-    chat, person = _somewhere(stage)
+    chat, person = somewhere(stage)
     question, options = stage.dice.pick(PHRASES[person.language].polls)
     several = stage.dice.number(0, 1)
     ballot = Ballot(question=question, options=options, selectable=several)
@@ -175,7 +201,7 @@ def poll(stage: Stage) -> None:
 
 def membership(stage: Stage) -> None:
     """Somebody joins a group, says hello and becomes admin; who joined last time leaves."""
-    group, language = _group(stage)
+    group, language = a_group(stage)
     members = stage.cast.members[group.jid]
     leaving = [member for member in members if member not in group.members]
     guests = [p for p in stage.world.people if p not in members and not p.hidden]
@@ -189,7 +215,7 @@ def membership(stage: Stage) -> None:
     stage.read(stage.say(group, stage.world.account, welcome, source=source))
     stage.rename(group, group.members[0])
     stage.wait(5, 20)
-    _mention(stage, group, group.members[0], guest, language)
+    mention(stage, group, group.members[0], guest, language)
     stage.wait(20, 60)
     stage.change_member(group, "promote", guest)
     for member in leaving:
@@ -227,7 +253,7 @@ def stranger(stage: Stage) -> None:
 
 def inventory(stage: Stage) -> None:
     """Somebody of a group sends a long list; the bakery thanks."""
-    group, language = _group(stage)
+    group, language = a_group(stage)
     author = stage.dice.pick(group.members)
     goods = PHRASES[language].goods
     lines = [
@@ -245,10 +271,10 @@ def news(stage: Stage) -> None:
     link = text[text.index("https://") :]
     stage.post(stage.world.channel, None, Words(text=text, link=link, link_title=title))
     stage.wait(20, 90)
-    person = _customer(stage)
+    person = a_customer(stage)
     stage.post(Stories(), person, Words(text=stage.phrase(person.language, lambda p: p.stories)))
     stage.wait(20, 90)
-    person = _customer(stage)
+    person = a_customer(stage)
     stage.post(Stories(), person, image(stage.dice, None))
     stage.wait(20, 90)
     own = stage.phrase(Language.PORTUGUESE, lambda p: p.stories)
@@ -265,33 +291,8 @@ def reconnect(stage: Stage) -> None:
 DECK: tuple[Scene, ...] = (
     *(order, confirmation, voices, pictures, delivery, typo, regret, chatter, poll, membership),
     *(stranger, inventory, news, reconnect),
+    *(recordings, secrets, acquaintances, on_the_way, party, counter, shopping, letters),
+    *(chain_letter, lost_files, captions),
+    *(calls, labels, tidying, waiting, newcomer, rules, applause, comings, outage, repairing),
 )
 """All scenes that are dealt; each comes once before any comes again."""
-
-
-def _customer(stage: Stage) -> Person:
-    """Pick somebody who is awake now and known by phone; the chatty ones more often."""
-    known = [person for person in stage.world.people if not person.hidden]
-    people = [person for person in known if person.awake(local_hour(stage.now_ms))] or known
-    return stage.dice.weighted(people, [person.chattiness for person in people])
-
-
-def _somewhere(stage: Stage) -> tuple[Direct | Group, Person]:
-    """Pick a direct chat with somebody, or a group and somebody in it."""
-    if stage.dice.chance(0.4):
-        group, _ = _group(stage)
-        return group, stage.dice.pick(group.members)
-    customer = _customer(stage)
-    return Direct(person=customer), customer
-
-
-def _group(stage: Stage) -> tuple[Group, Language]:
-    group = stage.dice.pick(stage.world.groups)
-    return group, stage.dice.pick(group.languages)
-
-
-def _mention(stage: Stage, group: Group, author: Person, whom: Person, language: Language) -> Note:
-    lines = [line for line in PHRASES[language].lines if "{who}" in line]
-    digits = whom.lid if group.by_lid else whom.phone
-    text = stage.fill(stage.dice.pick(lines), who=f"@{digits}")
-    return stage.say(group, author, text, mentions=(whom,))

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 
-from msgspec.structs import replace
-
 from wagateway.simulator.dice import Dice, digest
 from wagateway.simulator.faults import USUAL, Faults
 from wagateway.simulator.happenings import (
     Acked,
     AckLevel,
     Address,
+    Answered,
     AnyHappening,
     Attachment,
     AttachmentKind,
+    Awaited,
     Chat,
     Content,
     Direct,
@@ -28,6 +28,7 @@ from wagateway.simulator.happenings import (
     SubjectChanged,
     Voted,
     Words,
+    reworded,
 )
 from wagateway.simulator.mischief import Mischief
 from wagateway.simulator.phrases import EMOJI, PHRASES, Phrases
@@ -35,6 +36,7 @@ from wagateway.simulator.world import Channel, Device, Group, Language, Person, 
 
 SECOND_MS = 1000
 _KEPT_STATUSES = 3
+_PLAYED = (AttachmentKind.VOICE, AttachmentKind.VIDEO_NOTE)
 
 
 class Cast:
@@ -71,6 +73,7 @@ class Stage:
     """One scene's clock, dice and record.
 
     Attributes:
+        scene: number of this scene.
         happenings: what happened so far; not in order of time, since receipts run ahead.
         rush: whether the first message of this play comes late, so that what follows overtakes it.
     """
@@ -82,7 +85,7 @@ class Stage:
         self.now_ms = at_ms
         self.happenings: list[AnyHappening] = []
         self.rush = rush
-        self._scene = scene
+        self.scene = scene
         self._mischief = Mischief(cast.faults, Dice("mischief", cast.key, scene))
 
     def wait(self, low_s: float, high_s: float) -> None:
@@ -102,7 +105,7 @@ class Stage:
             who=who,
         )
 
-    def say(
+    def say(  # noqa: PLR0913 - all of them are what a message has
         self,
         chat: Chat,
         author: Person | None,
@@ -112,8 +115,24 @@ class Stage:
         source: str = "app",
         quotes: Note | None = None,
         mentions: tuple[Person, ...] = (),
+        forwarded: int = 0,
+        disappears_s: int = 0,
+        hidden_s: float = 0.0,
     ) -> Note:
-        """Send a message. In a group the group decides on *address*; None authors are channels."""
+        """Send a message.
+
+        Args:
+            chat: where; a group decides on *address* itself.
+            author: None in a channel.
+            content: what is said.
+            address: how the chat names the sender.
+            source: ``api`` or ``app``; see Note.
+            quotes: the message that this one answers.
+            mentions: who is named in the text.
+            forwarded: how often it was passed on.
+            disappears_s: seconds after which WhatsApp forgets it.
+            hidden_s: seconds for which it cannot be decrypted, and is Awaited.
+        """
         if isinstance(chat, Group) and chat.by_lid:
             address = Address.LID
         device = Device.WEB if author is None or source == "api" else author.device
@@ -131,11 +150,16 @@ class Stage:
             quotes=quotes,
             mentions=mentions,
             late_s=self.dice.between(24, 29) if self.rush else 0.0,
+            forwarded=forwarded,
+            disappears_s=disappears_s,
         )
         self.rush = False
-        self._happen(Sent(at_ms=self.now_ms, scene=self._scene, note=note))
+        if hidden_s:
+            self._happen(Awaited(at_ms=self.now_ms, scene=self.scene, note=note))
+        sent_ms = self.now_ms + int(hidden_s * SECOND_MS)
+        self._happen(Sent(at_ms=sent_ms, scene=self.scene, note=note))
         if forged := self._mischief.forged(note, self.world.account, self._present(chat)):
-            self._happen(Sent(at_ms=forged.at_ms, scene=self._scene, note=forged))
+            self._happen(Sent(at_ms=forged.at_ms, scene=self.scene, note=forged))
         return note
 
     def answer(self, to: Note, content: Content | str, *, source: str = "app") -> Note:
@@ -154,7 +178,7 @@ class Stage:
                     self._ack(note, AckLevel.READ, got_ms + self._soon_ms(), member)
             return
         levels = [AckLevel.SERVER, AckLevel.DEVICE, AckLevel.READ]
-        if isinstance(note.content, Attachment) and note.content.kind is AttachmentKind.VOICE:
+        if isinstance(note.content, Attachment) and note.content.kind in _PLAYED:
             levels.append(AckLevel.PLAYED)
         at_ms = note.at_ms
         for level in levels:
@@ -166,19 +190,18 @@ class Stage:
         self._ack(note, AckLevel.READ, self.now_ms)
 
     def edit(self, note: Note, text: str) -> Note:
-        """Let the author of *note* change its text; return the note as it reads now."""
+        """Let the author of *note* change its text or caption; return it as it reads now."""
         self._happen(
             Edited(
-                at_ms=self.now_ms, scene=self._scene, note=note, stanza=self._own(note), text=text
+                at_ms=self.now_ms, scene=self.scene, note=note, stanza=self._own(note), text=text
             )
         )
-        return replace(note, content=Words(text=text))
+        return reworded(note, text)
 
-    def revoke(self, note: Note) -> None:
-        """Let the author of *note* delete it for everyone."""
-        self._happen(
-            Revoked(at_ms=self.now_ms, scene=self._scene, note=note, stanza=self._own(note))
-        )
+    def revoke(self, note: Note, by: Person | None = None) -> None:
+        """Let the author of *note* delete it for everyone, or *by*, an admin of its group."""
+        stanza = self.cast.stanza(by.device) if by else self._own(note)
+        self._happen(Revoked(at_ms=self.now_ms, scene=self.scene, note=note, stanza=stanza, by=by))
 
     def react(self, note: Note, by: Person, emoji: str | None = None) -> None:
         """Let *by* react to *note*, with any emoji unless one is given; empty takes it back."""
@@ -186,7 +209,7 @@ class Stage:
         self._happen(
             Reacted(
                 at_ms=self.now_ms,
-                scene=self._scene,
+                scene=self.scene,
                 note=note,
                 stanza=self.cast.stanza(by.device),
                 by=None if mine else by,
@@ -199,11 +222,28 @@ class Stage:
         self._happen(
             Voted(
                 at_ms=self.now_ms,
-                scene=self._scene,
+                scene=self.scene,
                 note=note,
                 stanza=self.cast.stanza(by.device),
                 by=by,
                 options=options,
+                readable=readable,
+            )
+        )
+
+    def respond(
+        self, note: Note, by: Person, response: str, *, guests: int = 0, readable: bool = True
+    ) -> None:
+        """Let *by* say whether they come to the event that *note* announces."""
+        self._happen(
+            Answered(
+                at_ms=self.now_ms,
+                scene=self.scene,
+                note=note,
+                stanza=self.cast.stanza(by.device),
+                by=by,
+                response=response,
+                guests=guests,
                 readable=readable,
             )
         )
@@ -213,7 +253,7 @@ class Stage:
         self._happen(
             PresenceChanged(
                 at_ms=self.now_ms,
-                scene=self._scene,
+                scene=self.scene,
                 chat=chat,
                 person=person,
                 state=state,
@@ -222,7 +262,7 @@ class Stage:
         )
 
     def change_member(self, group: Group, change: str, member: Person) -> None:
-        """Let the owner of *group* ``join`` or ``promote`` *member*, or let them ``leave``."""
+        """Let the owner ``join``, ``promote`` or ``demote`` *member*, or let them ``leave``."""
         members = self.cast.members[group.jid]
         if change == "join":
             members.append(member)
@@ -231,7 +271,7 @@ class Stage:
         self._happen(
             MembersChanged(
                 at_ms=self.now_ms,
-                scene=self._scene,
+                scene=self.scene,
                 group=group,
                 change=change,
                 member=member,
@@ -244,16 +284,14 @@ class Stage:
         self.cast.subjects[group.jid] += 1
         subject = group.subjects[self.cast.subjects[group.jid] % len(group.subjects)]
         self._happen(
-            SubjectChanged(
-                at_ms=self.now_ms, scene=self._scene, group=group, subject=subject, by=by
-            )
+            SubjectChanged(at_ms=self.now_ms, scene=self.scene, group=group, subject=subject, by=by)
         )
 
     def session(self, status: str) -> None:
         """Put the session into *status*."""
         self.cast.statuses = (*self.cast.statuses, (status, self.now_ms))[-_KEPT_STATUSES:]
         self._happen(
-            SessionChanged(at_ms=self.now_ms, scene=self._scene, statuses=self.cast.statuses)
+            SessionChanged(at_ms=self.now_ms, scene=self.scene, statuses=self.cast.statuses)
         )
 
     def post(self, place: Channel | Stories, author: Person | None, content: Content) -> Note:
@@ -273,7 +311,7 @@ class Stage:
         self, note: Note, level: AckLevel, at_ms: int, recipient: Person | None = None
     ) -> None:
         self._happen(
-            Acked(at_ms=at_ms, scene=self._scene, note=note, level=level, recipient=recipient)
+            Acked(at_ms=at_ms, scene=self.scene, note=note, level=level, recipient=recipient)
         )
 
     def _soon_ms(self) -> int:

@@ -5,54 +5,80 @@ from typing import Any, assert_never
 
 from wagateway.simulator.happenings import (
     Attachment,
-    AttachmentKind,
     Ballot,
     Card,
+    Cards,
     Content,
+    Gathering,
+    LivePlace,
+    Menu,
     Note,
     Place,
+    Timer,
+    Ware,
     Words,
     jid,
 )
 
-_KINDS = {
-    AttachmentKind.IMAGE: "image",
-    AttachmentKind.VIDEO: "video",
-    AttachmentKind.VOICE: "voice",
-    AttachmentKind.DOCUMENT: "document",
-    AttachmentKind.STICKER: "sticker",
-}
+Facts = dict[str, Any]
 
 
-def facts_of(note: Note, phones: dict[str, str]) -> dict[str, Any]:
-    """Return the facts of *note* that never change; *phones* tells whose hidden id is known."""
+def facts_of(note: Note, kind: str | None, phones: dict[str, str]) -> Facts:
+    """Return the facts of *note* that never change.
+
+    Args:
+        note: the message.
+        kind: what it is after what its engine tells; where that is less than the content, only the
+            kind and the time are certain.
+        phones: whose hidden id is known.
+    """
+    certain = {"sent_at": instant(note.at_ms), "kind": kind}
+    if kind != note.content.kind:
+        return certain
     mentions = [jid(person, note.address) for person in note.mentions]
     return {
-        "sent_at": datetime.fromtimestamp(note.at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **certain,
         "text": note.text,
         "reply_to": {"id": note.quotes.stanza} if note.quotes else None,
         "mentions": [phones.get(who, who) for who in mentions],
+        "forwarded": note.forwarded > 0,
         **_content(note.content),
     }
 
 
-def _content(content: Content) -> dict[str, Any]:
+def instant(at_ms: int) -> str:
+    """Return the instant of a message as ISO 8601, in UTC and whole seconds."""
+    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _content(content: Content) -> Facts:  # noqa: PLR0911 - one arm per content
     match content:
-        case Words():
-            return {"kind": "text"}
+        case Words() | Menu() | Ware() | Timer():
+            return {}
         case Attachment():
-            media = {
-                "mimetype": content.mimetype,
-                "filename": content.filename,
-                "size_bytes": content.size_bytes,
-            }
-            return {"kind": _KINDS[content.kind], "media": media}
+            return {"view_once": content.view_once, "media": _media(content)}
         case Place():
-            place = {"latitude": content.latitude, "longitude": content.longitude}
-            return {"kind": "location", "location": {**place, "name": content.name}}
+            return {"location": {**_spot(content), "name": content.name}}
+        case LivePlace():
+            return {"location": _spot(content)}
         case Card():
-            return {"kind": "contact", "contacts": [{"vcard": content.vcard}]}
+            return {"contacts": [{"vcard": content.vcard}]}
+        case Cards():
+            return {"contacts": [{"vcard": card.vcard} for card in content.cards]}
         case Ballot():
-            poll = {"question": content.question, "options": list(content.options)}
-            return {"kind": "poll", "poll": poll}
+            return {"poll": {"question": content.question, "options": list(content.options)}}
+        case Gathering():
+            return {"event": {"name": content.name, "description": content.description}}
     assert_never(content)
+
+
+def _media(file: Attachment) -> Facts:
+    return {
+        "mimetype": file.mimetype,
+        "filename": file.filename,
+        "size_bytes": file.size_bytes,
+    }
+
+
+def _spot(place: Place | LivePlace) -> Facts:
+    return {"latitude": place.latitude, "longitude": place.longitude}

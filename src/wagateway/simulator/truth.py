@@ -13,9 +13,11 @@ from wagateway.simulator.facts import Fact
 from wagateway.simulator.happenings import (
     Acked,
     AckLevel,
+    Awaited,
     Direct,
     Edited,
     Note,
+    OfMessage,
     Reacted,
     Revoked,
     Sent,
@@ -56,16 +58,18 @@ class _Known:
 
     Attributes:
         note: its content, once it is told; None while only others speak of it.
+        kind: what it is called, after what its engine told.
         sure: it was told well enough to be archived for certain.
         shaken: something of it was sent, and nobody knows whether it arrived.
         ack: WAHA's number.
         edits, reactions, votes: by instant, with what was said then; the latest counts.
     """
 
-    __slots__ = ("ack", "edits", "note", "reactions", "revoked", "shaken", "sure", "votes")
+    __slots__ = ("ack", "edits", "kind", "note", "reactions", "revoked", "shaken", "sure", "votes")
 
     def __init__(self) -> None:
         self.note: Note | None = None
+        self.kind: str | None = None
         self.sure = False
         self.shaken = False
         self.ack = -1
@@ -84,6 +88,7 @@ class _Known:
     def add(self, other: "_Known", phones: dict[str, str]) -> None:
         """Take over what *other* knows; people are named by phone where *phones* has it."""
         self.note = self.note or other.note
+        self.kind = self.kind or other.kind
         self.sure |= other.sure
         self.shaken |= other.shaken
         self.ack = max(self.ack, other.ack)
@@ -120,12 +125,12 @@ class Truth:
             key = (archive, happening.group.jid)
             told = (happening.at_ms, happening.subject)
             self._subjects[key] = max(told, self._subjects.get(key, told))
-        elif isinstance(happening, Sent | Edited | Revoked | Reacted | Acked | Voted):
+        elif isinstance(happening, OfMessage):
             known = self._messages.setdefault(_place(fact, happening.note), _Known())
             self._weigh(fact)
             if fact.sure:
                 _learn(known, fact)
-            elif isinstance(happening, Sent) or fact.repeats:
+            elif isinstance(happening, Sent | Awaited) or fact.repeats:
                 known.note = known.note or happening.note
 
     def _weigh(self, fact: Fact) -> None:
@@ -141,7 +146,7 @@ class Truth:
     def doubt(self, fact: Fact) -> None:
         """Take in what was sent and perhaps accepted: afterwards nothing of it is certain."""
         happening = fact.happening
-        if isinstance(happening, Sent | Edited | Revoked | Reacted | Acked | Voted):
+        if isinstance(happening, OfMessage):
             known = self._messages.setdefault(_place(fact, happening.note), _Known())
             known.note = known.note or happening.note
             known.shaken = True
@@ -210,7 +215,10 @@ def _learn(known: _Known, fact: Fact) -> None:
     match happening:
         case Sent():
             known.note = happening.note
+            known.kind = fact.kind
             known.sure = True
+        case Awaited():
+            known.note = known.note or happening.note
         case Edited():
             known.edits[happening.at_ms] = happening.text
         case Revoked():
@@ -255,7 +263,7 @@ def _message(
         return {**line, "certain": False}
     # An edit that changes nothing is none.
     edits = [text for text, _ in groupby(text for _, text in sorted(known.edits.items()))]
-    line |= facts_of(note, phones)
+    line |= facts_of(note, known.kind, phones)
     if edits:
         line |= {"text": edits[-1], "edits": edits}
     if isinstance(note.chat, Direct) and known.ack >= 0:

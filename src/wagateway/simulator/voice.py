@@ -172,6 +172,7 @@ class Voice:
             session=self._engine.session,
             account=self._engine.account,
             happening=happening,
+            kind=self._engine.kind(happening.note) if isinstance(happening, Sent) else None,
             ack=ack if isinstance(ack, int) else None,
             revealed=self._engine.reveals(happening),
             repeats=self._engine.repeats(happening),

@@ -5,34 +5,33 @@ from typing import ClassVar
 from msgspec.structs import replace
 from typing_extensions import override
 
-from wagateway.simulator.dice import digest
-from wagateway.simulator.engine import (
-    ACK_NAMES,
-    Engine,
-    EngineName,
-    engine_jid,
-    location,
-    vcards,
-)
+from wagateway.simulator.engine import Engine, EngineName
 from wagateway.simulator.happenings import (
     Acked,
     AckLevel,
-    Address,
+    Answered,
     AnyHappening,
     Attachment,
     Ballot,
+    Called,
+    CallState,
     Edited,
-    MembersChanged,
+    JoinRequested,
+    LabelChanged,
+    LabelPut,
     Note,
-    Place,
+    OfGroup,
     Reacted,
     Revoked,
-    SubjectChanged,
+    Timer,
     Voted,
     Words,
     jid,
+    reworded,
 )
+from wagateway.simulator.shapes import ACK_NAMES, engine_jid, location, vcards, wid
 from wagateway.simulator.webjs_data import body, key, quotation, raw
+from wagateway.simulator.webjs_groups import group_data
 from wagateway.simulator.wire import Payload
 from wagateway.simulator.world import Person
 
@@ -43,6 +42,9 @@ class Webjs(Engine):
     name: ClassVar[EngineName] = EngineName.WEBJS
     shares_event_ids: ClassVar[bool] = False
     group_stamp_ms: ClassVar[bool] = False
+    silent_about: ClassVar[frozenset[type]] = frozenset(
+        {Answered, JoinRequested, LabelChanged, LabelPut, Timer}
+    )
 
     @override
     def me(self) -> Payload:
@@ -74,7 +76,7 @@ class Webjs(Engine):
     @override
     def edited(self, happening: Edited) -> Payload:
         before = happening.note
-        payload = self._message(_worded(before, happening.text), ack=1)
+        payload = self._message(reworded(before, happening.text), ack=1)
         data = {**payload["_data"], "latestEditSenderTimestampMs": happening.at_ms}
         return {
             **payload,
@@ -90,13 +92,15 @@ class Webjs(Engine):
     def revoked(self, happening: Revoked) -> Payload:
         note = happening.note
         before = self._message(note, ack=1)
-        gone = _worded(note, "")
+        gone = replace(note, content=Words(text=""), quotes=None)
         after = self._message(replace(gone, at_ms=happening.at_ms), ack=1)
         after["_data"] |= {
             "type": "revoked",
-            "subtype": "sender",
+            "subtype": "admin" if happening.by else "sender",
             "protocolMessageKey": self._key(note),
         }
+        if happening.by:
+            after["_data"]["revokeSender"] = wid(jid(happening.by, note.address))
         return {"after": after, "before": before, "revokedMessageId": note.stanza}
 
     @override
@@ -178,36 +182,35 @@ class Webjs(Engine):
         }
 
     @override
-    def member_data(self, happening: MembersChanged) -> Payload:
-        kind = {"join": "add", "leave": "leave", "promote": "promote"}[happening.change]
-        address = Address.LID if happening.group.by_lid else Address.PHONE
-        notice = self._notice(happening, kind)
-        return {**notice, "recipientIds": [jid(happening.member, address)]}
+    def awaited(self, note: Note) -> Payload | None:
+        unread = replace(note, content=Words(text=""), quotes=None, mentions=())
+        payload = self._message(unread, ack=1)
+        payload["_data"]["type"] = "ciphertext"
+        return payload
 
     @override
-    def subject_data(self, happening: SubjectChanged) -> Payload:
-        notice = self._notice(happening, "subject")
-        return {**notice, "body": happening.subject, "recipientIds": []}
+    def group_data(self, happening: OfGroup) -> Payload:
+        return group_data(happening, self.account)
 
-    def _notice(self, happening: MembersChanged | SubjectChanged, kind: str) -> Payload:
-        group = happening.group
-        author = jid(happening.by, Address.LID if group.by_lid else Address.PHONE)
-        number = str(int.from_bytes(digest(4, group.jid, happening.at_ms, kind)))
-        stamp = happening.at_ms // 1000
+    @override
+    def call_data(self, happening: Called) -> Payload | None:
+        if happening.state is not CallState.RECEIVED:
+            return None
         return {
-            "id": {
-                "fromMe": False,
-                "remote": group.jid,
-                "id": f"{number}{stamp}",
-                "participant": author,
-                "_serialized": f"false_{group.jid}_{number}{stamp}_{author}",
-            },
-            "body": "",
-            "type": kind,
-            "timestamp": stamp,
-            "chatId": group.jid,
-            "author": author,
+            "id": happening.number,
+            "from": jid(happening.person, happening.address),
+            "timestamp": happening.at_ms // 1000,
+            "isVideo": happening.video,
+            "isGroup": happening.group is not None,
+            "fromMe": False,
+            "canHandleLocally": False,
+            "webClientShouldHandle": False,
+            "participants": [],
         }
+
+    @override
+    def fetch_error(self) -> Payload:
+        return {"details": "Error: Evaluation failed: the media is not on the server any more"}
 
     def _message(self, note: Note, *, ack: int) -> Payload:
         said = note.content
@@ -226,7 +229,7 @@ class Webjs(Engine):
             "media": self.media(note),
             "ack": ack,
             "ackName": ACK_NAMES[ack],
-            "location": location(said) if isinstance(said, Place) else None,
+            "location": location(note),
             "vCards": vcards(note),
             **({"replyTo": self._reply_to(quoted)} if quoted else {}),
             "_data": self._data(note, ack),
@@ -259,10 +262,6 @@ class Webjs(Engine):
 
     def _key(self, note: Note) -> Payload:
         return key(note, self.message_id(note))
-
-
-def _worded(note: Note, text: str) -> Note:
-    return replace(note, content=Words(text=text), quotes=None)
 
 
 def _options(poll: Note) -> tuple[str, ...]:

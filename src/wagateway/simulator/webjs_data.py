@@ -3,26 +3,53 @@
 from typing import assert_never
 
 from wagateway.simulator.dice import digest
-from wagateway.simulator.engine import THUMBNAIL, blob
 from wagateway.simulator.happenings import (
     Attachment,
     AttachmentKind,
     Ballot,
     Card,
+    Cards,
+    Gathering,
+    LivePlace,
+    Menu,
+    MenuForm,
     Note,
     Place,
+    Timer,
+    Ware,
+    WareForm,
     Words,
     jid,
 )
+from wagateway.simulator.shapes import THUMBNAIL, blob, cards, wid
+from wagateway.simulator.webjs_business import menu, ware
 from wagateway.simulator.wire import Payload
 
 _SECRET_BYTES = 32
 _TYPES = {
     AttachmentKind.IMAGE: "image",
     AttachmentKind.VIDEO: "video",
+    AttachmentKind.GIF: "video",
+    AttachmentKind.VIDEO_NOTE: "ptv",
     AttachmentKind.VOICE: "ptt",
+    AttachmentKind.AUDIO: "audio",
     AttachmentKind.DOCUMENT: "document",
     AttachmentKind.STICKER: "sticker",
+}
+_MENU_TYPES = {
+    MenuForm.LIST: "list",
+    MenuForm.BUTTONS: "chat",
+    MenuForm.INTERACTIVE: "interactive",
+    MenuForm.LIST_REPLY: "list_response",
+    MenuForm.BUTTON_REPLY: "buttons_response",
+}
+_WARE_TYPES = {
+    WareForm.PRODUCT: "product",
+    WareForm.ORDER: "order",
+    WareForm.INVITE: "groups_v4_invite",
+}
+_PICTURES = {
+    *(AttachmentKind.IMAGE, AttachmentKind.VIDEO, AttachmentKind.GIF, AttachmentKind.VIDEO_NOTE),
 }
 _FLAGS: Payload = {
     "invis": False,
@@ -83,6 +110,7 @@ def raw(note: Note, *, key: Payload, sender: str, receiver: str, ack: int) -> Pa
         "links": _links(note),
         **_particulars(note),
         **_quote(note),
+        **_passage(note),
     }
 
 
@@ -98,12 +126,6 @@ def key(note: Note, serialised: str) -> Payload:
     }
 
 
-def wid(address: str) -> Payload:
-    """Return an address taken apart."""
-    user, _, server = address.partition("@")
-    return {"server": server, "user": user, "_serialized": address}
-
-
 def body(note: Note) -> str:
     """Return what whatsapp-web.js calls the body: also a card's vCard and a poll's question."""
     match note.content:
@@ -111,8 +133,10 @@ def body(note: Note) -> str:
             return note.content.vcard
         case Ballot():
             return note.content.question
-        case Words() | Attachment() | Place():
+        case Words() | Attachment() | Gathering() | Menu() | Ware():
             return note.text or ""
+        case Place() | LivePlace() | Cards() | Timer():
+            return ""
     assert_never(note.content)
 
 
@@ -121,25 +145,35 @@ def quotation(quoted: Note) -> Payload:
     return {"type": _type(quoted), "body": body(quoted)}
 
 
-def _type(note: Note) -> str:
-    match note.content:
+def _type(note: Note) -> str:  # noqa: C901, PLR0911 - one arm per kind
+    said = note.content
+    match said:
         case Words():
             return "chat"
         case Attachment():
-            return _TYPES[note.content.kind]
-        case Place():
+            return _TYPES[said.kind]
+        case Place() | LivePlace():
             return "location"
         case Card():
             return "vcard"
+        case Cards():
+            return "multi_vcard"
         case Ballot():
             return "poll_creation"
-    assert_never(note.content)
+        case Gathering():
+            return "event_creation"
+        case Menu():
+            return _MENU_TYPES[said.form]
+        case Ware():
+            return _WARE_TYPES[said.form]
+        case Timer():
+            return "notification_template"
+    assert_never(said)
 
 
 def _has_preview(note: Note) -> bool:
     said = note.content
-    shown = {AttachmentKind.IMAGE, AttachmentKind.VIDEO}
-    return isinstance(said, Attachment) and said.kind in shown
+    return isinstance(said, Attachment) and said.kind in _PICTURES and not said.view_once
 
 
 def _links(note: Note) -> list[Payload]:
@@ -157,27 +191,70 @@ def _quote(note: Note) -> Payload:
     return {"quotedStanzaID": quoted.stanza, **who, "quotedMsg": quotation(quoted)}
 
 
-def _particulars(note: Note) -> Payload:
-    match note.content:
+def _passage(note: Note) -> Payload:
+    """Return how a message came here and how long it stays."""
+    found: Payload = {}
+    if note.forwarded:
+        found = {"isForwarded": True, "forwardingScore": note.forwarded}
+    if note.disappears_s:
+        found |= {
+            "ephemeralDuration": note.disappears_s,
+            "ephemeralStartTimestamp": note.at_ms // 1000,
+        }
+    return found
+
+
+def _particulars(note: Note) -> Payload:  # noqa: C901, PLR0911 - one arm per kind
+    said = note.content
+    match said:
         case Words(link=str(link), link_title=title):
             return {"matchedText": link, "title": title}
-        case Words():
+        case Words() | Timer():
             return {}
         case Attachment():
-            return _file(note, note.content)
+            return _file(note, said)
         case Place():
-            said = note.content
-            return {
-                "lat": said.latitude,
-                "lng": said.longitude,
-                "loc": f"{said.name}\n{said.street}",
-                "isLive": False,
-            }
+            shown = f"{said.name}\n{said.street}"
+            return {"lat": said.latitude, "lng": said.longitude, "loc": shown, "isLive": False}
+        case LivePlace():
+            return _live(note, said)
         case Card():
-            return {"vcardFormattedName": note.content.name}
+            return {"vcardFormattedName": said.name}
+        case Cards():
+            several = [{"displayName": card.name, "vcard": card.vcard} for card in cards(note)]
+            return {"vcardList": several}
         case Ballot():
-            return _ballot(note.content)
-    assert_never(note.content)
+            return _ballot(said)
+        case Gathering():
+            return _gathering(said)
+        case Menu():
+            return menu(said, note.stanza)
+        case Ware():
+            return ware(said, note)
+    assert_never(said)
+
+
+def _live(note: Note, place: LivePlace) -> Payload:
+    return {
+        "lat": place.latitude,
+        "lng": place.longitude,
+        "isLive": True,
+        "accuracy": place.accuracy_m,
+        "speed": place.speed_mps,
+        "degrees": 90,
+        "shareDuration": 3600,
+        "sequence": note.at_ms,
+    }
+
+
+def _gathering(event: Gathering) -> Payload:
+    return {
+        "eventName": event.name,
+        "eventDescription": event.description,
+        "eventLocation": {"name": event.where},
+        "eventStartTime": event.starts_ms // 1000,
+        "isEventCanceled": False,
+    }
 
 
 def _file(note: Note, file: Attachment) -> Payload:
@@ -189,6 +266,9 @@ def _file(note: Note, file: Attachment) -> Payload:
         **({"filename": file.filename, "pageCount": file.pages} if file.filename else {}),
         **({"duration": str(file.seconds)} if file.seconds else {}),
         **({"height": file.height, "width": file.width} if file.width else {}),
+        **({"isGif": True} if file.kind is AttachmentKind.GIF else {}),
+        **({"isAnimated": True} if file.animated else {}),
+        **({"isViewOnce": True} if file.view_once else {}),
         "filehash": blob(32, "plain", note.stanza),
         "encFilehash": blob(32, "cipher", note.stanza),
         "mediaKey": blob(32, "key", note.stanza),

@@ -1,5 +1,6 @@
 """The fields that mean something else on each engine."""
 
+import json
 import re
 from typing import Any
 
@@ -184,7 +185,9 @@ def picture(engine: EngineName) -> dict[str, Any]:
     found = [
         payload["_data"]
         for payload in messages(engine, own=False, server="@c.us")
-        if payload["hasMedia"] and payload["media"]["mimetype"] == "image/jpeg"
+        if (payload["media"] or {}).get("mimetype") == "image/jpeg"
+        and payload["body"]
+        and not re.search("expiration|ephemeralDuration", json.dumps(payload))
     ]
     data: dict[str, Any] = found[0]
     return data
