@@ -37,10 +37,15 @@ _BREAKS = (
 )
 
 
-def malformed(emission: Emission, dice: Dice) -> Emission:
-    """Return *emission* with one part that is not what it should be."""
+def malformed(emission: Emission, dice: Dice) -> tuple[Emission, bool]:
+    """Return *emission* with one part that is not what it should be.
+
+    Returns:
+        Also whether the engine's own data is still there.
+    """
     broken = dice.pick(_BREAKS)
-    return Emission(event=emission.event, payload={**emission.payload, broken.key: broken.value})
+    payload = {**emission.payload, broken.key: broken.value}
+    return Emission(event=emission.event, payload=payload), broken.key != "_data"
 
 
 def unknown(dice: Dice, at_ms: int) -> Emission:

@@ -68,6 +68,8 @@ class Engine(ABC):
     """Whether group events count milliseconds; else seconds."""
     demoted_role: ClassVar[str] = "participant"
     """What the engine calls a member who is no admin any more."""
+    names_actor_twice: ClassVar[frozenset[type]] = frozenset()
+    """Events of groups that tell both addresses of who acted."""
     silent_about: ClassVar[frozenset[type]]
     """Happenings, and contents of messages, that the engine tells nothing of."""
 
@@ -199,6 +201,13 @@ class Engine(ABC):
 
     def reveals(self, happening: AnyHappening) -> tuple[Person, ...]:
         """Return people of whom the event for *happening* shows both phone and hidden id."""
+        told = self._revealed(happening)
+        if type(happening) not in self.names_actor_twice:
+            return told
+        by: Person = happening.by  # type: ignore[union-attr]  # only what somebody did is listed
+        return (*told, by) if happening.group.by_lid else told  # type: ignore[union-attr]
+
+    def _revealed(self, happening: AnyHappening) -> tuple[Person, ...]:
         match happening:
             case Sent() | Edited():
                 return self.reveals_by(happening.note)

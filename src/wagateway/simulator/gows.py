@@ -25,12 +25,17 @@ from wagateway.simulator.happenings import (
     Awaited,
     Called,
     ChatArchived,
+    DescriptionChanged,
     Direct,
     Edited,
+    GroupLeft,
+    MembersChanged,
     Note,
     OfGroup,
     Reacted,
     Revoked,
+    RuleChanged,
+    SubjectChanged,
     Timer,
     Voted,
     jid,
@@ -50,6 +55,9 @@ class Gows(Engine):
     name: ClassVar[EngineName] = EngineName.GOWS
     shares_event_ids: ClassVar[bool] = True
     group_stamp_ms: ClassVar[bool] = True
+    names_actor_twice: ClassVar[frozenset[type]] = frozenset(
+        {MembersChanged, SubjectChanged, DescriptionChanged, RuleChanged, GroupLeft}
+    )
     silent_about: ClassVar[frozenset[type]] = frozenset({Awaited, ChatArchived, Timer})
 
     @override
@@ -64,7 +72,7 @@ class Gows(Engine):
         }
 
     @override
-    def reveals(self, happening: AnyHappening) -> tuple[Person, ...]:
+    def _revealed(self, happening: AnyHappening) -> tuple[Person, ...]:
         told: tuple[Person, ...] = ()
         match happening:
             case Voted() | Answered() if happening.note.address is not Address.LID_ALONE:
@@ -73,7 +81,7 @@ class Gows(Engine):
                 told = (happening.person,)
             case _:
                 pass
-        return (*told, *super().reveals(happening))
+        return (*told, *super()._revealed(happening))
 
     @override
     def reveals_by(self, note: Note) -> tuple[Person, ...]:

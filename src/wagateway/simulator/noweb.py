@@ -10,12 +10,15 @@ from wagateway.simulator.happenings import (
     AckLevel,
     Address,
     Answered,
+    AnyHappening,
     Attachment,
     Awaited,
     Called,
     ChatArchived,
     Direct,
     Edited,
+    GroupLeft,
+    MembersChanged,
     Note,
     OfGroup,
     Reacted,
@@ -50,6 +53,7 @@ class Noweb(Engine):
     shares_event_ids: ClassVar[bool] = True
     group_stamp_ms: ClassVar[bool] = True
     demoted_role: ClassVar[str] = "admin"
+    names_actor_twice: ClassVar[frozenset[type]] = frozenset({MembersChanged, GroupLeft})
     silent_about: ClassVar[frozenset[type]] = frozenset({Answered, Awaited, ChatArchived})
 
     @override
@@ -61,6 +65,12 @@ class Noweb(Engine):
             "reachoutTimelock": None,
             "messageCapping": None,
         }
+
+    @override
+    def _revealed(self, happening: AnyHappening) -> tuple[Person, ...]:
+        if isinstance(happening, Called) and happening.address is not Address.PHONE:
+            return (happening.person,)
+        return super()._revealed(happening)
 
     @override
     def reveals_by(self, note: Note) -> tuple[Person, ...]:

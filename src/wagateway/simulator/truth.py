@@ -117,9 +117,8 @@ class Truth:
         """Take in what a delivery told that the archive accepted."""
         archive = _archive(fact)
         links = self._links.setdefault(archive, {})
-        if fact.sure:
-            for person in (fact.account, *fact.revealed):
-                links[person.lid_jid] = person.phone_jid
+        for person in (fact.account, *fact.revealed):
+            links[person.lid_jid] = person.phone_jid
         happening = fact.happening
         if isinstance(happening, SubjectChanged) and fact.sure:
             key = (archive, happening.group.jid)

@@ -133,10 +133,9 @@ class Voice:
     ) -> Iterator[tuple[int, Request]]:
         """Yield what nobody should send, beside *emission*."""
         if fact.broken is not None:
-            doubtful = replace(fact, sure=False)
-            yield self._extra(
-                breakage.malformed(emission, dice), doubtful, built_ms, (*key, "broken"), dice
-            )
+            broken, whole = breakage.malformed(emission, dice)
+            doubtful = replace(fact, sure=False, revealed=fact.revealed if whole else ())
+            yield self._extra(broken, doubtful, built_ms, (*key, "broken"), dice)
         if dice.chance(self._faults.unknown):
             strange = breakage.unknown(dice, built_ms)
             yield self._extra(strange, None, built_ms, (*key, "unknown"), dice)

@@ -62,7 +62,8 @@ def leave_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
     if env.phone is None:
         return [NotArchived(reason="left a group, but the envelope names no account")]
     me = Member(jid=env.phone, role=Role.LEFT)
-    return [GroupChanged(group=group, at=_at(payload, env), members=(me,))]
+    changed = GroupChanged(group=group, at=_at(payload, env), members=(me,))
+    return [changed, *_member_links(payload)]
 
 
 def members_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
