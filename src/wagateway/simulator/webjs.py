@@ -71,7 +71,7 @@ class Webjs(Engine):
             "_data": {
                 "message": {"_data": data},
                 "newBody": happening.text,
-                "prevBody": before.text,
+                "prevBody": before.text or "",
             },
             "editedMessageId": before.stanza,
         }
