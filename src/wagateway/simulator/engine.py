@@ -259,10 +259,11 @@ class Engine(ABC):
 
     def _presence(self, happening: PresenceChanged) -> Payload:
         chat, who = happening.chat, jid(happening.person, happening.address)
+        seen = happening.at_ms // 1000 if happening.state == "offline" else None
         return {
             "id": who if isinstance(chat, Direct) else chat.jid,
             "presences": [
-                {"participant": who, "lastKnownPresence": happening.state, "lastSeen": None}
+                {"participant": who, "lastKnownPresence": happening.state, "lastSeen": seen}
             ],
         }
 

@@ -18,7 +18,7 @@ from wagateway.simulator.engine import EngineName
 Body = dict[str, Any]
 
 DATA = Path(__file__).parents[2] / "data" / "waha"
-MANY = 6000
+MANY = 3000
 LIKE = {
     "message": "message.any",
     "call.accepted": "call.received",
@@ -32,6 +32,7 @@ MESSAGES = {"message.edited", "message.waiting", "event.response"}
 """Events whose payload is a message with something beside it."""
 CHANGES = ("group.v2.leave", "group.v2.participants", "group.v2.update")
 UNSAMPLED = {
+    ("presence", "lastSeen"): "number",  # of somebody who is offline
     ("label.chat.added", "label"): "null",  # of a label that is taken off
     ("event.response", "eventResponse"): "null",  # which could not be decrypted
     ("message.any", "NewsletterMeta"): "object",  # of a channel
@@ -155,11 +156,8 @@ def test_engine_data_begins_like_that_of_the_samples(engine: EngineName, event: 
         return
     needed, shown = common(own), types(own)
     of_group = event.startswith("group.")
-    if (
-        of_group and engine is EngineName.GOWS and event != "group.v2.join"
-    ):  # one type of whatsmeow's
-        changes = ("group.v2.leave", "group.v2.participants", "group.v2.update")
-        shown = types(b["payload"]["_data"] for each in changes for b in alike(each, engine))
+    if engine is EngineName.GOWS and event in CHANGES:  # one type of whatsmeow's
+        shown = types(b["payload"]["_data"] for each in CHANGES for b in alike(each, engine))
     for payload in (body["payload"] for body in produced(engine, event)):
         data = payload["_data"]
         if event.startswith("call."):
@@ -191,6 +189,15 @@ def test_messages_are_named_as_in_the_samples(engine: EngineName, name: str) -> 
         found = name_of(body, name)
         assert needed <= set(found) <= set(shown)
         fits(found, shown)
+
+
+@pytest.mark.parametrize("engine", EngineName)
+def test_presences_are_those_of_the_samples(engine: EngineName) -> None:
+    known = [one for body in alike("presence.update") for one in body["payload"]["presences"]]
+    for body in produced(engine, "presence.update"):
+        (found,) = body["payload"]["presences"]
+        assert found.keys() == common(known)
+        fits(found, types(known), event="presence")
 
 
 def test_noweb_still_says_all_that_a_real_one_said() -> None:
