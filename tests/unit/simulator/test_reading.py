@@ -113,8 +113,7 @@ def test_a_message_is_read_as_it_was_meant(engine: EngineName) -> None:
             assert engine is EngineName.NOWEB
             assert message.view_once
             continue
-        question = isinstance(note.content, said.Ballot) and engine is EngineName.WEBJS
-        assert question or message.text == (note.text or None), note
+        assert message.text == speaker.text(note), note
         assert message.completeness is Completeness.FULL
         assert message.forwarding_score == note.forwarded
         assert message.forwarded == (note.forwarded > 0)
