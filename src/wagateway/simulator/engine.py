@@ -151,6 +151,10 @@ class Engine(ABC):
         """Return what a perfect archive calls *note* after what this engine tells of it."""
         return note.content.kind
 
+    def text(self, note: Note) -> str | None:
+        """Return the text that a perfect archive has of *note* after what this engine tells."""
+        return note.text or None
+
     @abstractmethod
     def me(self) -> Payload:
         """Return the envelope's ``me``."""
@@ -293,10 +297,11 @@ class Engine(ABC):
 
     def _presence(self, happening: PresenceChanged) -> Payload:
         chat, who = happening.chat, jid(happening.person, happening.address)
+        seen = happening.at_ms // 1000 if happening.state == "offline" else None
         return {
             "id": who if isinstance(chat, Direct) else chat.jid,
             "presences": [
-                {"participant": who, "lastKnownPresence": happening.state, "lastSeen": None}
+                {"participant": who, "lastKnownPresence": happening.state, "lastSeen": seen}
             ],
         }
 

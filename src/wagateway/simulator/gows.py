@@ -9,12 +9,12 @@ from wagateway.simulator.gows_data import (
     API_DEVICE,
     answer_message,
     data,
-    go,
     key,
     receipt,
     vote_data,
 )
 from wagateway.simulator.gows_events import call_data, group_data
+from wagateway.simulator.gows_spelling import go
 from wagateway.simulator.happenings import (
     Acked,
     AckLevel,

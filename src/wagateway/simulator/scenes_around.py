@@ -141,7 +141,7 @@ def rules(stage: Stage) -> None:
     stage.wait(5, 20)
     _rank(stage, group, "promote", member)
     stage.wait(5, 20)
-    author = stage.dice.pick(group.members[2:])
+    author = stage.dice.pick(group.members[2:] or group.members)
     note = stage.say(group, author, stage.phrase(language, lambda p: p.regrets))
     stage.wait(10, 40)
     stage.revoke(note, by=member)
