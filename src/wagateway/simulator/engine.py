@@ -206,10 +206,16 @@ class Engine(ABC):
     def reveals(self, happening: AnyHappening) -> tuple[Person, ...]:
         """Return people of whom the event for *happening* shows both phone and hidden id."""
         told = self._revealed(happening)
-        if type(happening) not in self.names_actor_twice:
-            return told
-        by: Person = happening.by  # type: ignore[union-attr]  # only what somebody did is listed
-        return (*told, by) if happening.group.by_lid else told  # type: ignore[union-attr]
+        match happening:
+            case (
+                MembersChanged()
+                | SubjectChanged()
+                | DescriptionChanged()
+                | RuleChanged()
+                | GroupLeft()
+            ) if happening.group.by_lid and type(happening) in self.names_actor_twice:
+                return (*told, happening.by)
+        return told
 
     def _revealed(self, happening: AnyHappening) -> tuple[Person, ...]:
         match happening:

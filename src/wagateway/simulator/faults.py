@@ -12,22 +12,7 @@ class Faults(Struct, frozen=True, kw_only=True):
 
     Which ones happen where depends on the seed alone.
 
-    Attributes:
-        duplicate: of all requests: sent once more, 2 s later.
-        reorder: of all requests: up to 30 s late.
-        late: of all requests: 30 s to 10 min late.
-        drop: of all requests: WAHA does not get to see the answer and sends the same again.
-        loss: of the time, in windows of 10 s: WAHA gives up on all that it would send then.
-        lid_flip: of what happens in direct chats: the chat is named by the other kind of address.
-        re_pair: of conversations: the session is logged out and paired with the same account.
-        account_change: of conversations: another account takes the session over, or the one
-            before comes back.
-        clock_skew: of conversations: WAHA's clock is up to a day wrong.
-        malformed: of all requests: followed by a copy of which one part is not what it should be.
-        huge: of all requests: a body of 1 MB.
-        unknown: of all requests: followed by an event of a name that nobody knows.
-        forged: of messages: somebody else in the chat sends another one with the same id.
-        nul: of texts: there is a NUL character or half an emoji in it.
+    Each field is explained in `MEANINGS`, by its name with dashes.
     """
 
     duplicate: float = 0.0
@@ -73,9 +58,8 @@ class Faults(Struct, frozen=True, kw_only=True):
         name, given, rate = word.partition("=")
         field = name.strip().replace("-", "_")
         if field not in self.__struct_fields__:
-            raise ValueError(
-                f"{name.strip()!r} is no fault; there are none, usual, all, and: {', '.join(NAMES)}"
-            )
+            known = ", ".join((*_PRESETS, *MEANINGS))
+            raise ValueError(f"{name.strip()!r} is no fault; there are: {known}")
         try:
             value = float(rate) if given else _ALL[field]
         except ValueError:
@@ -106,7 +90,22 @@ _ALL = {
 }
 _PRESETS: dict[str, dict[str, float]] = {"none": {}, "usual": {"duplicate": 0.04}, "all": _ALL}
 
-NAMES = tuple(name.replace("_", "-") for name in Faults.__struct_fields__)
-"""The words that `Faults.parse` reads, beside its presets."""
+MEANINGS = {
+    "duplicate": "of all requests: sent once more, 2 s later",
+    "reorder": "of all requests: up to 30 s late",
+    "late": "of all requests: 30 s to 10 min late",
+    "drop": "of all requests: the answer is not seen, and the same is sent again",
+    "loss": "of the time, in windows of 10 s: WAHA gives up on all that it would send",
+    "lid-flip": "of what happens in direct chats: named by the other kind of address",
+    "re-pair": "of conversations: logged out, and paired with the same account",
+    "account-change": "of conversations: another account takes the session over",
+    "clock-skew": "of conversations: WAHA's clock is up to a day wrong",
+    "malformed": "of all requests: followed by a copy with a broken part",
+    "huge": "of all requests: a body of 1 MB",
+    "unknown": "of all requests: followed by an event of an unknown name",
+    "forged": "of messages: somebody else sends another one with the same id",
+    "nul": "of texts: with NUL and other unwanted characters in it",
+}
+"""The words that `Faults.parse` reads, beside its presets, and what their rates are shares of."""
 USUAL = Faults.parse("usual")
 """What WAHA does on a good day."""

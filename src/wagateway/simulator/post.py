@@ -5,7 +5,8 @@ Source: WAHA docs, Webhooks; WAHA answers to anything but 2xx, and to silence, w
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from enum import StrEnum
 
 import httpx
@@ -17,6 +18,7 @@ from wagateway.simulator.traffic import Delivery
 SOCKET_TIMEOUT_S = 8.0
 """WAHA drops a connection on which nothing happened for so long."""
 
+_HURRY_S = 0.001
 _JITTER = 0.2
 _LAST_DOUBLING = 40
 _MAX_HEADER_DELAY_S = 3600.0
@@ -69,7 +71,8 @@ class Counts(Struct, kw_only=True):
         posted: deliveries that were begun.
         accepted: answered with 2xx.
         retried: requests beyond each delivery's first.
-        given_up: deliveries that are lost.
+        given_up: deliveries that no answer accepted.
+        lost: deliveries that WAHA had given up before the first request; see `Delivery.lost`.
         last_refusal: why the latest attempt failed: a status such as ``401``, or the name of a
             network error such as ``ConnectError``; None if none did.
     """
@@ -78,6 +81,7 @@ class Counts(Struct, kw_only=True):
     accepted: int = 0
     retried: int = 0
     given_up: int = 0
+    lost: int = 0
     last_refusal: str | None = None
 
     @property
@@ -102,6 +106,7 @@ class Poster:
         max_connections: int = 32,
         max_open: int = 10_000,
         timeout_s: float = SOCKET_TIMEOUT_S,
+        ended: Callable[[Delivery, bool], None] | None = None,
     ) -> None:
         """Describe the webhook.
 
@@ -113,6 +118,8 @@ class Poster:
             max_open: deliveries that wait for an answer or a retry at the same time; while there
                 are so many, no further one is begun. 1 or more.
             timeout_s: silence that counts as failure.
+            ended: told of each delivery that was begun, when it is accepted (True), or given up or
+                still open when run() is cancelled (False): the webhook may have it even so.
 
         Raises:
             ValueError: *url* is not an http or https address.
@@ -124,7 +131,8 @@ class Poster:
         self._headers = dict(headers or {})
         self._retries = retries or Retries()
         self._timeout_s = timeout_s
-        self._connections = asyncio.Semaphore(max_connections)
+        self._ended = ended or (lambda _delivery, _accepted: None)
+        self._max_connections = max_connections
         self._room = asyncio.Semaphore(max_open)
 
     async def run(self, deliveries: Iterable[Delivery]) -> None:
@@ -135,42 +143,55 @@ class Poster:
         """
         loop = asyncio.get_running_loop()
         begin_s = loop.time()
-        # The webhook is named exactly; a proxy from the environment would only be in the way.
-        async with (
-            httpx.AsyncClient(
-                timeout=self._timeout_s,
-                trust_env=False,
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
-            ) as client,
-            asyncio.TaskGroup() as tasks,
-        ):
+        async with self._open_connections() as connections, asyncio.TaskGroup() as tasks:
             for delivery in deliveries:
+                if delivery.lost:
+                    self.counts.lost += 1
+                    continue
                 await asyncio.sleep(max(0.0, begin_s + delivery.offset_s - loop.time()))
                 await self._room.acquire()
                 self.counts.posted += 1
-                tasks.create_task(self._deliver(client, delivery))
+                tasks.create_task(self._deliver(connections, delivery))
 
-    async def _deliver(self, client: httpx.AsyncClient, delivery: Delivery) -> None:
+    @asynccontextmanager
+    async def _open_connections(self) -> AsyncIterator["_Connections"]:
+        """Yield one client per connection: a pool of many looks through them all for each request.
+
+        The webhook is named exactly; a proxy from the environment would only be in the way.
+        """
+        trust = httpx.create_ssl_context()
+        connections: _Connections = asyncio.LifoQueue()
+        async with AsyncExitStack() as stack:
+            for _ in range(self._max_connections):
+                client = httpx.AsyncClient(timeout=self._timeout_s, trust_env=False, verify=trust)
+                connections.put_nowait(await stack.enter_async_context(client))
+            yield connections
+
+    async def _deliver(self, connections: "_Connections", delivery: Delivery) -> None:
+        accepted = False
         try:
             dice = Dice("retry", delivery.headers.get("X-Webhook-Request-Id"))
-            at_least_s = await self._attempt(client, delivery)
+            first = self._attempt_in_vain if delivery.cut else self._attempt
+            at_least_s = await first(connections, delivery)
             for retry in range(1, self._retries.attempts + 1):
                 if at_least_s is None:
                     break
                 await asyncio.sleep(max(at_least_s, self._retries.pause_s(retry, dice)))
                 self.counts.retried += 1
-                at_least_s = await self._attempt(client, delivery)
-            if at_least_s is None:
+                at_least_s = await self._attempt(connections, delivery)
+            accepted = at_least_s is None
+            if accepted:
                 self.counts.accepted += 1
             else:
                 self.counts.given_up += 1
         finally:
             self._room.release()
+            self._ended(delivery, accepted)
 
-    async def _attempt(self, client: httpx.AsyncClient, delivery: Delivery) -> float | None:
+    async def _attempt(self, connections: "_Connections", delivery: Delivery) -> float | None:
         """Send once; return None when accepted, else the seconds to wait at least."""
         headers = {**delivery.headers, **self._headers}
-        async with self._connections:
+        async with _one_of(connections) as client:
             try:
                 answer = await client.post(self._url, content=delivery.body, headers=headers)
             except httpx.RequestError as exc:
@@ -180,6 +201,30 @@ class Poster:
             return None
         self.counts.last_refusal = str(answer.status_code)
         return _asked_pause_s(answer)
+
+    async def _attempt_in_vain(self, connections: "_Connections", delivery: Delivery) -> float:
+        """Send once and go away before the answer; the webhook may have taken it or not."""
+        headers = {**delivery.headers, **self._headers}
+        in_a_hurry = httpx.Timeout(self._timeout_s, read=_HURRY_S)
+        async with _one_of(connections) as client:
+            with suppress(httpx.RequestError):
+                await client.post(
+                    self._url, content=delivery.body, headers=headers, timeout=in_a_hurry
+                )
+        return 0.0
+
+
+_Connections = asyncio.LifoQueue[httpx.AsyncClient]
+"""Those that nobody uses; the one used last comes first."""
+
+
+@asynccontextmanager
+async def _one_of(connections: _Connections) -> AsyncIterator[httpx.AsyncClient]:
+    client = await connections.get()
+    try:
+        yield client
+    finally:
+        connections.put_nowait(client)
 
 
 def _asked_pause_s(answer: httpx.Response) -> float:

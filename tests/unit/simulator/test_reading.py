@@ -31,7 +31,7 @@ from wagateway.simulator import happenings as said
 from wagateway.simulator.engine import Engine, EngineName
 from wagateway.simulator.life import happenings
 from wagateway.simulator.stage import Cast
-from wagateway.simulator.traffic import ENGINES
+from wagateway.simulator.voice import ENGINES
 from wagateway.simulator.wire import Frame
 from wagateway.simulator.world import create_world
 

@@ -5,6 +5,7 @@ import traceback
 from enum import IntEnum
 
 import rich_click as click
+from click.exceptions import Exit
 from typing_extensions import override
 
 from wagateway.domain.errors import Conflict, InvalidInput, Rejected, Unavailable, WagatewayError
@@ -43,19 +44,27 @@ _SERVER = {"litestar", "uvicorn"}
 _NO_SERVER = "this command needs the HTTP server: pip install 'wagateway[server]'."
 
 
-class Command(click.RichCommand):
-    """A command that returns how it ended, and whose errors are messages instead of tracebacks."""
+class _Ending(click.Command):
+    """Returns how it ended, and its errors are messages instead of tracebacks."""
 
     @override
     def invoke(self, ctx: click.Context) -> None:
         debug = bool(ctx.find_root().params.get("debug"))
         try:
             code = super().invoke(ctx)
-        except (click.ClickException, click.Abort):
+        except (click.ClickException, click.Abort, Exit):
             raise
         except BaseException as exc:  # noqa: BLE001 - KeyboardInterrupt too, and those it passes on
             code = _told(exc, debug=debug)
         ctx.exit(code or ExitCode.OK)
+
+
+class Command(_Ending, click.RichCommand):
+    """A command that returns how it ended, and whose errors are messages instead of tracebacks."""
+
+
+class Group(_Ending, click.RichGroup):  # type: ignore[misc]  # within rich-click
+    """A command with commands of its own, which does something by itself as well."""
 
 
 def exit_code_of(error: WagatewayError) -> ExitCode:

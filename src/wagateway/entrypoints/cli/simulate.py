@@ -1,0 +1,268 @@
+"""``wagateway simulate``: delivers what a simulated WAHA would, and writes down the truth."""
+
+import asyncio
+import signal
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import rich_click as click
+from msgspec import Struct
+
+from wagateway.domain.errors import InvalidInput, StoreUnavailable
+from wagateway.entrypoints.cli.endings import ExitCode
+from wagateway.entrypoints.cli.output import counted, echo_json, note
+from wagateway.simulator.engine import EngineName
+from wagateway.simulator.faults import MEANINGS, Faults
+from wagateway.simulator.post import Counts, Policy, Poster, Retries
+from wagateway.simulator.simulation import START, Scenario, simulate
+from wagateway.simulator.traffic import Delivery
+from wagateway.simulator.truth import VERSION, Truth
+
+_TOKEN_HEADER = "X-Whatsapp-Token"  # noqa: S105 - its name
+_DEFAULT_COUNT = 1000
+_LINE_EVERY_S = 5.0
+_TERMINAL_LINE_EVERY_S = 0.5
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """What the command line asks for; see its help."""
+
+    webhook: str
+    token: str | None
+    hmac_key: str | None
+    headers: tuple[str, ...]
+    seed: int
+    engine: str
+    sessions: int
+    chats: int
+    rate: float | None
+    count: int | None
+    duration: float | None
+    faults: str
+    with_message: bool
+    start: datetime | None
+    history: float
+    connections: int
+    retries: str
+    truth: Path | None
+    as_json: bool
+
+    def scenario(self) -> Scenario:
+        """Return what decides on the deliveries.
+
+        Raises:
+            InvalidInput: a value means nothing.
+        """
+        start = self.start or START
+        try:
+            return Scenario(
+                seed=self.seed,
+                engine=None if self.engine == "mix" else EngineName(self.engine.upper()),
+                sessions=self.sessions,
+                chats=self.chats,
+                rate=self.rate,
+                start=start if start.tzinfo else start.replace(tzinfo=UTC),
+                history=timedelta(days=self.history),
+                faults=Faults.parse(self.faults),
+                also_as_message=1.0 if self.with_message else 0.0,
+                hmac_key=self.hmac_key,
+            )
+        except (ValueError, OverflowError) as exc:
+            raise InvalidInput(str(exc)) from exc
+
+    def most(self) -> int | None:
+        """Return after how many deliveries to stop."""
+        return _DEFAULT_COUNT if self.count is None and self.duration is None else self.count
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """What ``--json`` prints: see `post.Counts`; *interrupted* ones may have been taken or not."""
+
+    posted: int
+    accepted: int
+    retried: int
+    given_up: int
+    lost: int
+    interrupted: int
+    seconds: float
+    per_second: float
+    truth: str | None
+
+
+def run_simulate(order: Order) -> int:
+    """Deliver to the end, tell how far it is on stderr, and print the sum.
+
+    Raises:
+        InvalidInput: an option's value means nothing.
+        StoreUnavailable: the truth cannot be written.
+    """
+    if order.faults.strip() == "help":
+        click.echo("\n".join(f"{name:<15} {meaning}" for name, meaning in MEANINGS.items()))
+        return ExitCode.OK
+    scenario, truth = order.scenario(), Truth()
+    poster = _poster(order, truth)
+    _require_folder(order.truth)
+    seconds, interrupted = asyncio.run(_deliver(order, scenario, poster))
+    if order.truth:
+        _write(order, scenario, truth)
+    counts = poster.counts
+    result = Result(
+        posted=counts.posted,
+        accepted=counts.accepted,
+        retried=counts.retried,
+        given_up=counts.given_up,
+        lost=counts.lost,
+        interrupted=counts.open,
+        seconds=round(seconds, 3),
+        per_second=round(counts.accepted / seconds, 1) if seconds else 0.0,
+        truth=str(order.truth) if order.truth else None,
+    )
+    if order.as_json:
+        echo_json(result)
+    else:
+        click.echo("\n".join(_summary(result, counts)))
+    if interrupted:
+        return ExitCode.INTERRUPTED
+    return ExitCode.FAILED if counts.given_up else ExitCode.OK
+
+
+def _poster(order: Order, truth: Truth) -> Poster:
+    def ended(delivery: Delivery, accepted: bool) -> None:  # noqa: FBT001 - the poster's own words
+        if delivery.fact and accepted:
+            truth.tell(delivery.fact)
+        elif delivery.fact:
+            truth.doubt(delivery.fact)
+
+    try:
+        return Poster(
+            order.webhook,
+            headers=_headers(order),
+            retries=_retries(order.retries),
+            max_connections=order.connections,
+            max_open=max(10_000, order.connections),
+            ended=ended,
+        )
+    except ValueError as exc:
+        raise InvalidInput(str(exc)) from exc
+
+
+def _headers(order: Order) -> dict[str, str]:
+    found = {_TOKEN_HEADER: order.token} if order.token else {}
+    for header in order.headers:
+        name, colon, value = header.partition(":")
+        if not (name.strip() and colon):
+            raise InvalidInput(f"--header is NAME:VALUE, not {header[:40]!r}")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _retries(text: str) -> Retries:
+    policy, _, rest = text.partition(":")
+    delay, _, attempts = rest.partition(":")
+    try:
+        return Retries(policy=Policy(policy), delay_s=float(delay), attempts=int(attempts))
+    except ValueError as exc:
+        raise InvalidInput(
+            f"--retries is POLICY:SECONDS:ATTEMPTS, such as constant:2:15, not {text[:40]!r}"
+        ) from exc
+
+
+async def _deliver(order: Order, scenario: Scenario, poster: Poster) -> tuple[float, bool]:
+    """Return how many seconds it took, and whether it was interrupted."""
+    loop = asyncio.get_running_loop()
+    begin_s = loop.time()
+    deliveries = _limited(simulate(scenario), order.most())
+    if order.duration is not None:
+        deliveries = _until(deliveries, begin_s + order.duration, order)
+    work = asyncio.create_task(poster.run(deliveries))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, work.cancel)
+    progress = asyncio.create_task(_report(poster.counts))
+    try:
+        with suppress(asyncio.CancelledError):
+            await work
+    finally:
+        progress.cancel()
+    return loop.time() - begin_s, work.cancelled()
+
+
+def _limited(deliveries: Iterator[Delivery], count: int | None) -> Iterator[Delivery]:
+    """Yield up to *count* deliveries that are sent; lost ones come in addition."""
+    sent = 0
+    for delivery in deliveries:
+        if count is not None and not delivery.lost:
+            if sent == count:
+                return
+            sent += 1
+        yield delivery
+
+
+def _until(deliveries: Iterable[Delivery], end_s: float, order: Order) -> Iterator[Delivery]:
+    loop = asyncio.get_running_loop()
+    begin_s = end_s - (order.duration or 0)
+    for delivery in deliveries:
+        if loop.time() >= end_s or begin_s + delivery.offset_s >= end_s:
+            return
+        yield delivery
+
+
+async def _report(counts: Counts) -> None:
+    """Tell every now and then how far it is."""
+    terminal = sys.stderr.isatty()
+    before = 0
+    while True:
+        pause_s = _TERMINAL_LINE_EVERY_S if terminal else _LINE_EVERY_S
+        await asyncio.sleep(pause_s)
+        rate, before = (counts.accepted - before) / pause_s, counts.accepted
+        line = f"{counts.accepted:,} accepted ({rate:,.0f}/s), {counts.retried:,} retries"
+        line += f", {counts.open:,} open" if counts.open else ""
+        line += f", {counts.given_up:,} given up" if counts.given_up else ""
+        line += f"; last refusal: {counts.last_refusal}" if counts.last_refusal else ""
+        click.echo(f"\r\x1b[K{line}" if terminal else line, err=True, nl=not terminal)
+
+
+def _summary(result: Result, counts: Counts) -> Iterator[str]:
+    if sys.stderr.isatty():
+        note("")
+    yield (
+        f"{counted(result.accepted, 'delivery', 'deliveries')} accepted in {result.seconds:,.1f} s "
+        f"({result.per_second:,.0f}/s), after {counted(result.retried, 'retry', 'retries')}."
+    )
+    if result.lost:
+        yield f"{result.lost:,} were lost before they were sent, as --faults asks."
+    if result.interrupted:
+        yield f"{result.interrupted:,} were open when it was interrupted."
+    if result.given_up:
+        yield (
+            f"{result.given_up:,} were given up; the last refusal was {counts.last_refusal}. "
+            "Is the address right, and the token?"
+        )
+    if result.truth:
+        yield f"The truth is in {result.truth}; compare with it:"
+        yield f"  wagateway simulate check --truth {result.truth} --api http://127.0.0.1:4011"
+
+
+def _require_folder(path: Path | None) -> None:
+    """Refuse early what would fail after all the work."""
+    if path and not path.absolute().parent.is_dir():
+        raise InvalidInput(f"the folder of --truth does not exist: {path.absolute().parent}")
+
+
+def _write(order: Order, scenario: Scenario, truth: Truth) -> None:
+    """Write the truth whole or not at all."""
+    assert order.truth  # noqa: S101 - the caller looked
+    path = order.truth.absolute()
+    head = {"type": "simulation", "version": VERSION, "scenario": scenario.description()}
+    encoder = msgspec.json.Encoder()
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            for line in (head, *truth.lines()):
+                file.write(encoder.encode(line) + b"\n")
+        Path(file.name).replace(path)
+    except OSError as exc:
+        raise StoreUnavailable(f"the truth cannot be written to {path}: {exc.strerror}") from exc

@@ -1,0 +1,83 @@
+"""Reads an archive through wagateway's public HTTP API, as lines to compare with the truth."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+
+from wagateway.simulator.check import as_lines
+from wagateway.simulator.truth import Line
+
+_PAGE = "500"
+
+
+class ApiFailed(Exception):
+    """The API did not answer as it should; the message says what it said."""
+
+
+class WagatewayApi:
+    """One gateway's API.
+
+    Args:
+        url: where the gateway is, without ``/api``.
+        token: for ``X-Api-Token``.
+    """
+
+    def __init__(self, url: str, token: str, *, timeout_s: float = 60.0) -> None:
+        self._client = httpx.AsyncClient(
+            base_url=url.rstrip("/").removesuffix("/api"),
+            headers={"X-Api-Token": token},
+            timeout=timeout_s,
+            trust_env=False,
+        )
+
+    async def lines(self, sessions: list[str]) -> AsyncIterator[Line]:
+        """Yield all archives of *sessions*, their chats and messages.
+
+        Raises:
+            ApiFailed: an answer is an error, or none comes.
+        """
+        async with self._client:
+            for found in (await self._get("/api/sessions"))["sessions"]:
+                if found["session"] in sessions:
+                    yield {**found, "type": "archive"}
+                    async for line in self._archive(found["session"], found["account"]):
+                        yield line
+
+    async def _archive(self, session: str, account: str | None) -> AsyncIterator[Line]:
+        named = {"account": account} if account else {}
+        async for chat in self._all(f"/api/chats/{session}", "chats", "cursor", named):
+            yield {**chat, "type": "chat", "account": account}
+            messages = self._all(
+                f"/api/messages/{session}/{chat['id']}", "messages", "before", named
+            )
+            async for message in messages:
+                for line in as_lines([message], account):
+                    yield line
+
+    async def _all(
+        self, path: str, field: str, cursor: str, query: dict[str, str]
+    ) -> AsyncIterator[Line]:
+        """Yield the objects of all pages."""
+        asked = {**query, "limit": _PAGE}
+        while True:
+            page = await self._get(path, asked)
+            for each in page[field]:
+                yield each
+            if page["next"] is None:
+                return
+            asked[cursor] = page["next"]
+
+    async def _get(self, path: str, query: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
+        try:
+            answer = await self._client.get(path, params=query)
+        except httpx.RequestError as exc:
+            raise ApiFailed(
+                f"{type(exc).__name__} on {exc.request.url}: is the address right?"
+            ) from exc
+        if not answer.is_success:
+            raise ApiFailed(f"{answer.status_code} on {answer.url}: {answer.text[:300]}")
+        try:
+            return answer.json()
+        except ValueError as exc:
+            raise ApiFailed(f"no JSON on {answer.url}") from exc
