@@ -1,0 +1,273 @@
+"""Proves an archive: simulated traffic with every fault, kills under way, then the truth.
+
+    scripts/prove [--deliveries 1000000] [--seed 1] [--connections 64] [--disturbances 40]
+
+Runs a PostgreSQL of its own and `wagateway api` with two processes on it, in a temporary folder.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import msgspec
+import structlog
+
+from wagateway.adapters.embedded.server import EmbeddedPostgres
+from wagateway.adapters.timescale.migrate import migrate
+from wagateway.simulator.check import Comparison, Report
+from wagateway.simulator.dice import Dice
+from wagateway.simulator.faults import Faults
+from wagateway.simulator.post import Counts, Poster, Retries
+from wagateway.simulator.simulation import Scenario, simulate
+from wagateway.simulator.traffic import Delivery
+from wagateway.simulator.truth import Truth
+from wagateway.simulator.wagateway_api import WagatewayApi
+
+TOKEN = "token-of-the-proof-0123456789abcdef"
+WORKERS = 2
+_READY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What is proven.
+
+    Attributes:
+        deliveries: that are sent; those lost on purpose come in addition.
+        disturbances: what is killed or restarted, in this order, spread over the run.
+    """
+
+    deliveries: int
+    seed: int
+    scenario: Scenario
+    disturbances: tuple[str, ...]
+    connections: int = 64
+    retry_s: float = 0.5
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of it."""
+
+    report: Report
+    counts: Counts
+    seconds: float
+    disturbed: list[str] = field(default_factory=list)
+
+
+DISTURBANCES = ("kill a worker", "kill all workers", "restart the database", "crash the database")
+
+
+class Disturber:
+    """Kills what it is told to."""
+
+    def __init__(self, supervisor: int, database: EmbeddedPostgres) -> None:
+        self._supervisor = supervisor
+        self._database = database
+
+    async def __call__(self, what: str, dice: Dice) -> None:
+        match what:
+            case "kill a worker":
+                os.kill(dice.pick(sorted(await self._workers())), signal.SIGKILL)
+            case "kill all workers":
+                for pid in await self._workers():
+                    os.kill(pid, signal.SIGKILL)
+            case "restart the database":
+                os.kill(self._database.pid or 0, signal.SIGINT)
+            case "crash the database":
+                os.kill(self._database.pid or 0, signal.SIGQUIT)
+            case _:
+                raise ValueError(what)
+
+    async def _workers(self) -> list[int]:
+        """Return the ids of the processes that serve; there is always at least one in the end."""
+        while True:
+            process = await asyncio.create_subprocess_exec(
+                *("ps", "-A", "-ww", "-o", "pid=,ppid=,command="), stdout=asyncio.subprocess.PIPE
+            )
+            lines = (await process.communicate())[0].decode(errors="replace").splitlines()
+            rows = [line.split(maxsplit=2) for line in lines]
+            found = [
+                int(row[0])
+                for row in rows
+                if row[1] == str(self._supervisor) and "spawn_main" in row[2]
+            ]
+            if found:
+                return found
+            await asyncio.sleep(0.1)
+
+
+async def prove(
+    trial: Trial, folder: Path, *, tell: Callable[[str], None] = lambda _: None
+) -> Outcome:
+    """Run *trial* in *folder*, and return how the archive differs from the truth."""
+    truth = Truth()
+    async with (
+        EmbeddedPostgres.running(folder / "data") as database,
+        _api(database.url, folder) as (url, supervisor),
+    ):
+        poster = _poster(url, trial, truth)
+        begin_s = time.monotonic()
+        disturber = Disturber(supervisor, database)
+        work = asyncio.create_task(_disturb(trial, poster.counts, disturber, tell))
+        await poster.run(_limited(simulate(trial.scenario), trial.deliveries))
+        disturbed = await work
+        seconds = time.monotonic() - begin_s
+        tell(f"{poster.counts.accepted:,} accepted in {seconds:,.0f} s; reading the archive")
+        comparison = Comparison(truth.lines())
+        async for line in WagatewayApi(url, TOKEN).lines(comparison.sessions):
+            comparison.see(line)
+    return Outcome(comparison.report(), poster.counts, seconds, disturbed)
+
+
+def _poster(url: str, trial: Trial, truth: Truth) -> Poster:
+    def ended(delivery: Delivery, accepted: bool) -> None:  # noqa: FBT001 - the poster's own words
+        if delivery.fact and accepted:
+            truth.tell(delivery.fact)
+        elif delivery.fact:
+            truth.doubt(delivery.fact)
+
+    return Poster(
+        f"{url}/webhooks/messages",
+        headers={"X-Whatsapp-Token": TOKEN},
+        # Longer than any restart here: a delivery that is given up would prove nothing.
+        retries=Retries(delay_s=trial.retry_s, attempts=1000),
+        max_connections=trial.connections,
+        max_open=max(1000, 4 * trial.connections),
+        ended=ended,
+    )
+
+
+def _limited(deliveries: Iterator[Delivery], count: int) -> Iterator[Delivery]:
+    sent = 0
+    for delivery in deliveries:
+        sent += not delivery.lost
+        if sent > count:
+            return
+        yield delivery
+
+
+async def _disturb(
+    trial: Trial, counts: Counts, disturber: Disturber, tell: Callable[[str], None]
+) -> list[str]:
+    """Do all disturbances, each when about as many deliveries are accepted as its place says."""
+    dice = Dice("disturbances", trial.seed)
+    step = trial.deliveries / (len(trial.disturbances) + 1)
+    for number, what in enumerate(trial.disturbances, 1):
+        due = step * (number + dice.between(-0.3, 0.3))
+        while counts.accepted < due:
+            await asyncio.sleep(0.05)
+        tell(f"{counts.accepted:,} accepted, {counts.retried:,} retries: {what}")
+        await disturber(what, dice)
+    return list(trial.disturbances)
+
+
+@asynccontextmanager
+async def _api(database_url: str, folder: Path) -> AsyncIterator[tuple[str, int]]:
+    """Run the API with its workers; yield its address, and the id of their supervisor."""
+    await migrate(database_url)
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("WHATSAPP_")}
+    environ |= {
+        "WHATSAPP_DATABASE_URL": database_url,
+        "WHATSAPP_GATEWAY_API_TOKEN": TOKEN,
+        "WHATSAPP_WEBHOOK_TOKEN": TOKEN,
+        "WHATSAPP_LOG_LEVEL": "warning",
+    }
+    with (folder / "api.log").open("wb") as log:
+        port = _free_port()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "wagateway.entrypoints.cli", "api"),
+            *("--workers", str(WORKERS), "--port", str(port)),
+            cwd=folder,
+            env=environ,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        await _until_ready(url, process)
+        yield url, process.pid
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _until_ready(url: str, process: asyncio.subprocess.Process) -> None:
+    async with asyncio.timeout(_READY_S), httpx.AsyncClient(trust_env=False) as client:
+        while process.returncode is None:
+            try:
+                if (await client.get(f"{url}/health/ready")).is_success:
+                    return
+            except httpx.RequestError:
+                pass
+            await asyncio.sleep(0.1)
+    raise RuntimeError(f"the API ended by itself with {process.returncode}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def trial_of(deliveries: int, *, seed: int, connections: int, disturbances: int) -> Trial:
+    """Return a trial with every fault, and *disturbances* of all sorts in an order from *seed*."""
+    dice = Dice("sorts", seed)
+    sorts = [dice.pick(DISTURBANCES) for _ in range(max(0, disturbances - len(DISTURBANCES)))]
+    return Trial(
+        deliveries=deliveries,
+        seed=seed,
+        scenario=Scenario(
+            seed=seed,
+            sessions=4,
+            chats=200,
+            faults=Faults.parse("all"),
+            also_as_message=0.3,
+        ),
+        disturbances=tuple(dice.shuffled([*DISTURBANCES, *sorts])[:disturbances]),
+        connections=connections,
+    )
+
+
+def _main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="scripts/prove", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--deliveries", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--disturbances", type=int, default=40, help="kills and restarts")
+    given = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    trial = trial_of(
+        given.deliveries,
+        seed=given.seed,
+        connections=given.connections,
+        disturbances=given.disturbances,
+    )
+    with tempfile.TemporaryDirectory(prefix="wagateway-proof-") as folder:
+        outcome = asyncio.run(_watched(trial, Path(folder)))
+    print(msgspec.json.format(msgspec.json.encode(outcome)).decode())  # noqa: T201 - the result
+    return 0 if outcome.report.perfect else 1
+
+
+async def _watched(trial: Trial, folder: Path) -> Outcome:
+    def tell(what: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')}  {what}", file=sys.stderr, flush=True)  # noqa: T201
+
+    return await prove(trial, folder, tell=tell)
+
+
+if __name__ == "__main__":
+    sys.exit(_main())
