@@ -29,9 +29,11 @@ from wagateway.domain.events import (
 from wagateway.domain.messages import Completeness, Kind, Message
 from wagateway.simulator import happenings as said
 from wagateway.simulator.engine import Engine, EngineName
+from wagateway.simulator.gows import Gows
 from wagateway.simulator.life import happenings
+from wagateway.simulator.noweb import Noweb
 from wagateway.simulator.stage import Cast
-from wagateway.simulator.traffic import ENGINES
+from wagateway.simulator.webjs import Webjs
 from wagateway.simulator.wire import Frame
 from wagateway.simulator.world import create_world
 
@@ -53,7 +55,8 @@ def read(body: bytes) -> tuple[AnyObservation, ...]:
 
 
 def voice(name: EngineName) -> Engine:
-    (kind,) = (each for each in ENGINES if each.name is name)
+    engines: tuple[type[Engine], ...] = (Noweb, Gows, Webjs)
+    (kind,) = (each for each in engines if each.name is name)
     return kind(create_world(7), "default")
 
 
