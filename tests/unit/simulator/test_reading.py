@@ -116,7 +116,8 @@ def test_a_message_is_read_as_it_was_meant(engine: EngineName) -> None:
             assert engine is EngineName.NOWEB
             assert message.view_once
             continue
-        assert message.text == speaker.text(note), note
+        if not isinstance(note.content, said.Ballot):  # whose question may be shown as its text
+            assert message.text == (note.text or None), note
         assert message.completeness is Completeness.FULL
         assert message.forwarding_score == note.forwarded
         assert message.forwarded == (note.forwarded > 0)
