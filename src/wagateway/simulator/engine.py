@@ -151,10 +151,6 @@ class Engine(ABC):
         """Return what a perfect archive calls *note* after what this engine tells of it."""
         return note.content.kind
 
-    def text(self, note: Note) -> str | None:
-        """Return the text that a perfect archive has of *note* after what this engine tells."""
-        return note.text or None
-
     @abstractmethod
     def me(self) -> Payload:
         """Return the envelope's ``me``."""

@@ -74,11 +74,6 @@ class Webjs(Engine):
         return self._message(note, ack=1)
 
     @override
-    def text(self, note: Note) -> str | None:
-        asked = note.content
-        return asked.question if isinstance(asked, Ballot) else super().text(note)
-
-    @override
     def edited(self, happening: Edited) -> Payload:
         before = happening.note
         payload = self._message(reworded(before, happening.text), ack=1)
