@@ -76,7 +76,6 @@ def test_a_place_in_another_zone_is_the_same_place() -> None:
         {"sent_at": "2026-10-03T12:00:00Z"},
         None,
     ],
-    ids=str,
 )
 def test_what_is_no_place_is_refused(value: object) -> None:
     with pytest.raises(InvalidInput, match="cursor"):
