@@ -112,6 +112,11 @@ class TestChanges:
         ledger.remove(record())
         assert list(ledger.changes()) == []
 
+    def test_what_never_was_can_be_taken_out(self) -> None:
+        ledger = Ledger()
+        ledger.remove(record())
+        assert list(ledger.changes()) == []
+
     def test_what_was_written_is_no_change_any_more(self) -> None:
         ledger = Ledger()
         ledger.put(record(ack=Ack.SERVER))

@@ -199,6 +199,8 @@ class TestMessages:
     def test_of_edits_of_one_instant_the_greater_text_stays(self) -> None:
         one, other = record(text="a", edited_at=NOON), record(text="b", edited_at=NOON)
         assert either_way(one, other) == other
+        one, other = record(text="", edited_at=NOON), record(text="A", edited_at=NOON)
+        assert either_way(one, other) == other
 
     @pytest.mark.parametrize("kept", [{"url": "http://waha/a"}, {"s3_key": "a"}])
     def test_where_a_file_can_be_had_outweighs_a_later_failure(self, kept: dict[str, str]) -> None:
@@ -290,6 +292,7 @@ PAIRS: dict[str, tuple[Record, Record]] = {
     "a readable edit, even if empty": (edit(""), edit(None, LATER)),
     "the later edit": (edit("a", LATER), edit("b")),
     "the greater of edits of one instant": (edit("b"), edit("a")),
+    "any edit rather than an empty one": (edit("A"), edit("")),
     "the earlier deletion": (revocation(NOON, None), revocation(LATER, ANA)),
     "who deleted, where it is known": (revocation(NOON, BRUNO), revocation(NOON, None)),
     "the lesser of who deleted": (revocation(NOON, ANA), revocation(NOON, BRUNO)),
@@ -307,6 +310,7 @@ PAIRS: dict[str, tuple[Record, Record]] = {
     "the answer that could be read": (reply(""), reply(None, NOON, LATER)),
     "the answer that was seen later": (reply("going", NOON, LATER), reply("maybe")),
     "the greater of answers of one instant": (reply("maybe"), reply("going", extra_guests=1)),
+    "any answer rather than an empty one": (reply("A"), reply("", seen_as=ANA_LID)),
     "the answer with more guests": (
         reply("going", extra_guests=2),
         reply("going", extra_guests=1, seen_as=ANA_LID),
@@ -328,6 +332,14 @@ PAIRS: dict[str, tuple[Record, Record]] = {
     "the greater of names of one instant": (
         contact(name="b", name_at=NOON),
         contact(name="a", name_at=NOON),
+    ),
+    "any name rather than an empty one": (
+        contact(name="A", name_at=NOON),
+        contact(name="", name_at=NOON),
+    ),
+    "any push name rather than an empty one": (
+        contact(push_name="A", push_name_at=NOON),
+        contact(push_name="", push_name_at=NOON),
     ),
     "the later push name": (
         contact(push_name="Ana", push_name_at=LATER),
@@ -351,6 +363,10 @@ PAIRS: dict[str, tuple[Record, Record]] = {
     "the later description": (
         chat(description="a", description_at=LATER),
         chat(description="b", description_at=NOON),
+    ),
+    "any description rather than an empty one": (
+        chat(description="A", description_at=NOON),
+        chat(description="", description_at=NOON),
     ),
     "the greater of descriptions of one instant": (
         chat(description="b", description_at=NOON),
