@@ -1,6 +1,7 @@
 """JIDs, message ids, phone numbers and LID links, well-formed and hostile."""
 
 import itertools
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -109,6 +110,21 @@ class TestJid:
         except InvalidInput:
             return
         assert jid(found) == found
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (jid, "a" * 99),
+        (jid, ":1" * 50 + "@c.us"),
+        (parse_message_id, "a" * 99),
+        (chat_candidates, "a" * 99),
+    ],
+)
+def test_a_refusal_shows_80_characters(read: Callable[[str], object], text: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read(text)
+    assert f"'{text[:80]}'" in str(caught.value)
 
 
 class TestTypes:

@@ -44,6 +44,10 @@ TIMES: dict[str, tuple[Any, datetime]] = {
     "the first nanoseconds": (10**17, datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)),
     "one second": (1, datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)),
     "the last second": (253_402_300_799, datetime(1978, 1, 11, 21, 31, 40, 799000, tzinfo=UTC)),
+    "the last second in nanoseconds": (
+        253_402_300_799 * 10**9,
+        datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
+    ),
     "the last second in milliseconds": (
         253_402_300_799_000,
         datetime(1978, 1, 11, 21, 31, 40, 799000, tzinfo=UTC),
