@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.support.deliveries import NOON
 
 from wagateway.domain.cursors import (
+    LAST_CHARACTER,
     MessagePosition,
     decode_cursor,
     encode_cursor,
@@ -54,6 +55,8 @@ def test_any_text_is_a_place_or_refused(text: str, end: bool) -> None:  # noqa: 
 def test_an_instant_stands_for_either_of_its_ends() -> None:
     begin = message_position("2026-10-03T12:00:00Z", end_of_instant=False)
     end = message_position("2026-10-03T12:00:00Z", end_of_instant=True)
+    assert begin == MessagePosition(NOON, "", "")
+    assert end == MessagePosition(NOON, LAST_CHARACTER, LAST_CHARACTER)
     assert begin < MessagePosition(NOON, "A", "me") < end
     assert begin < MessagePosition(NOON, "\U0010fffe", "\U0010fffe") < end
 
@@ -61,7 +64,9 @@ def test_an_instant_stands_for_either_of_its_ends() -> None:
 def test_a_place_in_another_zone_is_the_same_place() -> None:
     elsewhere = datetime(2026, 10, 3, 9, tzinfo=timezone(timedelta(hours=-3)))
     text = encode_cursor((elsewhere, "A1", "me"))
-    assert message_position(text, end_of_instant=True) == MessagePosition(NOON, "A1", "me")
+    found = message_position(text, end_of_instant=True)
+    assert found == MessagePosition(NOON, "A1", "me")
+    assert found.sent_at.tzinfo is UTC
 
 
 @pytest.mark.parametrize(
@@ -76,8 +81,23 @@ def test_a_place_in_another_zone_is_the_same_place() -> None:
         {"sent_at": "2026-10-03T12:00:00Z"},
         None,
     ],
-    ids=str,
 )
 def test_what_is_no_place_is_refused(value: object) -> None:
     with pytest.raises(InvalidInput, match="cursor"):
         message_position(encode_cursor(value), end_of_instant=True)
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "1791028923", "2026-02-30", "2026-13"])
+def test_the_refusal_of_a_place_says_what_is_one(text: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        message_position(text, end_of_instant=True)
+    assert str(caught.value) == (
+        "before and after take a cursor from an answer or an ISO 8601 instant, "
+        "such as 2026-01-31T12:00:00Z"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "é", "A", encode_cursor(1), encode_cursor("\x00")])
+def test_the_refusal_of_a_cursor_says_where_one_comes_from(text: str) -> None:
+    with pytest.raises(InvalidInput, match="not a cursor of this list; use one that an answer"):
+        decode_cursor(text, str)

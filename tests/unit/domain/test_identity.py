@@ -1,11 +1,13 @@
 """JIDs, message ids, phone numbers and LID links, well-formed and hostile."""
 
 import itertools
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.support.deliveries import ANA, ANA_LID, BRUNO, BRUNO_LID, GROUP, NOON, SECOND
 
 from wagateway.domain.errors import InvalidInput
@@ -24,6 +26,7 @@ from wagateway.domain.identity import (
     jid,
     parse_message_id,
     resolve_links,
+    said_by_a_person,
     servers_of,
     stanza_id,
 )
@@ -50,6 +53,7 @@ JIDS = {
     "%@c.us": "%0025@c.us",
     "a\x00b@c.us": "a%0000b@c.us",
     "a\ud800b@c.us": "a%D800b@c.us",
+    "5" * 507 + "@c.us": "5" * 507 + "@c.us",  # the longest one
 }
 
 ARABIC = "\u0665\u0665\u0661\u0661"  # digits, but not of a phone number as engines write it
@@ -68,6 +72,19 @@ class TestJid:
     @pytest.mark.parametrize("raw", NO_JIDS)
     def test_what_is_no_address_is_refused(self, raw: str) -> None:
         with pytest.raises(InvalidInput):
+            jid(raw)
+
+    @pytest.mark.parametrize(
+        ("raw", "reason"),
+        [
+            ("", "1 to 512 characters, this one has 0"),
+            ("5" * 513, "1 to 512 characters, this one has 513"),
+            ("ana", "user@server.*'ana'"),
+            (":12@c.us", "user@server.*':12@c.us'"),
+        ],
+    )
+    def test_the_refusal_names_what_is_wrong(self, raw: str, reason: str) -> None:
+        with pytest.raises(InvalidInput, match=reason):
             jid(raw)
 
     def test_the_refusal_is_short_and_can_be_shown(self) -> None:
@@ -93,6 +110,21 @@ class TestJid:
         except InvalidInput:
             return
         assert jid(found) == found
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (jid, "a" * 99),
+        (jid, ":1" * 50 + "@c.us"),
+        (parse_message_id, "a" * 99),
+        (chat_candidates, "a" * 99),
+    ],
+)
+def test_a_refusal_shows_80_characters(read: Callable[[str], object], text: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read(text)
+    assert f"'{text[:80]}'" in str(caught.value)
 
 
 class TestTypes:
@@ -140,6 +172,10 @@ SERIALISED = {
     "false_status@broadcast_3A_5511987650102@c.us": meant(
         Jid("status@broadcast"), "3A", from_me=False, participant=ANA
     ),
+    "false_120363000000000101@g.us_3A_a_b_c@lid": meant(
+        GROUP, "3A", from_me=False, participant=Jid("a_b_c@lid")
+    ),
+    f"false_5511987650102@c.us_{'A' * 512}": meant(ANA, "A" * 512, from_me=False),
 }
 
 NOT_SERIALISED = [
@@ -159,6 +195,11 @@ class TestMessageIds:
         with pytest.raises(InvalidInput):
             parse_message_id(text)
 
+    @pytest.mark.parametrize("text", ["3EB0", "yes_5511987650102@c.us_3EB0"])
+    def test_the_refusal_names_the_text(self, text: str) -> None:
+        with pytest.raises(InvalidInput, match=f"serialised message id: '{text}'"):
+            parse_message_id(text)
+
     @given(st.text(max_size=60))
     def test_any_text_is_read_or_refused(self, text: str) -> None:
         for candidate in (text, f"false_{text}", f"true_1@c.us_{text}"):
@@ -172,7 +213,7 @@ class TestMessageIds:
         assert stanza_id("3EB0'; --") == "3EB0'; --"
         assert stanza_id("a\x00") == "a%0000"
         for bad in ("", "A" * 513, "\x00" * 103):
-            with pytest.raises(InvalidInput):
+            with pytest.raises(InvalidInput, match="message id has 1 to 512 characters"):
                 stanza_id(bad)
 
     @given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))
@@ -197,7 +238,7 @@ CANDIDATES = {
 
 
 class TestCandidates:
-    @pytest.mark.parametrize(("text", "expected"), CANDIDATES.items(), ids=CANDIDATES)
+    @pytest.mark.parametrize(("text", "expected"), CANDIDATES.items(), ids=range(len(CANDIDATES)))
     def test_a_person_may_write_it_in_usual_ways(self, text: str, expected: list[str]) -> None:
         assert chat_candidates(text) == expected
 
@@ -224,6 +265,11 @@ class TestCandidates:
         with pytest.raises(InvalidInput):
             chat_candidates(text)
 
+    @pytest.mark.parametrize("text", ["ana", ARABIC, "11 98765 0102 ext 3"])
+    def test_the_refusal_says_what_may_be_written(self, text: str) -> None:
+        with pytest.raises(InvalidInput, match=f"neither a JID nor a phone number: '{text}'"):
+            chat_candidates(text)
+
     @given(st.text(max_size=40))
     def test_any_text_gives_addresses_or_a_refusal(self, text: str) -> None:
         try:
@@ -234,12 +280,20 @@ class TestCandidates:
         assert all(jid(each) == each for each in found if "%" not in each)
 
 
-def link(lid: Jid, phone: Jid, seconds: int = 0, *, rejected: bool = False) -> Link:
+def link(
+    lid: Jid,
+    phone: Jid,
+    seconds: int = 0,
+    *,
+    rejected: bool = False,
+    confirmed: int | None = None,
+) -> Link:
     return Link(
         lid=lid,
         phone=phone,
         evidence=Evidence.ALTERNATIVE,
         first_seen_at=NOON + seconds * SECOND,
+        confirmed_at=None if confirmed is None else NOON + confirmed * SECOND,
         rejected_at=NOON if rejected else None,
     )
 
@@ -272,6 +326,40 @@ class TestLinks:
         links = [link(ANA_LID, ANA), link(ANA_LID, BRUNO, 1), link(BRUNO_LID, BRUNO, 2)]
         for order in itertools.permutations(links):
             assert resolve_links(order) == {ANA_LID: BRUNO, BRUNO_LID: BRUNO}
+
+    @pytest.mark.parametrize(("first", "last"), [(ANA, BRUNO), (BRUNO, ANA)])
+    def test_whichever_phone_was_learned_last_counts(self, first: Jid, last: Jid) -> None:
+        links = [link(ANA_LID, first), link(ANA_LID, last, 1)]
+        assert resolve_links(links) == resolve_links(links[::-1]) == {ANA_LID: last}
+
+    @pytest.mark.parametrize(("first", "last"), [(ANA, BRUNO), (BRUNO, ANA)])
+    def test_what_a_person_said_last_counts_however_early_it_was_learned(
+        self, first: Jid, last: Jid
+    ) -> None:
+        links = [link(ANA_LID, first, 5, confirmed=6), link(ANA_LID, last, confirmed=7)]
+        assert resolve_links(links) == resolve_links(links[::-1]) == {ANA_LID: last}
+
+    @pytest.mark.parametrize(("said", "learned"), [(ANA, BRUNO), (BRUNO, ANA)])
+    def test_what_a_person_said_outweighs_later_evidence(self, said: Jid, learned: Jid) -> None:
+        links = [link(ANA_LID, said, confirmed=1), link(ANA_LID, learned, 9)]
+        assert resolve_links(links) == resolve_links(links[::-1]) == {ANA_LID: said}
+
+    def test_the_last_confirmation_and_the_first_rejection_stay(self) -> None:
+        early = replace(link(ANA_LID, ANA, confirmed=1), rejected_at=NOON + 3 * SECOND)
+        late = replace(link(ANA_LID, ANA, confirmed=2), rejected_at=NOON + 4 * SECOND)
+        merged = late.merged(early)
+        assert merged.confirmed_at == NOON + 2 * SECOND
+        assert merged.rejected_at == NOON + 3 * SECOND
+
+    def test_what_a_person_confirms_keeps_its_first_evidence_and_is_revived(self) -> None:
+        held = link(ANA_LID, ANA, rejected=True)
+        at = NOON + 5 * SECOND
+        said = said_by_a_person(held, ANA_LID, ANA, at=at)
+        assert said == replace(held, confirmed_at=at, rejected_at=None)
+
+    def test_what_only_a_person_knows_begins_when_it_is_said(self) -> None:
+        said = said_by_a_person(None, ANA_LID, ANA, at=NOON)
+        assert said == replace(link(ANA_LID, ANA, confirmed=0), evidence=Evidence.PERSON)
 
     def test_equal_instants_are_decided_by_the_phone(self) -> None:
         links = [link(ANA_LID, ANA), link(ANA_LID, BRUNO)]

@@ -36,8 +36,18 @@ TIMES: dict[str, tuple[Any, datetime]] = {
     "ISO without a zone": ("2026-10-03T12:02:03", AT),
     "ISO with a fraction": ("2026-10-03T12:02:03.500Z", HALF),
     "ISO date": ("2026-10-03", datetime(2026, 10, 3, tzinfo=UTC)),
+    "the longest text": (f"{S}".rjust(64), AT),
+    "the second year": ("0002-01-01", datetime(2, 1, 1, tzinfo=UTC)),
+    "as late as seconds go": (10**11 - 1, datetime(5138, 11, 16, 9, 46, 39, tzinfo=UTC)),
+    "the first milliseconds": (10**11, datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)),
+    "the first microseconds": (10**14, datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)),
+    "the first nanoseconds": (10**17, datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)),
     "one second": (1, datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)),
     "the last second": (253_402_300_799, datetime(1978, 1, 11, 21, 31, 40, 799000, tzinfo=UTC)),
+    "the last second in nanoseconds": (
+        253_402_300_799 * 10**9,
+        datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
+    ),
     "the last second in milliseconds": (
         253_402_300_799_000,
         datetime(1978, 1, 11, 21, 31, 40, 799000, tzinfo=UTC),
@@ -64,6 +74,7 @@ NO_TIMES: dict[str, Any] = {
     "words": "yesterday",
     "endless digits": "1" * 5000,
     "long digits": "1" * 60,
+    "a text that is too long": f"{S}".rjust(65),
     "a day that is none": "2026-02-30",
     "before the first year": "0001-01-01T00:00:00+14:00",
     "the first year": "0001-01-01",
@@ -88,6 +99,11 @@ def test_a_time_is_read(value: object, expected: datetime) -> None:
 @pytest.mark.parametrize("value", NO_TIMES.values(), ids=NO_TIMES)
 def test_what_says_no_time_is_none(value: object) -> None:
     assert instant(value) is None
+
+
+def test_digits_in_text_say_what_the_number_says() -> None:
+    nanoseconds = 1_791_028_923_144_272_509  # as a float it would be another microsecond
+    assert instant(f"{nanoseconds}") == instant(nanoseconds) == AT.replace(microsecond=144_273)
 
 
 _json = st.recursive(
