@@ -232,7 +232,7 @@ def trial_of(deliveries: int, *, seed: int, connections: int, disturbances: int)
             seed=seed,
             sessions=4,
             chats=200,
-            faults=Faults.parse("all"),
+            faults=Faults.parse("all,account-change=0.0003"),
             also_as_message=0.3,
         ),
         disturbances=tuple(dice.shuffled([*DISTURBANCES, *sorts])[:disturbances]),

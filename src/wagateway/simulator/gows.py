@@ -28,6 +28,7 @@ from wagateway.simulator.happenings import (
     DescriptionChanged,
     Direct,
     Edited,
+    GroupJoined,
     GroupLeft,
     MembersChanged,
     Note,
@@ -79,6 +80,8 @@ class Gows(Engine):
                 told = (happening.by,)
             case Called() if happening.address is not Address.LID_ALONE:
                 told = (happening.person,)
+            case GroupJoined():  # each member's LID stands in whatsmeow's list, whatever the group
+                told = happening.members
             case _:
                 pass
         return (*told, *super()._revealed(happening))

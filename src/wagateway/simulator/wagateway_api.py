@@ -1,5 +1,6 @@
 """Reads an archive through wagateway's public HTTP API, as lines to compare with the truth."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,6 +10,8 @@ from wagateway.simulator.check import as_lines
 from wagateway.simulator.truth import Line
 
 _PAGE = "500"
+_AT_ONCE = 8
+"""Chats that are read at the same time."""
 
 
 class ApiFailed(Exception):
@@ -46,14 +49,22 @@ class WagatewayApi:
 
     async def _archive(self, session: str, account: str | None) -> AsyncIterator[Line]:
         named = {"account": account} if account else {}
-        async for chat in self._all(f"/api/chats/{session}", "chats", "cursor", named):
+        chats = [c async for c in self._all(f"/api/chats/{session}", "chats", "cursor", named)]
+        for chat in chats:
             yield {**chat, "type": "chat", "account": account}
-            messages = self._all(
-                f"/api/messages/{session}/{chat['id']}", "messages", "before", named
-            )
-            async for message in messages:
-                for line in as_lines([message], account):
+        for first in range(0, len(chats), _AT_ONCE):
+            some = chats[first : first + _AT_ONCE]
+            for lines in await asyncio.gather(
+                *(self._messages(session, chat["id"], account, named) for chat in some)
+            ):
+                for line in lines:
                     yield line
+
+    async def _messages(
+        self, session: str, chat: str, account: str | None, named: dict[str, str]
+    ) -> list[Line]:
+        pages = self._all(f"/api/messages/{session}/{chat}", "messages", "before", named)
+        return list(as_lines([message async for message in pages], account))
 
     async def _all(
         self, path: str, field: str, cursor: str, query: dict[str, str]
