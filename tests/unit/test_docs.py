@@ -82,12 +82,14 @@ def test_every_command_that_is_shown_exists(page: Path) -> None:
 @pages
 def test_every_command_that_is_shown_takes_the_words_that_it_is_given(page: Path) -> None:
     lines = re.findall(
-        r"^(?:\S*/)?wagateway (.+?)(?: #.*)?$", "\n".join(shell_blocks_of(page)), re.MULTILINE
+        r"^(?:\S*/)?wagateway (.+?)(?: #.*)?$",
+        "\n".join(shell_blocks_of(page)).replace("\\\n", " "),
+        re.MULTILINE,
     )
     for line in lines:
         name, *words = shlex.split(line)
         command: click.Command = program.commands[name]
-        if isinstance(command, click.Group):
+        if isinstance(command, click.Group) and words[0] in command.commands:
             command = command.commands[words.pop(0)]
         command.make_context(name, words)  # a phone that is not quoted would be four words
 
@@ -110,7 +112,7 @@ def is_command(words: list[str]) -> bool:
     if words[0].startswith("--"):
         return any(words[0] in option.opts for option in program.params)
     if isinstance(found, click.RichGroup) and len(words) > 1:
-        return words[1] in found.commands
+        return words[1] in found.commands or found.invoke_without_command
     return found is not None
 
 

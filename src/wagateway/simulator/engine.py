@@ -5,19 +5,18 @@ from enum import StrEnum
 from typing import ClassVar, assert_never
 from urllib.parse import quote
 
+from wagateway.simulator.contents import Attachment, Fetch
 from wagateway.simulator.group_events import group_event, group_payload
 from wagateway.simulator.happenings import (
     Acked,
     Answered,
     AnyHappening,
-    Attachment,
     Awaited,
     Called,
     ChatArchived,
     DescriptionChanged,
     Direct,
     Edited,
-    Fetch,
     GroupJoined,
     GroupLeft,
     JoinRequested,

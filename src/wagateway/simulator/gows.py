@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from wagateway.simulator.contents import Attachment, Timer
 from wagateway.simulator.engine import Engine, EngineName
 from wagateway.simulator.gows_data import (
     API_DEVICE,
@@ -21,7 +22,6 @@ from wagateway.simulator.happenings import (
     Address,
     Answered,
     AnyHappening,
-    Attachment,
     Awaited,
     Called,
     ChatArchived,
@@ -37,7 +37,6 @@ from wagateway.simulator.happenings import (
     Revoked,
     RuleChanged,
     SubjectChanged,
-    Timer,
     Voted,
     jid,
 )

@@ -5,28 +5,30 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from wagateway.simulator.happenings import (
-    Acked,
-    AckLevel,
-    Address,
-    Answered,
+from wagateway.simulator.contents import (
     Attachment,
     AttachmentKind,
     Ballot,
     Card,
     Cards,
-    Direct,
     Gathering,
     LivePlace,
     Menu,
     MenuForm,
-    Note,
     Place,
     Timer,
-    Voted,
     Ware,
     WareForm,
     Words,
+)
+from wagateway.simulator.happenings import (
+    Acked,
+    AckLevel,
+    Address,
+    Answered,
+    Direct,
+    Note,
+    Voted,
 )
 from wagateway.simulator.shapes import (
     action_note,

@@ -2,17 +2,15 @@
 
 from msgspec.structs import replace
 
+from wagateway.simulator.contents import Attachment, Content, Words
 from wagateway.simulator.dice import Dice
 from wagateway.simulator.faults import Faults
 from wagateway.simulator.happenings import (
     Address,
     AnyHappening,
-    Attachment,
-    Content,
     Direct,
     Note,
     OfMessage,
-    Words,
 )
 from wagateway.simulator.world import Person
 

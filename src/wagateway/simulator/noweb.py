@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from wagateway.simulator.contents import Attachment
 from wagateway.simulator.engine import Engine, EngineName
 from wagateway.simulator.happenings import (
     Acked,
@@ -11,7 +12,6 @@ from wagateway.simulator.happenings import (
     Address,
     Answered,
     AnyHappening,
-    Attachment,
     Awaited,
     Called,
     ChatArchived,

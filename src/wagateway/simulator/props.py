@@ -2,8 +2,7 @@
 
 from msgspec.structs import replace
 
-from wagateway.simulator.dice import Dice
-from wagateway.simulator.happenings import (
+from wagateway.simulator.contents import (
     Attachment,
     AttachmentKind,
     Card,
@@ -16,6 +15,7 @@ from wagateway.simulator.happenings import (
     Ware,
     WareForm,
 )
+from wagateway.simulator.dice import Dice
 from wagateway.simulator.topics import INVITATIONS, MENUS, WARES
 from wagateway.simulator.world import Person
 

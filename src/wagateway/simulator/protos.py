@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from wagateway.simulator.happenings import (
+from wagateway.simulator.contents import (
     Attachment,
     AttachmentKind,
     Ballot,
@@ -11,12 +11,14 @@ from wagateway.simulator.happenings import (
     Gathering,
     LivePlace,
     Menu,
-    Note,
     Place,
-    Stories,
     Timer,
     Ware,
     Words,
+)
+from wagateway.simulator.happenings import (
+    Note,
+    Stories,
 )
 from wagateway.simulator.protos_business import menu, ware
 from wagateway.simulator.shapes import THUMBNAIL, blob, engine_jid

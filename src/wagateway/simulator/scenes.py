@@ -7,7 +7,12 @@ acknowledgement, edit, reaction or deletion comes before its message.
 from collections.abc import Callable
 
 from wagateway.simulator.casting import a_customer, a_group, mention, somewhere
-from wagateway.simulator.happenings import Address, Ballot, Direct, Place, Stories, Words
+from wagateway.simulator.contents import Ballot, Place, Words
+from wagateway.simulator.happenings import (
+    Address,
+    Direct,
+    Stories,
+)
 from wagateway.simulator.phrases import NEWS, PHRASES, PLACES
 from wagateway.simulator.props import card, document, image, sticker, video, voice
 from wagateway.simulator.scenes_around import (

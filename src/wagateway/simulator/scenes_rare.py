@@ -1,7 +1,16 @@
 """Scenes with what people send more rarely: all kinds of messages beside words and pictures."""
 
 from wagateway.simulator.casting import a_customer, a_group, somewhere
-from wagateway.simulator.happenings import Direct, Fetch, MenuForm, Timer, WareForm, Words
+from wagateway.simulator.contents import (
+    Fetch,
+    MenuForm,
+    Timer,
+    WareForm,
+    Words,
+)
+from wagateway.simulator.happenings import (
+    Direct,
+)
 from wagateway.simulator.phrases import PHRASES
 from wagateway.simulator.props import (
     audio,

@@ -4,17 +4,19 @@ from base64 import b64encode
 
 from msgspec.structs import replace
 
+from wagateway.simulator.contents import (
+    Card,
+    Cards,
+    LivePlace,
+    Place,
+    Words,
+)
 from wagateway.simulator.dice import digest
 from wagateway.simulator.happenings import (
     AckLevel,
     Address,
-    Card,
-    Cards,
     Direct,
-    LivePlace,
     Note,
-    Place,
-    Words,
 )
 from wagateway.simulator.wire import Payload
 from wagateway.simulator.world import Person

@@ -2,6 +2,12 @@
 
 from collections.abc import Callable
 
+from wagateway.simulator.contents import (
+    Attachment,
+    AttachmentKind,
+    Content,
+    Words,
+)
 from wagateway.simulator.dice import Dice, digest
 from wagateway.simulator.faults import USUAL, Faults
 from wagateway.simulator.happenings import (
@@ -10,11 +16,8 @@ from wagateway.simulator.happenings import (
     Address,
     Answered,
     AnyHappening,
-    Attachment,
-    AttachmentKind,
     Awaited,
     Chat,
-    Content,
     Direct,
     Edited,
     MembersChanged,
@@ -27,7 +30,6 @@ from wagateway.simulator.happenings import (
     Stories,
     SubjectChanged,
     Voted,
-    Words,
     reworded,
 )
 from wagateway.simulator.mischief import Mischief

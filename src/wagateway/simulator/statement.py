@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
-from wagateway.simulator.happenings import (
+from wagateway.simulator.contents import (
     Attachment,
     Ballot,
     Card,
@@ -12,11 +12,13 @@ from wagateway.simulator.happenings import (
     Gathering,
     LivePlace,
     Menu,
-    Note,
     Place,
     Timer,
     Ware,
     Words,
+)
+from wagateway.simulator.happenings import (
+    Note,
     jid,
 )
 

@@ -7,12 +7,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wagateway.simulator import breakage
+from wagateway.simulator.contents import Attachment
 from wagateway.simulator.dice import Dice
 from wagateway.simulator.engine import Engine, EngineName
 from wagateway.simulator.facts import Fact
 from wagateway.simulator.faults import Faults
 from wagateway.simulator.gows import Gows
-from wagateway.simulator.happenings import AnyHappening, Attachment, Note, Sent
+from wagateway.simulator.happenings import (
+    AnyHappening,
+    Note,
+    Sent,
+)
 from wagateway.simulator.noweb import Noweb
 from wagateway.simulator.webjs import Webjs
 from wagateway.simulator.wire import Emission, Frame, event_id, headers, request_id

@@ -5,14 +5,18 @@ from typing import ClassVar
 from msgspec.structs import replace
 from typing_extensions import override
 
+from wagateway.simulator.contents import (
+    Attachment,
+    Ballot,
+    Timer,
+    Words,
+)
 from wagateway.simulator.engine import Engine, EngineName
 from wagateway.simulator.happenings import (
     Acked,
     AckLevel,
     Answered,
     AnyHappening,
-    Attachment,
-    Ballot,
     Called,
     CallState,
     Edited,
@@ -23,9 +27,7 @@ from wagateway.simulator.happenings import (
     OfGroup,
     Reacted,
     Revoked,
-    Timer,
     Voted,
-    Words,
     jid,
     reworded,
 )

@@ -2,7 +2,15 @@
 
 from typing import assert_never
 
-from wagateway.simulator.happenings import Menu, MenuForm, Note, Ware, WareForm
+from wagateway.simulator.contents import (
+    Menu,
+    MenuForm,
+    Ware,
+    WareForm,
+)
+from wagateway.simulator.happenings import (
+    Note,
+)
 from wagateway.simulator.shapes import THUMBNAIL, wid
 from wagateway.simulator.wire import Payload
 

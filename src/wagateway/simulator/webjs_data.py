@@ -2,8 +2,7 @@
 
 from typing import assert_never
 
-from wagateway.simulator.dice import digest
-from wagateway.simulator.happenings import (
+from wagateway.simulator.contents import (
     Attachment,
     AttachmentKind,
     Ballot,
@@ -13,12 +12,15 @@ from wagateway.simulator.happenings import (
     LivePlace,
     Menu,
     MenuForm,
-    Note,
     Place,
     Timer,
     Ware,
     WareForm,
     Words,
+)
+from wagateway.simulator.dice import digest
+from wagateway.simulator.happenings import (
+    Note,
     jid,
 )
 from wagateway.simulator.shapes import THUMBNAIL, blob, cards, wid

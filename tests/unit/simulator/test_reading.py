@@ -27,6 +27,7 @@ from wagateway.domain.events import (
     Source,
 )
 from wagateway.domain.messages import Completeness, Kind, Message
+from wagateway.simulator import contents
 from wagateway.simulator import happenings as said
 from wagateway.simulator.engine import Engine, EngineName
 from wagateway.simulator.gows import Gows
@@ -112,11 +113,11 @@ def test_a_message_is_read_as_it_was_meant(engine: EngineName) -> None:
         assert seen.ref.stanza == note.stanza
         assert message.kind == speaker.kind(note), note
         assert message.from_me == note.from_me
-        if message.kind is Kind.UNKNOWN and not isinstance(note.content, said.Ware):
+        if message.kind is Kind.UNKNOWN and not isinstance(note.content, contents.Ware):
             assert engine is EngineName.NOWEB
             assert message.view_once
             continue
-        if not isinstance(note.content, said.Ballot):  # whose question may be shown as its text
+        if not isinstance(note.content, contents.Ballot):  # whose question may be shown as its text
             assert message.text == (note.text or None), note
         assert message.completeness is Completeness.FULL
         assert message.forwarding_score == note.forwarded
@@ -126,39 +127,39 @@ def test_a_message_is_read_as_it_was_meant(engine: EngineName) -> None:
         assert carries(message, note.content), note
 
 
-def carries(message: Message, content: said.Content) -> bool:  # noqa: PLR0911 - by kind
+def carries(message: Message, content: contents.Content) -> bool:  # noqa: PLR0911 - by kind
     """Tell whether a message holds all that its content says."""
     match content:
-        case said.Words():
+        case contents.Words():
             shown = message.link_preview
             return (shown and shown.url) == content.link
-        case said.Attachment():
+        case contents.Attachment():
             return holds_file(message, content)
-        case said.Place() | said.LivePlace():
+        case contents.Place() | contents.LivePlace():
             place = message.location
             where = (content.latitude, content.longitude)
             return place is not None and (place.latitude, place.longitude) == where
-        case said.Card():
+        case contents.Card():
             return [card.vcard for card in message.contacts] == [content.vcard]
-        case said.Cards():
+        case contents.Cards():
             given = [card.vcard for card in content.cards]
             return [card.vcard for card in message.contacts] == given
-        case said.Ballot():
+        case contents.Ballot():
             return message.poll is not None and message.poll.options == content.options
-        case said.Gathering():
+        case contents.Gathering():
             event = message.event
             starts = datetime.fromtimestamp(content.starts_ms / 1000, UTC)
             return event is not None and (event.name, event.starts_at, event.location) == (
                 *(content.name, starts, content.where),
             )
-        case said.Menu() | said.Ware():
+        case contents.Menu() | contents.Ware():
             return message.media is None
-        case said.Timer():
+        case contents.Timer():
             return message.subtype == "ephemeral_setting"
     assert_never(content)
 
 
-def holds_file(message: Message, file: said.Attachment) -> bool:
+def holds_file(message: Message, file: contents.Attachment) -> bool:
     facts = message.media
     if facts is None:
         return False
@@ -186,15 +187,15 @@ def test_an_offer_says_how_the_file_fared(engine: EngineName) -> None:
         assert isinstance(happening, said.Sent)
         assert isinstance(seen, MessageSeen)
         content = happening.note.content
-        if isinstance(content, said.Attachment) and not content.view_once:
+        if isinstance(content, contents.Attachment) and not content.view_once:
             offer = seen.offer
             what = None if offer is None else ("url" if offer.url else "error")
             fates[content.fetch].add(what)
     assert fates == {
-        said.Fetch.SAVED: {"url"},
-        said.Fetch.SKIPPED: {None},
-        said.Fetch.FAILED: {"error"},
-        said.Fetch.UNTOLD: {None},
+        contents.Fetch.SAVED: {"url"},
+        contents.Fetch.SKIPPED: {None},
+        contents.Fetch.FAILED: {"error"},
+        contents.Fetch.UNTOLD: {None},
     }
 
 
