@@ -4,7 +4,7 @@ Works on plain JSON objects, so that any system can be compared; docs/SIMULATOR.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -289,23 +289,3 @@ def compare(truth: Iterable[Line], archive: Iterable[Line]) -> Report:
     for line in archive:
         comparison.see(line)
     return comparison.report()
-
-
-def as_lines(messages: Iterable[Line], account: str | None) -> Iterator[Line]:
-    """Turn messages as wagateway's API shows them into lines to compare."""
-    for message in messages:
-        poll = message.get("poll")
-        line = {
-            **message,
-            "type": "message",
-            "account": account,
-            "revoked": message["revoked_at"] is not None,
-            "edits": [edit["text"] for edit in message["edits"]],
-        }
-        if poll:
-            votes = [
-                {**vote, "options": vote["options"] and sorted(vote["options"])}
-                for vote in poll.get("votes", [])
-            ]
-            line["poll"] = {**poll, "votes": votes}
-        yield line

@@ -1,12 +1,11 @@
 """Reads an archive through wagateway's public HTTP API, as lines to compare with the truth."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 import httpx
 
-from wagateway.simulator.check import as_lines
 from wagateway.simulator.truth import Line
 
 _PAGE = "500"
@@ -92,3 +91,23 @@ class WagatewayApi:
             return answer.json()
         except ValueError as exc:
             raise ApiFailed(f"no JSON on {answer.url}") from exc
+
+
+def as_lines(messages: Iterable[Line], account: str | None) -> Iterator[Line]:
+    """Turn messages as wagateway's API shows them into lines to compare."""
+    for message in messages:
+        poll = message.get("poll")
+        line = {
+            **message,
+            "type": "message",
+            "account": account,
+            "revoked": message["revoked_at"] is not None,
+            "edits": [edit["text"] for edit in message["edits"]],
+        }
+        if poll:
+            votes = [
+                {**vote, "options": vote["options"] and sorted(vote["options"])}
+                for vote in poll.get("votes", [])
+            ]
+            line["poll"] = {**poll, "votes": votes}
+        yield line
