@@ -111,6 +111,7 @@ class Truth:
         self._links: dict[_Archive, dict[str, str]] = {}
         self._told_whole: set[str] = set()
         self._told_broken: dict[str, _Place] = {}
+        self._doubted_subjects: set[tuple[_Archive, str]] = set()
         self._subjects: dict[tuple[_Archive, str], tuple[int, str]] = {}
 
     def tell(self, fact: Fact) -> None:
@@ -149,6 +150,8 @@ class Truth:
             known = self._messages.setdefault(_place(fact, happening.note), _Known())
             known.note = known.note or happening.note
             known.shaken = True
+        elif isinstance(happening, SubjectChanged):
+            self._doubted_subjects.add((_archive(fact), happening.group.jid))
 
     def lines(self) -> Iterator[Line]:
         """Yield an archive, its chats and messages, for each archive, in a fixed order."""
@@ -190,7 +193,8 @@ class Truth:
                 "id": chat,
             }
             told = self._subjects.get((archive, chat))
-            yield {**line, "name": told[1]} if told else line
+            sure = told and (archive, chat) not in self._doubted_subjects
+            yield {**line, "name": told[1]} if told and sure else line
 
 
 def _archive(fact: Fact) -> _Archive:

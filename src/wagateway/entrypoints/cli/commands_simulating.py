@@ -93,7 +93,7 @@ _truth_file = click.Path(dir_okay=False, path_type=Path)
     default="usual",
     show_default=True,
     help="none, usual, all, or names with rates from 0 to 1: duplicate=0.1,loss=0.02. "
-    "`--faults help` lists them.",
+    "`wagateway simulate faults` explains them.",
 )
 @click.option(
     "--with-message",
@@ -158,6 +158,15 @@ def simulate(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401 - se
     if options["webhook"] is None:
         raise click.UsageError("Missing option '--webhook URL': where to deliver.", ctx)
     return run_simulate(Order(**options))
+
+
+@simulate.command("faults", cls=Command)
+@json_option
+def faults(*, as_json: bool) -> None:
+    """List the faults that --faults takes, what each is a share of, and its rate in `all`."""
+    from wagateway.entrypoints.cli.simulate import run_faults
+
+    run_faults(as_json=as_json)
 
 
 @simulate.command("check", cls=Command)

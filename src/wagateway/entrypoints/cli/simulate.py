@@ -101,9 +101,6 @@ def run_simulate(order: Order) -> int:
         InvalidInput: an option's value means nothing.
         StoreUnavailable: the truth cannot be written.
     """
-    if order.faults.strip() == "help":
-        click.echo("\n".join(f"{name:<15} {meaning}" for name, meaning in MEANINGS.items()))
-        return ExitCode.OK
     scenario, truth = order.scenario(), Truth()
     poster = _poster(order, truth)
     _require_folder(order.truth)
@@ -129,6 +126,16 @@ def run_simulate(order: Order) -> int:
     if interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.FAILED if counts.given_up else ExitCode.OK
+
+
+def run_faults(*, as_json: bool) -> None:
+    """Print every fault, with its rate in ``all`` and what that is a share of."""
+    rates = Faults.parse("all").rates()
+    if as_json:
+        echo_json([{"name": n, "rate": rates[n], "meaning": m} for n, m in MEANINGS.items()])
+        return
+    for name, meaning in MEANINGS.items():
+        click.echo(f"{name:<15} {rates[name]:<7} {meaning}")
 
 
 def _poster(order: Order, truth: Truth) -> Poster:
