@@ -80,7 +80,7 @@ def test_late_ones_come_behind_newer_ones() -> None:
 
     assert overtaken("none", 40_000) == 0
     assert overtaken("late=0.1", 40_000) > 30
-    assert overtaken("reorder=0.3", 40_000) == 0
+    assert overtaken("reorder=0.3", 70_000) == 0
     assert overtaken("reorder=0.3", 8_000) > overtaken("none", 8_000) + 100
 
 
