@@ -29,7 +29,8 @@ from tests.support.deliveries import (
 )
 from tests.support.postgres import fresh_database
 
-from wagateway.adapters.timescale._queries import QUERIES
+from wagateway.adapters.timescale._queries import QUERIES, doing, loading
+from wagateway.adapters.timescale._rows import TABLES
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import _configure, open_pool
@@ -69,12 +70,27 @@ async def test_every_statement_fits_the_schema(url: str) -> None:
                 async with conn.transaction():
                     await conn.execute(statement)
                 continue
-            names = itertools.count(1)
-            text = statement.decode()
-            for field in sorted(fields(text), key=len, reverse=True):
-                text = text.replace(f"%({field})s", f"${next(names)}")
-            await conn.execute(f"PREPARE q AS {text.replace('%%', '%')}".encode())
-            await conn.execute("DEALLOCATE q")
+            await prepare(conn, statement)
+
+
+async def test_statements_fit_together(url: str) -> None:
+    names = [name for name, statement in QUERIES.items() if b"%(rows)s" in statement]
+    loads = tuple(name for name in names if name.startswith("load_"))
+    others = tuple(name for name in names if name not in loads)
+    assert {table.load for table in TABLES.values()} <= set(loads)
+    assert {table.save for table in TABLES.values()} <= set(others)
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        await prepare(conn, loading(loads))
+        await prepare(conn, doing(others))
+
+
+async def prepare(conn: psycopg.AsyncConnection, statement: bytes) -> None:
+    names = itertools.count(1)
+    text = statement.decode()
+    for field in sorted(fields(text), key=len, reverse=True):
+        text = text.replace(f"%({field})s", f"${next(names)}")
+    await conn.execute(f"PREPARE q AS {text.replace('%%', '%')}".encode())
+    await conn.execute("DEALLOCATE q")
 
 
 def fields(statement: str) -> set[str]:

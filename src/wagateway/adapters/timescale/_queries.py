@@ -1,10 +1,12 @@
-"""The named statements of queries.sql."""
+"""The named statements of queries.sql, alone and several as one."""
 
+import functools
 import re
 from collections.abc import Mapping
 from importlib import resources
 
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+_COMMENT = re.compile(rb"^--.*\n", re.MULTILINE)
 
 
 def _load() -> Mapping[str, bytes]:
@@ -15,3 +17,40 @@ def _load() -> Mapping[str, bytes]:
 
 QUERIES: Mapping[str, bytes] = _load()
 """SQL by name, with ``%(named)s`` values."""
+
+# A statement more costs more than what it does, on both sides: a delivery alone touches some ten
+# tables, with a row or none in each. So what one moment needs goes as one statement. Which tables
+# these are depends on the delivery, and joined they are few enough to be prepared.
+
+
+@functools.cache
+def loading(names: tuple[str, ...]) -> bytes:
+    """Return one query for one row: what each of the named queries returns, a JSON array or null.
+
+    The rows that it asks for are the value of its own name, ``%(load_chats)s``.
+    """
+    return b"SELECT " + b", ".join(
+        b"(SELECT json_agg(r) FROM (%s) AS r)::text AS %s" % (_part(name), name.encode())
+        for name in names
+    )
+
+
+@functools.cache
+def doing(names: tuple[str, ...]) -> bytes:
+    """Return one statement that does what all the named ones do, at once and in no order.
+
+    The rows of each are the value of its own name, ``%(save_chats)s``.
+    """
+    if len(names) == 1:
+        return _part(names[0])
+    parts = (b"%s AS (%s)" % (name.encode(), _part(name)) for name in names)
+    return b"WITH " + b", ".join(parts) + b" SELECT"
+
+
+def _part(name: str) -> bytes:
+    sql = (
+        _COMMENT.sub(b"", QUERIES[name])
+        .rstrip(b";")
+        .replace(b"%(rows)s", b"%%(%s)s" % name.encode())
+    )
+    return b" ".join(sql.split())

@@ -30,7 +30,7 @@ class Table(Struct, frozen=True):
     """The statements of one kind of record.
 
     Attributes:
-        key: the fields that a load asks for, as parallel arrays.
+        key: the fields that a load asks for.
         at_lid: statement that finds what still stands at a LID.
         seen_by_lid: statement that finds what a LID stood for, or "" where that cannot be told.
     """
@@ -72,11 +72,21 @@ TABLES: Mapping[type[Record], Table] = {
 """In the order in which they are written."""
 
 
-def key_arrays(kind: type[Record], records: Iterable[Record]) -> dict[str, list[Any]]:
-    """Return the keys of *records* as parallel arrays, each key once."""
+def keys_of(kind: type[Record], records: Iterable[Record]) -> list[dict[str, Any]]:
+    """Return the keys of *records* as rows of their load statement, each key once."""
     fields = TABLES[kind].key
-    keys = sorted({tuple(getattr(record, field) for field in fields) for record in records})
-    return {field: [key[i] for key in keys] for i, field in enumerate(fields)}
+    keys = {tuple(getattr(record, field) for field in fields) for record in records}
+    return [dict(zip(fields, key, strict=True)) for key in keys]
+
+
+@functools.cache
+def _decoder(type_: type[T]) -> msgspec.json.Decoder[list[T]]:
+    return msgspec.json.Decoder(list[type_])  # type: ignore[valid-type] # known at run time
+
+
+def from_json(type_: type[T], rows: str | None) -> list[T]:
+    """Return structs of *type_* from a JSON array of their fields; null is none."""
+    return _decoder(type_).decode(rows) if rows else []
 
 
 @functools.cache
@@ -111,14 +121,13 @@ def _in_utc(value: Any) -> Any:  # noqa: ANN401 - any column's value
     return value
 
 
-def to_values(record: Record) -> dict[str, Any]:
-    """Return *record* as a row of its save and remove statements, in JSON's words."""
+def message_values(record: MessageRecord) -> dict[str, Any]:
+    """Return *record*, but its facts, as a row of ``save_messages``, in JSON's words."""
     values = msgspec.structs.asdict(record)
-    if isinstance(record, MessageRecord):
-        del values["facts"]
-        values["facts_key"] = f"\\x{record.facts_key.hex()}" if record.facts_key else None
-        values["said"] = sorted(record.said) or None
-        values["lids"] = sorted(record.lids) or None
+    del values["facts"]
+    values["facts_key"] = f"\\x{record.facts_key.hex()}" if record.facts_key else None
+    values["said"] = sorted(record.said) or None
+    values["lids"] = sorted(record.lids) or None
     return values
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from wagateway.adapters.timescale._queries import QUERIES
+from wagateway.adapters.timescale._queries import QUERIES, doing, loading
 from wagateway.adapters.timescale._rows import (
     FACTS_TYPES,
     STATE_TYPES,
@@ -14,12 +14,13 @@ from wagateway.adapters.timescale._rows import (
     Row,
     facts_row,
     facts_values,
+    from_json,
     from_rows,
-    key_arrays,
+    keys_of,
+    message_values,
     state_row,
-    to_values,
 )
-from wagateway.adapters.timescale.pool import Connection, pipelined
+from wagateway.adapters.timescale.pool import Connection
 from wagateway.domain.identity import Jid
 from wagateway.domain.ledger import Change, Ledger, Move
 from wagateway.domain.records import (
@@ -30,6 +31,26 @@ from wagateway.domain.records import (
 )
 
 _MOVED_AT_ONCE = 2000
+
+
+class Batch:
+    """Statements that go as one: each touches other rows than the others."""
+
+    def __init__(self, **values: Any) -> None:  # noqa: ANN401 - SQL values
+        """Begin empty; *values* are for all statements."""
+        self._values = values
+        self._names: list[str] = []
+
+    def add(self, query: str, rows: Sequence[object], **values: Any) -> None:  # noqa: ANN401
+        """Add a named statement on all *rows* at once; they cross over as one JSON array."""
+        if rows:
+            self._names.append(query)
+            self._values |= {query: msgspec.json.encode(rows).decode()} | values
+
+    async def run(self, conn: Connection) -> None:
+        """Do all of it."""
+        if self._names:
+            await conn.execute(doing(tuple(self._names)), self._values)
 
 
 class Writing:
@@ -54,53 +75,61 @@ class Writing:
         cursor = await self._conn.execute(QUERIES[query], {"session_id": self._session_id} | values)
         return list(await cursor.fetchall())
 
-    async def execute(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    async def execute(self, query: str, rows: Sequence[object]) -> None:
         """Run a named statement on all *rows* at once."""
-        ids = {"session_id": self._session_id, "session": self._session}
-        await execute(self._conn, query, rows, **ids)
+        batch = self.batch()
+        batch.add(query, rows)
+        await batch.run(self._conn)
+
+    def batch(self) -> Batch:
+        """Begin a batch of statements of this archive."""
+        return Batch(session_id=self._session_id, session=self._session)
 
     async def load(self, records: Iterable[Record]) -> list[Record]:
         """Return what the store has under the keys of *records*; siblings of messages too."""
         by_kind: dict[type[Record], list[Record]] = defaultdict(list)
         for record in records:
             by_kind[type(record)].append(record)
-        async with pipelined(self._conn):
-            cursors = [
-                (
-                    kind,
-                    await self._conn.execute(
-                        QUERIES[TABLES[kind].load],
-                        {"session_id": self._session_id} | key_arrays(kind, by_kind[kind]),
-                    ),
-                )
-                for kind in TABLES
-                if kind in by_kind
-            ]
-            return [
-                record
-                for kind, cursor in cursors
-                for record in from_rows(kind, await cursor.fetchall())
-            ]
+        if not by_kind:
+            return []
+        asked = {
+            table.load: msgspec.json.encode(keys_of(kind, by_kind[kind])).decode()
+            for kind, table in TABLES.items()
+            if kind in by_kind
+        }
+        values = {"session_id": self._session_id} | asked
+        cursor = await self._conn.execute(loading(tuple(asked)), values)
+        found = await cursor.fetchone() or {}
+        return [
+            record
+            for kind in TABLES
+            if kind in by_kind
+            for record in from_json(kind, found[TABLES[kind].load])
+        ]
 
     async def write(self, changes: Iterable[Change]) -> None:
-        """Write *changes*, the ledger first."""
+        """Write *changes*."""
+        batch = self.batch()
+        await self.prepare(batch, changes)
+        await batch.run(self._conn)
+
+    async def prepare(self, batch: Batch, changes: Iterable[Change]) -> None:
+        """Write what must come first of *changes*, or goes by COPY, and add the rest to *batch*."""
         by_kind: dict[type[Record], list[Change]] = defaultdict(list)
         for change in changes:
             if (record := change.after or change.before) is not None:
                 by_kind[type(record)].append(change)
-        await self._write_messages(by_kind.pop(MessageRecord, []))
+        await self._prepare_messages(batch, by_kind.pop(MessageRecord, []))
         for kind, table in TABLES.items():
             found = by_kind.get(kind, [])
-            saved = [to_values(c.after) for c in found if c.after]
-            removed = [to_values(c.before) for c in found if c.before and not c.after]
-            await self.execute(table.remove, removed)
-            await self.execute(table.save, saved)
+            await self.execute(table.remove, [c.before for c in found if c.before and not c.after])
+            batch.add(table.save, [c.after for c in found if c.after])
 
-    async def _write_messages(self, changes: list[Change]) -> None:
+    async def _prepare_messages(self, batch: Batch, changes: list[Change]) -> None:
         pairs = [_Pair(c.before, c.after) for c in changes]  # type: ignore[arg-type] # of messages
         pairs.sort(key=lambda pair: [record.key for record in pair if record])
         await self._make_room_for_facts(pairs)
-        gone = [to_values(before) for before, after in pairs if before and not after]
+        gone = [message_values(before) for before, after in pairs if before and not after]
         await self.execute("remove_messages", gone)
         kept = [after for before, after in pairs if before and after]
         added = [after for before, after in pairs if after and not before]
@@ -109,16 +138,16 @@ class Writing:
             await copy(self._conn, "copy_messages", STATE_TYPES, states)
         else:
             kept = sorted([*kept, *added], key=lambda record: record.key)
-        await self.execute("save_messages", list(map(to_values, kept)))
-        await self._add_facts(pairs)
+        batch.add("save_messages", list(map(message_values, kept)))
+        await self._add_facts(batch, pairs)
         words = [
             {"chat": after.chat, "stanza": after.stanza, "author": after.author, "text": text}
             for before, after in pairs
             if after and _words_differ(before, after) and (text := _words(after))
         ]
-        await self.execute("save_words", words)
+        batch.add("save_words", words)
 
-    async def _add_facts(self, pairs: list["_Pair"]) -> None:
+    async def _add_facts(self, batch: Batch, pairs: list["_Pair"]) -> None:
         new = [
             after
             for before, after in pairs
@@ -129,7 +158,7 @@ class Writing:
             rows = [facts_row(*ids, record) for record in new]
             await copy(self._conn, "copy_facts", FACTS_TYPES, rows)
         else:
-            await self.execute("add_facts", [facts_values(*ids, record) for record in new])
+            batch.add("add_facts", [facts_values(*ids, record) for record in new])
 
     async def _make_room_for_facts(self, pairs: list["_Pair"]) -> None:
         """Drop facts that better ones replace, and carry along those whose message moved."""
@@ -147,10 +176,10 @@ class Writing:
                 continue
             target = None if after else targets.get(before.facts_key)
             if target is None:
-                dropped.append(to_values(before))
+                dropped.append(message_values(before))
             else:
                 place = {"new_chat": target.chat, "new_author": target.author}
-                moved.append(to_values(before) | place)
+                moved.append(message_values(before) | place)
         await self.execute("remove_facts", dropped)
         await self.execute("remove_words", dropped)
         await self.execute("move_facts", moved)
@@ -236,15 +265,6 @@ def _words_differ(before: MessageRecord | None, after: MessageRecord) -> bool:
     if before is None or before.facts_key != after.facts_key:
         return True
     return before.edited_at != after.edited_at or before.text != after.text
-
-
-async def execute(
-    conn: Connection, query: str, rows: Sequence[Mapping[str, Any]], **values: object
-) -> None:
-    """Run a named statement on all *rows* at once; they cross over as one JSON array."""
-    if rows:
-        encoded = msgspec.json.encode(rows).decode()
-        await conn.execute(QUERIES[query], {"rows": encoded} | values)
 
 
 async def copy(

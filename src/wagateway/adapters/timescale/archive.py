@@ -3,12 +3,13 @@
 Writers of one session take turns: a transaction first locks its sessions, then loads the records
 that its deliveries touch, lets the domain's Ledger merge them, and writes what changed. So the
 merge rules exist once, in Python; two processes neither deadlock nor make twins; and the unique
-keys stand behind it all. Statements are sent in pipelines: a group costs a handful of round trips.
+keys stand behind it all. A small group costs three round trips with a statement or two in each:
+lock and read who is who; load; write and commit. Larger ones send their new rows by COPY.
 """
 
 import zlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -22,9 +23,15 @@ from typing_extensions import override
 
 from wagateway.adapters.timescale._errors import translated_errors
 from wagateway.adapters.timescale._queries import QUERIES
-from wagateway.adapters.timescale._rows import LOG_COLUMNS, LOG_TYPES, Row, from_row, from_rows
-from wagateway.adapters.timescale._writing import Writing, copy, execute
-from wagateway.adapters.timescale.pool import Connection, Pool, pipelined
+from wagateway.adapters.timescale._rows import (
+    LOG_COLUMNS,
+    LOG_TYPES,
+    from_json,
+    from_row,
+    from_rows,
+)
+from wagateway.adapters.timescale._writing import Batch, Writing, copy
+from wagateway.adapters.timescale.pool import Connection, Pool
 from wagateway.domain.archives import ArchiveEntry, archive_of, begins_with, current, latest
 from wagateway.domain.errors import Defect, NotFound
 from wagateway.domain.events import (
@@ -74,6 +81,28 @@ class _Entry(ArchiveEntry, frozen=True, kw_only=True):
     engine: str | None = None
 
 
+class _KnownLink(Link, frozen=True, kw_only=True):
+    """A link with the archive that knows it."""
+
+    session_id: int
+
+
+class _Status(Struct, frozen=True, kw_only=True):
+    """A session's state, as told by a delivery."""
+
+    session: SessionName
+    at: datetime
+    status: str
+
+
+class _Known(Struct, frozen=True, kw_only=True):
+    """What a batch begins with."""
+
+    entries: list[_Entry]
+    links: list[_KnownLink]
+    statuses: frozenset[_Status]
+
+
 class TimescaleArchive(Archive):
     """The write side over a pool of connections."""
 
@@ -103,7 +132,8 @@ class TimescaleArchive(Archive):
 
         async def act(conn: Connection) -> list[Recorded]:
             await _begin(conn, [delivery.session])
-            return await _log(conn, [delivery], recorded, bulk=True)
+            await _log_by_copy(conn, [delivery], recorded)
+            return recorded
 
         return await self._repeatedly(act)
 
@@ -211,32 +241,40 @@ async def _begin(conn: Connection, sessions: Iterable[SessionName]) -> None:
 async def _record(
     conn: Connection, deliveries: Sequence[Delivery], *, bulk: bool
 ) -> list[Recorded]:
-    recorded = await _project(conn, deliveries, bulk=bulk)
-    return await _log(conn, deliveries, recorded, bulk=bulk)
+    batch, recorded = await _project(conn, deliveries, bulk=bulk)
+    if bulk:
+        await _log_by_copy(conn, deliveries, recorded)
+    else:
+        rows = _log_rows(deliveries, recorded)
+        told = [dict(zip(LOG_COLUMNS, row[:-1], strict=True)) for row in rows]
+        batch.add("add_events", told, bodies=[row[-1] for row in rows])
+    await batch.run(conn)
+    return recorded
 
 
-async def _log(
-    conn: Connection, deliveries: Sequence[Delivery], recorded: list[Recorded], *, bulk: bool
-) -> list[Recorded]:
-    rows = [
+def _log_rows(
+    deliveries: Sequence[Delivery], recorded: Sequence[Recorded]
+) -> list[tuple[object, ...]]:
+    return [
         (
             *(d.received_at, d.occurred_at, d.session, d.event, d.source, d.engine),
             *(d.envelope_id, r.outcome, r.reason, d.body),
         )
         for d, r in zip(deliveries, recorded, strict=True)
     ]
-    if bulk:
-        await copy(conn, "copy_events", LOG_TYPES, rows)
-    else:
-        told = [dict(zip(LOG_COLUMNS, row[:-1], strict=True)) for row in rows]
-        await execute(conn, "add_events", told, bodies=[row[-1] for row in rows])
-    return recorded
+
+
+async def _log_by_copy(
+    conn: Connection, deliveries: Sequence[Delivery], recorded: Sequence[Recorded]
+) -> None:
+    await copy(conn, "copy_events", LOG_TYPES, _log_rows(deliveries, recorded))
 
 
 async def _reproject(
     conn: Connection, deliveries: Sequence[tuple[int, Delivery]]
 ) -> list[Recorded]:
-    recorded = await _project(conn, [delivery for _, delivery in deliveries], bulk=True)
+    batch, recorded = await _project(conn, [delivery for _, delivery in deliveries], bulk=True)
+    await batch.run(conn)
     return await _set_outcomes(conn, [id_ for id_, _ in deliveries], recorded)
 
 
@@ -247,7 +285,9 @@ async def _set_outcomes(
         {"event_id": id_, "outcome": r.outcome, "reason": r.reason}
         for id_, r in zip(ids, recorded, strict=True)
     ]
-    await execute(conn, "set_outcomes", rows)
+    batch = Batch()
+    batch.add("set_outcomes", rows)
+    await batch.run(conn)
     return recorded
 
 
@@ -261,22 +301,60 @@ class _Share(Struct):
 
 async def _project(
     conn: Connection, deliveries: Sequence[Delivery], *, bulk: bool
-) -> list[Recorded]:
-    sessions = {delivery.session for delivery in deliveries}
-    async with pipelined(conn):
-        await _begin(conn, sessions)
-        cursor = await conn.execute(QUERIES["session_entries"], {"sessions": sorted(sessions)})
-        entries = from_rows(_Entry, await cursor.fetchall())
-    shares = await _shares(conn, deliveries, entries)
-    news = await _new_statuses(conn, deliveries)
+) -> tuple[Batch, list[Recorded]]:
+    """Project *deliveries*; return what is left to be written, and their outcomes."""
+    await _begin(conn, {delivery.session for delivery in deliveries})
+    told = _told_statuses(deliveries)
+    known = await _known_before(conn, deliveries, told.keys())
+    shares = await _shares(conn, deliveries, known.entries)
+    news = {position for status, position in told.items() if status not in known.statuses}
     recorded: dict[int, Recorded] = {}
+    batch = Batch()
     for share in shares:
+        await batch.run(conn)
         share.news |= news
-        recorded |= await _project_share(conn, deliveries, share, bulk=bulk)
-    return [
+        writing = Writing(conn, share.entry.id, share.entry.session, bulk=bulk)
+        batch = writing.batch()
+        phones = await _learn(writing, deliveries, share, known.links)
+        recorded |= await _project_share(writing, batch, deliveries, share, phones)
+    before = {entry.id: entry for entry in known.entries}
+    entries = [share.entry for share in shares]
+    batch.add("touch_sessions", [entry for entry in entries if entry != before.get(entry.id)])
+    batch.add("save_statuses", [status for status in told if status not in known.statuses])
+    return batch, [
         recorded.get(position) or judge(delivery, changed=False)
         for position, delivery in enumerate(deliveries)
     ]
+
+
+def _told_statuses(deliveries: Sequence[Delivery]) -> dict[_Status, int]:
+    """Return the session states that *deliveries* tell, each with the first position that does."""
+    told: dict[_Status, int] = {}
+    for position, delivery in enumerate(deliveries):
+        for seen in delivery.observations:
+            if isinstance(seen, SessionChanged):
+                status = _Status(session=delivery.session, at=seen.at, status=seen.status.value)
+                told.setdefault(status, position)
+    return told
+
+
+async def _known_before(
+    conn: Connection, deliveries: Sequence[Delivery], statuses: Iterable[_Status]
+) -> _Known:
+    lids = set[Jid]().union(*map(lids_of, deliveries))
+    asked: Mapping[str, Iterable[object]] = {
+        "sessions": {delivery.session for delivery in deliveries},
+        "lids": lids,
+        "statuses": list(statuses),
+    }
+    values = {name: msgspec.json.encode(value).decode() for name, value in asked.items()}
+    cursor = await conn.execute(QUERIES["known_before"], values)
+    row = await cursor.fetchone() or {}
+    return _Known(
+        entries=from_json(_Entry, row["entries"]),
+        links=from_json(_KnownLink, row["links"]),
+        statuses=frozenset(from_json(_Status, row["statuses"])),
+    )
 
 
 async def _shares(
@@ -303,11 +381,6 @@ async def _shares(
         share = shares.setdefault(entry.id, _Share(entry, [], set()))
         share.entry = entry
         share.positions.append(position)
-    before = {entry.id: entry for entry in entries}
-    touched = [
-        share.entry for share in shares.values() if share.entry != before.get(share.entry.id)
-    ]
-    await execute(conn, "touch_sessions", [msgspec.structs.asdict(entry) for entry in touched])
     return list(shares.values())
 
 
@@ -351,34 +424,14 @@ def _touched(entry: _Entry, delivery: Delivery, step: timedelta) -> _Entry:
     )
 
 
-async def _new_statuses(conn: Connection, deliveries: Sequence[Delivery]) -> set[int]:
-    """Save the session states that deliveries tell; return the positions that told a new one."""
-    told = [
-        (position, (delivery.session, seen.at, seen.status.value))
-        for position, delivery in enumerate(deliveries)
-        for seen in delivery.observations
-        if isinstance(seen, SessionChanged)
-    ]
-    if not told:
-        return set()
-    values = {"sessions": sorted({s[0] for _, s in told}), "ats": sorted({s[1] for _, s in told})}
-    cursor = await conn.execute(QUERIES["known_statuses"], values)
-    known = {(row["session"], row["at"], row["status"]) for row in await cursor.fetchall()}
-    new: dict[tuple[str, datetime, str], int] = {}
-    for position, status in told:
-        if status not in known:
-            new.setdefault(status, position)
-    rows = [{"session": session, "at": at, "status": status} for session, at, status in new]
-    await execute(conn, "save_statuses", rows)
-    return set(new.values())
-
-
 async def _project_share(
-    conn: Connection, deliveries: Sequence[Delivery], share: _Share, *, bulk: bool
+    writing: Writing,
+    batch: Batch,
+    deliveries: Sequence[Delivery],
+    share: _Share,
+    phones: Phones,
 ) -> dict[int, Recorded]:
-    """Project one archive's deliveries."""
-    writing = Writing(conn, share.entry.id, share.entry.session, bulk=bulk)
-    phones = await _learn(writing, deliveries, share)
+    """Project one archive's deliveries, and add to *batch* what is to be written."""
     projected: dict[int, list[tuple[AnyObservation, Record]]] = {}
     recorded: dict[int, Recorded] = {}
     for position in share.positions:
@@ -392,33 +445,42 @@ async def _project_share(
     for position, records in projected.items():
         news = position in share.news
         recorded[position] = ledger.apply(deliveries[position], records, news=news)
-    await writing.write(ledger.changes())
+    await writing.prepare(batch, ledger.changes())
     return recorded
 
 
-async def _learn(writing: Writing, deliveries: Sequence[Delivery], share: _Share) -> Phones:
+async def _learn(
+    writing: Writing, deliveries: Sequence[Delivery], share: _Share, known: Sequence[_KnownLink]
+) -> Phones:
     """Take in the links that a batch tells, move what they move, and return who is who."""
     mine = [(position, deliveries[position]) for position in share.positions]
     lids = set[Jid]().union(*(lids_of(delivery) for _, delivery in mine))
-    if not lids:
-        return {}
-    held = await _links(writing, lids)
+    held = {
+        (link.lid, link.phone): _plain(link)
+        for link in known
+        if link.session_id == share.entry.id and link.lid in lids
+    }
     told = dict(held)
     for position, delivery in mine:
         for link in links_of(delivery):
-            known = told.get((link.lid, link.phone))
-            if known is None:
+            before = told.get((link.lid, link.phone))
+            if before is None:
                 share.news.add(position)
-            told[link.lid, link.phone] = known.merged(link) if known else link
-    changed = [link for key, link in told.items() if held.get(key) != link]
-    await writing.execute("save_links", [msgspec.structs.asdict(link) for link in changed])
-    before, after = resolve_links(held.values()), resolve_links(told.values())
-    await _follow(writing, before, after)
-    return after
+            told[link.lid, link.phone] = before.merged(link) if before else link
+    await writing.execute(
+        "save_links", [link for key, link in told.items() if held.get(key) != link]
+    )
+    phones_before, phones = resolve_links(held.values()), resolve_links(told.values())
+    await _follow(writing, phones_before, phones)
+    return phones
+
+
+def _plain(link: _KnownLink) -> Link:
+    return Link(**{name: getattr(link, name) for name in Link.__struct_fields__})
 
 
 async def _links(writing: Writing, lids: set[Jid]) -> dict[tuple[Jid, Jid], Link]:
-    rows: list[Row] = await writing.fetch("links_of_lids", lids=sorted(lids))
+    rows = await writing.fetch("links_of_lids", lids=sorted(lids))
     return {(link.lid, link.phone): link for link in from_rows(Link, rows)}
 
 
@@ -445,7 +507,7 @@ async def _identity_of(
 
 
 async def _relink(writing: Writing, links: list[Link], changed: Link) -> int:
-    await writing.execute("save_links", [msgspec.structs.asdict(changed)])
+    await writing.execute("save_links", [changed])
     others = [link for link in links if link.phone != changed.phone]
     after = resolve_links([*others, changed])
     return await _follow(writing, resolve_links(links), after)

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 import msgspec
 from psycopg import AsyncConnection
-from psycopg.pq import PipelineStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
@@ -17,20 +16,6 @@ Pool = AsyncConnectionPool[Connection]
 async def _configure(conn: Connection) -> None:
     set_json_dumps(msgspec.json.encode, conn)
     set_json_loads(msgspec.json.decode, conn)
-
-
-@asynccontextmanager
-async def pipelined(conn: Connection) -> AsyncIterator[None]:
-    """Send statements without waiting for each answer, as the context around may do already.
-
-    Pipelines are not nested: psycopg ends an inner one by waiting for answers, whether or not all
-    of it was sent, and then both sides may wait for each other.
-    """
-    if conn.info.pipeline_status == PipelineStatus.OFF:
-        async with conn.pipeline():
-            yield
-    else:
-        yield
 
 
 @asynccontextmanager

@@ -1,15 +1,18 @@
 -- The statements of the PostgreSQL adapter. Each has a name, a line on what it returns and why so,
 -- and named values. Records are merged in Python under the session's lock, so saving one is an upsert
--- of its final state.
+-- of its final state. Those that take %(rows)s may also be sent together, see _queries.py; what loads
+-- records returns them in JSON's words for that.
 
 -- name: begin_writing
 -- Serialises writers of the same sessions until the transaction ends; keys come sorted, so that two
 -- processes never wait for each other in a circle. Nobody waits for ever, neither for the lock nor
--- for a statement, and the commit is on disk when it returns, whatever the server's default is.
+-- for a statement, and the commit is on disk when it returns, whatever the server's default is. What
+-- is read as JSON has its times in UTC.
 WITH limits AS MATERIALIZED (
     SELECT
         set_config('lock_timeout', '5s', true),
         set_config('statement_timeout', '120s', true),
+        set_config('TimeZone', 'UTC', true),
         set_config(
             'synchronous_commit',
             CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on'
@@ -41,11 +44,34 @@ FROM json_to_recordset(%(rows)s::json)
     AS r (id int, account text, account_lid text, push_name text, engine text, last_event_at timestamptz)
 WHERE t.session_id = r.id;
 
--- name: known_statuses
--- The states of the named sessions at the given instants.
-SELECT session, at, status
-FROM whatsapp_gateway.session_statuses
-WHERE session = ANY (%(sessions)s::text[]) AND at = ANY (%(ats)s::timestamptz[]);
+-- name: known_before
+-- What a batch of the named sessions begins with, as JSON: their archives, the links of the given LIDs,
+-- rejected ones too, and which of the given states are known.
+SELECT
+    (
+        SELECT json_agg(e) FROM (
+            SELECT session_id AS id, session, account, last_event_at, account_lid, push_name, engine
+            FROM whatsapp_gateway.sessions
+            WHERE session IN (SELECT json_array_elements_text(%(sessions)s::json))
+        ) AS e
+    )::text AS entries,
+    (
+        SELECT json_agg(l) FROM (
+            SELECT i.session_id, i.lid, i.phone, i.evidence, i.first_seen_at, i.confirmed_at, i.rejected_at
+            FROM whatsapp_gateway.sessions AS s
+            JOIN whatsapp_gateway.identities AS i USING (session_id)
+            WHERE s.session IN (SELECT json_array_elements_text(%(sessions)s::json))
+              AND i.lid IN (SELECT json_array_elements_text(%(lids)s::json))
+        ) AS l
+    )::text AS links,
+    (
+        SELECT json_agg(t) FROM (
+            SELECT t.session, t.at, t.status
+            FROM json_to_recordset(%(statuses)s::json) AS r (session text, at timestamptz, status text)
+            JOIN whatsapp_gateway.session_statuses AS t
+                ON t.session = r.session AND t.at = r.at AND t.status = r.status
+        ) AS t
+    )::text AS statuses;
 
 -- name: save_statuses
 -- States of sessions; the same state twice is one.
@@ -94,13 +120,13 @@ SET evidence = excluded.evidence,
 
 -- name: load_messages
 -- The ledger's rows of the given stanza ids, whoever their author is: siblings decide about twins.
-SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.facts_key, t.sent_at, t.ack, t.text, t.edited_at, t.said, t.lids,
+SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, encode(t.facts_key, 'base64') AS facts_key,
+    t.sent_at, t.ack, t.text, t.edited_at, coalesce(t.said, '{}') AS said, coalesce(t.lids, '{}') AS lids,
     t.by_phone, t.media_offer AS offer
-FROM unnest(%(chat)s::text[], %(stanza)s::text[])
-    AS k (chat_id, stanza_id)
+FROM json_to_recordset(%(rows)s::json) AS k (chat text, stanza text)
 JOIN whatsapp_gateway.message_state AS t
     ON t.session_id = %(session_id)s::int
-    AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id;
+    AND t.chat_id = k.chat AND t.stanza_id = k.stanza;
 
 -- name: copy_messages
 -- New rows of the ledger.
@@ -232,11 +258,10 @@ WHERE c.session_id = %(session_id)s::int AND c.chat_id = ANY (%(chats)s::text[])
 -- name: load_edits
 -- The rows of message_edits with the given keys.
 SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.edit_id, t.edited_at, t.text
-FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[], %(edit_id)s::text[])
-    AS k (chat_id, stanza_id, author, edit_id)
+FROM json_to_recordset(%(rows)s::json) AS k (chat text, stanza text, author text, edit_id text)
 JOIN whatsapp_gateway.message_edits AS t
     ON t.session_id = %(session_id)s::int
-    AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author AND t.edit_id = k.edit_id;
+    AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author AND t.edit_id = k.edit_id;
 
 -- name: save_edits
 -- Rows of message_edits in their final state.
@@ -277,11 +302,10 @@ WHERE session_id = %(session_id)s::int
 -- name: load_revocations
 -- The rows of message_revocations with the given keys.
 SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.revoked_at, t.revoked_by
-FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[])
-    AS k (chat_id, stanza_id, author)
+FROM json_to_recordset(%(rows)s::json) AS k (chat text, stanza text, author text)
 JOIN whatsapp_gateway.message_revocations AS t
     ON t.session_id = %(session_id)s::int
-    AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
+    AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author;
 
 -- name: save_revocations
 -- Rows of message_revocations in their final state.
@@ -323,11 +347,10 @@ WHERE session_id = %(session_id)s::int
 -- name: load_reactions
 -- The rows of reactions with the given keys.
 SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.emoji, t.at, t.seen_at, t.seen_as
-FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[])
-    AS k (chat_id, stanza_id, author)
+FROM json_to_recordset(%(rows)s::json) AS k (chat text, stanza text, author text)
 JOIN whatsapp_gateway.reactions AS t
     ON t.session_id = %(session_id)s::int
-    AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
+    AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author;
 
 -- name: save_reactions
 -- Rows of reactions in their final state.
@@ -372,11 +395,10 @@ WHERE session_id = %(session_id)s::int
 -- name: load_receipts
 -- The rows of receipts with the given keys.
 SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.ack, t.delivered_at, t.read_at, t.played_at, t.seen_as
-FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[])
-    AS k (chat_id, stanza_id, author)
+FROM json_to_recordset(%(rows)s::json) AS k (chat text, stanza text, author text)
 JOIN whatsapp_gateway.receipts AS t
     ON t.session_id = %(session_id)s::int
-    AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
+    AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author;
 
 -- name: save_receipts
 -- Rows of receipts in their final state.
@@ -423,11 +445,10 @@ WHERE session_id = %(session_id)s::int
 -- name: load_votes
 -- The rows of poll_votes with the given keys.
 SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.options, t.at, t.seen_at, t.seen_as
-FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[])
-    AS k (chat_id, stanza_id, author)
+FROM json_to_recordset(%(rows)s::json) AS k (chat text, stanza text, author text)
 JOIN whatsapp_gateway.poll_votes AS t
     ON t.session_id = %(session_id)s::int
-    AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
+    AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author;
 
 -- name: save_votes
 -- Rows of poll_votes in their final state.
@@ -473,11 +494,10 @@ WHERE session_id = %(session_id)s::int
 -- name: load_answers
 -- The rows of event_answers with the given keys.
 SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.response, t.extra_guests, t.at, t.seen_at, t.seen_as
-FROM unnest(%(chat)s::text[], %(stanza)s::text[], %(author)s::text[])
-    AS k (chat_id, stanza_id, author)
+FROM json_to_recordset(%(rows)s::json) AS k (chat text, stanza text, author text)
 JOIN whatsapp_gateway.event_answers AS t
     ON t.session_id = %(session_id)s::int
-    AND t.chat_id = k.chat_id AND t.stanza_id = k.stanza_id AND t.author = k.author;
+    AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author;
 
 -- name: save_answers
 -- Rows of event_answers in their final state.
@@ -524,9 +544,9 @@ WHERE session_id = %(session_id)s::int
 -- name: load_contacts
 -- The rows of contacts with the given keys.
 SELECT t.contact_id AS contact, t.name, t.name_at, t.push_name, t.push_name_at
-FROM unnest(%(contact)s::text[]) AS k (contact_id)
+FROM json_to_recordset(%(rows)s::json) AS k (contact text)
 JOIN whatsapp_gateway.contacts AS t
-    ON t.session_id = %(session_id)s::int AND t.contact_id = k.contact_id;
+    ON t.session_id = %(session_id)s::int AND t.contact_id = k.contact;
 
 -- name: save_contacts
 -- Rows of contacts in their final state.
@@ -561,9 +581,9 @@ LIMIT %(limit)s::int;
 -- name: load_chats
 -- The rows of chats with the given keys.
 SELECT t.chat_id AS chat, t.last_message_at, t.archived, t.archived_at, t.description, t.description_at
-FROM unnest(%(chat)s::text[]) AS k (chat_id)
+FROM json_to_recordset(%(rows)s::json) AS k (chat text)
 JOIN whatsapp_gateway.chats AS t
-    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat_id;
+    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat;
 
 -- name: save_chats
 -- Rows of chats in their final state.
@@ -600,11 +620,10 @@ LIMIT %(limit)s::int;
 -- name: load_members
 -- The rows of group_members with the given keys.
 SELECT t.group_id AS "group", t.member_id AS member, t.at, t.role, t.seen_as
-FROM unnest(%(group)s::text[], %(member)s::text[], %(at)s::timestamptz[])
-    AS k (group_id, member_id, at)
+FROM json_to_recordset(%(rows)s::json) AS k ("group" text, member text, at timestamptz)
 JOIN whatsapp_gateway.group_members AS t
     ON t.session_id = %(session_id)s::int
-    AND t.group_id = k.group_id AND t.member_id = k.member_id AND t.at = k.at;
+    AND t.group_id = k."group" AND t.member_id = k.member AND t.at = k.at;
 
 -- name: save_members
 -- Rows of group_members in their final state.
