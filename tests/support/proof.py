@@ -266,7 +266,10 @@ async def _watched(trial: Trial, folder: Path) -> Outcome:
     def tell(what: str) -> None:
         print(f"{time.strftime('%H:%M:%S')}  {what}", file=sys.stderr, flush=True)  # noqa: T201
 
-    return await prove(trial, folder, tell=tell)
+    work = asyncio.ensure_future(prove(trial, folder, tell=tell))
+    for number in (signal.SIGINT, signal.SIGTERM):  # nothing that it started stays behind
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    return await work
 
 
 if __name__ == "__main__":
