@@ -1,5 +1,5 @@
-# Sourced by scripts/test and scripts/demo, from the top of the repository. POSIX sh; needs a Python
-# with venv and nothing else.
+# Sourced by scripts/test, scripts/mutation and scripts/demo, from the top of the repository. POSIX sh; needs
+# a Python with venv and nothing else.
 #
 #   bootstrap requirements/dev.txt .venv
 #

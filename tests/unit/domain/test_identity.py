@@ -46,7 +46,10 @@ JIDS = {
     "5511987650102-1550000000@g.us": "5511987650102-1550000000@g.us",
     "120363000000000101@g.us": "120363000000000101@g.us",
     "120363000000000101:3@g.us": "120363000000000101:3@g.us",
+    "1:2x@lid": "1:2x@lid",
     "status@broadcast": "status@broadcast",
+    "1550000000:3@broadcast": "1550000000:3@broadcast",
+    "120363000000000909.3@newsletter": "120363000000000909.3@newsletter",
     "1550000000@broadcast": "1550000000@broadcast",
     "120363000000000909@newsletter": "120363000000000909@newsletter",
     "13135550002@bot": "13135550002@bot",
@@ -190,6 +193,10 @@ class TestMessageIds:
     def test_a_serialised_id_is_read(self, text: str, expected: MessageRef) -> None:
         assert parse_message_id(text) == expected
 
+    def test_a_bare_one_tells_neither_side_nor_author(self) -> None:
+        bare = MessageRef(chat=GROUP, stanza=StanzaId("3EB0"))
+        assert (bare.from_me, bare.participant) == (None, None)
+
     @pytest.mark.parametrize("text", NOT_SERIALISED)
     def test_what_is_none_is_refused(self, text: str) -> None:
         with pytest.raises(InvalidInput):
@@ -228,6 +235,11 @@ CANDIDATES = {
     "005511987650102": ["5511987650102@c.us", "551187650102@c.us"],
     "55.11.98765.0102": ["5511987650102@c.us", "551187650102@c.us"],
     "+55\u00a011\u00a098765\u20110102": ["5511987650102@c.us", "551187650102@c.us"],
+    "+55/11/98765\u20150102": ["5511987650102@c.us", "551187650102@c.us"],
+    "+55 11 6765-0102": ["551167650102@c.us", "5511967650102@c.us"],
+    "+55 11 9765-0102": ["551197650102@c.us", "5511997650102@c.us"],
+    "+55 11 5765-0102": ["551157650102@c.us"],
+    "+44 11 8765-0102": ["441187650102@c.us"],
     "+55 11 3765-0102": ["551137650102@c.us"],  # a landline has no ninth digit
     "+1 (212) 555-0100": ["12125550100@c.us"],
     "+351 912 345 678": ["351912345678@c.us"],

@@ -285,6 +285,12 @@ def test_a_mark_is_the_actors(
     assert records(answer, phones) == [AnswerRecord(response="going", extra_guests=2, **expected)]
 
 
+def test_who_names_no_guests_brings_none() -> None:
+    (answer,) = records(ANSWERED)
+    assert isinstance(answer, AnswerRecord)
+    assert (answer.response, answer.extra_guests) == (None, 0)
+
+
 class TestNames:
     """What people, chats and groups are called."""
 

@@ -64,6 +64,7 @@ NO_TIMES: dict[str, Any] = {
     "not a number": float("nan"),
     "infinity": float("inf"),
     "minus infinity": float("-inf"),
+    "the first second of year 10000": 253_402_300_800 * 10**9,
     "beyond year 9999": 10**22,
     "a huge integer": 10**400,
     "a huge negative integer": -(10**400),
