@@ -84,7 +84,7 @@ def _person(dice: Dice, number: int) -> Person:
 
 
 def _group(dice: Dice, people: list[Person], number: int) -> Group:
-    members = tuple(dice.sample(people, dice.number(3, min(20, len(people) // 2))))
+    members = _some(dice, people, dice.number(3, min(20, len(people) // 2)))
     subject = dice.pick(_SUBJECTS).format(n=number + 2, name=members[0].name.split()[-1])
     return Group(
         jid=f"{group_number(dice)}{number:04d}@g.us",
@@ -93,3 +93,12 @@ def _group(dice: Dice, people: list[Person], number: int) -> Group:
         members=members,
         languages=tuple(dict.fromkeys(member.language for member in members)),
     )
+
+
+def _some(dice: Dice, people: list[Person], count: int) -> tuple[Person, ...]:
+    """Return *count* different ones; unlike `Dice.sample` without touching all of a large crowd."""
+    chosen: dict[str, Person] = {}
+    while len(chosen) < count:
+        person = dice.pick(people)
+        chosen[person.phone] = person
+    return tuple(chosen.values())
