@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import psycopg
 from psycopg import sql
+from psycopg.rows import tuple_row
 
 from harness import Findings, Goal, Scale, middle, progress, scratch
 from wagateway.adapters.embedded.server import EmbeddedPostgres
@@ -23,6 +25,9 @@ from wagateway.simulator.traffic import Traffic
 _SIZES = (100, 1000)
 _AIM = 0.5
 _COPIED = ("message_state", "messages", "event_log")
+
+_ARRAYS = {"_text": "text[]"}
+_WORDS_KEYS = ("session_id", "chat_id", "stanza_id", "author", "text")
 
 # A search vector cannot be sent by COPY without being made first: it is made as the archive does.
 _WORDS = """
@@ -111,69 +116,72 @@ async def record(url: str, pages: Sequence[Sequence[Delivery]]) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """What one transaction of the bare COPY sends: a binary file per table, and texts."""
+class Table:
+    """Where rows go: the columns that are not numbered by the database, and their types."""
 
-    files: Sequence[tuple[str, str, bytes]]
+    name: str
+    columns: str
+    types: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one transaction of the bare COPY sends: rows of each table, texts for the search."""
+
+    rows: Sequence[tuple[Table, Sequence[tuple[Any, ...]]]]
     texts: str
 
 
-async def stored(url: str, size: int) -> list[Rows]:
+async def stored(url: str, size: int) -> list[Page]:
     """Return the rows that were recorded, cut into pages."""
-    async with await psycopg.AsyncConnection.connect(url) as conn:
-        columns = {table: await _columns(conn, table) for table in _COPIED}
-        found = []
-        start = 0
-        while texts := await _texts(conn, size, start):
-            files = [
-                (table, columns[table], await _file(conn, table, columns[table], size, start))
-                for table in _COPIED
-            ]
-            found.append(Rows(files, msgspec.json.encode(texts).decode()))
-            start += size
-        return found
+    async with open_pool(url, max_size=1) as pool, pool.connection() as conn:
+        cursor = conn.cursor(row_factory=tuple_row)
+        rows = []
+        for name in _COPIED:
+            table = await _table(cursor, name)
+            query = f"SELECT {table.columns} FROM whatsapp_gateway.{name} ORDER BY ctid"
+            await cursor.execute(query.encode())
+            rows.append((table, await cursor.fetchall()))
+        await cursor.execute(
+            "SELECT session_id, chat_id, stanza_id, author, coalesce(text, '') "
+            "FROM whatsapp_gateway.messages ORDER BY ctid"
+        )
+        texts = [dict(zip(_WORDS_KEYS, row, strict=True)) for row in await cursor.fetchall()]
+    most = max(len(found) for _, found in rows)
+    return [
+        Page(
+            [(table, found[start : start + size]) for table, found in rows],
+            msgspec.json.encode(texts[start : start + size]).decode(),
+        )
+        for start in range(0, most, size)
+    ]
 
 
-async def _columns(conn: psycopg.AsyncConnection, table: str) -> str:
-    cursor = await conn.execute(
-        "SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute "
-        "WHERE attrelid = %s::regclass AND attnum > 0 AND attidentity = ''",
-        [f"whatsapp_gateway.{table}"],
+async def _table(cursor: psycopg.AsyncCursor[tuple[Any, ...]], name: str) -> Table:
+    await cursor.execute(
+        "SELECT a.attname, CASE t.typtype WHEN 'e' THEN 'text' ELSE t.typname END "
+        "FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid "
+        "WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND a.attidentity = '' ORDER BY a.attnum",
+        [f"whatsapp_gateway.{name}"],
     )
-    [row] = await cursor.fetchall()
-    return str(row[0])
+    columns, types = zip(*await cursor.fetchall(), strict=True)
+    return Table(name, ", ".join(columns), tuple(_ARRAYS.get(type_, type_) for type_ in types))
 
 
-async def _file(
-    conn: psycopg.AsyncConnection, table: str, columns: str, size: int, start: int
-) -> bytes:
-    query = (
-        f"COPY (SELECT {columns} FROM whatsapp_gateway.{table} ORDER BY ctid "
-        f"LIMIT {size} OFFSET {start}) TO STDOUT (FORMAT BINARY)"
-    )
-    async with conn.cursor() as cursor, cursor.copy(query.encode()) as stream:
-        return b"".join([bytes(part) async for part in stream])
-
-
-async def _texts(conn: psycopg.AsyncConnection, size: int, start: int) -> list[dict[str, object]]:
-    cursor = await conn.execute(
-        "SELECT session_id, chat_id, stanza_id, author, coalesce(text, '') "
-        "FROM whatsapp_gateway.messages ORDER BY ctid LIMIT %s OFFSET %s",
-        [size, start],
-    )
-    names = ("session_id", "chat_id", "stanza_id", "author", "text")
-    return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
-
-
-async def copy(url: str, pages: Sequence[Rows]) -> float:
+async def copy(url: str, pages: Sequence[Page]) -> float:
     """Return the seconds that bare COPYs of *pages* take, a transaction each."""
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+    async with open_pool(url, max_size=1) as pool, pool.connection() as conn:
         began = time.perf_counter()
         for page in pages:
             async with conn.transaction():
-                for table, columns, file in page.files:
-                    query = f"COPY whatsapp_gateway.{table} ({columns}) FROM STDIN (FORMAT BINARY)"
+                for table, rows in page.rows:
+                    query = (
+                        f"COPY whatsapp_gateway.{table.name} ({table.columns}) "
+                        "FROM STDIN (FORMAT BINARY)"
+                    )
                     async with conn.cursor() as cursor, cursor.copy(query.encode()) as stream:
-                        await stream.write(file)
+                        stream.set_types(table.types)
+                        for row in rows:
+                            await stream.write_row(row)
                 await conn.execute(_WORDS, [page.texts])
         return time.perf_counter() - began

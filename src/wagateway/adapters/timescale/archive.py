@@ -305,7 +305,8 @@ async def _project(
     """Project *deliveries*; return what is left to be written, and their outcomes."""
     await _begin(conn, {delivery.session for delivery in deliveries})
     told = _told_statuses(deliveries)
-    known = await _known_before(conn, deliveries, told.keys())
+    lids = [lids_of(delivery) for delivery in deliveries]
+    known = await _known_before(conn, deliveries, lids, told.keys())
     shares = await _shares(conn, deliveries, known.entries)
     news = {position for status, position in told.items() if status not in known.statuses}
     recorded: dict[int, Recorded] = {}
@@ -315,7 +316,8 @@ async def _project(
         share.news |= news
         writing = Writing(conn, share.entry.id, share.entry.session, bulk=bulk)
         batch = writing.batch()
-        phones = await _learn(writing, deliveries, share, known.links)
+        mine = set[Jid]().union(*(lids[position] for position in share.positions))
+        phones = await _learn(writing, deliveries, share, mine, known.links)
         recorded |= await _project_share(writing, batch, deliveries, share, phones)
     before = {entry.id: entry for entry in known.entries}
     entries = [share.entry for share in shares]
@@ -339,12 +341,14 @@ def _told_statuses(deliveries: Sequence[Delivery]) -> dict[_Status, int]:
 
 
 async def _known_before(
-    conn: Connection, deliveries: Sequence[Delivery], statuses: Iterable[_Status]
+    conn: Connection,
+    deliveries: Sequence[Delivery],
+    lids: Iterable[Iterable[Jid]],
+    statuses: Iterable[_Status],
 ) -> _Known:
-    lids = set[Jid]().union(*map(lids_of, deliveries))
     asked: Mapping[str, Iterable[object]] = {
         "sessions": {delivery.session for delivery in deliveries},
-        "lids": lids,
+        "lids": set[Jid]().union(*lids),
         "statuses": list(statuses),
     }
     values = {name: msgspec.json.encode(value).decode() for name, value in asked.items()}
@@ -450,19 +454,21 @@ async def _project_share(
 
 
 async def _learn(
-    writing: Writing, deliveries: Sequence[Delivery], share: _Share, known: Sequence[_KnownLink]
+    writing: Writing,
+    deliveries: Sequence[Delivery],
+    share: _Share,
+    lids: set[Jid],
+    known: Sequence[_KnownLink],
 ) -> Phones:
     """Take in the links that a batch tells, move what they move, and return who is who."""
-    mine = [(position, deliveries[position]) for position in share.positions]
-    lids = set[Jid]().union(*(lids_of(delivery) for _, delivery in mine))
     held = {
         (link.lid, link.phone): _plain(link)
         for link in known
         if link.session_id == share.entry.id and link.lid in lids
     }
     told = dict(held)
-    for position, delivery in mine:
-        for link in links_of(delivery):
+    for position in share.positions:
+        for link in links_of(deliveries[position]):
             before = told.get((link.lid, link.phone))
             if before is None:
                 share.news.add(position)

@@ -2,6 +2,9 @@
 -- and named values. Records are merged in Python under the session's lock, so saving one is an upsert
 -- of its final state. Those that take %(rows)s may also be sent together, see _queries.py; what loads
 -- records returns them in JSON's words for that.
+--
+-- A load looks up each key by itself: OFFSET 0 keeps the planner from reading all of an archive instead,
+-- which it finds cheaper as long as it knows a table as small.
 
 -- name: begin_writing
 -- Serialises writers of the same sessions until the transaction ends; keys come sorted, so that two
@@ -57,19 +60,28 @@ SELECT
     )::text AS entries,
     (
         SELECT json_agg(l) FROM (
-            SELECT i.session_id, i.lid, i.phone, i.evidence, i.first_seen_at, i.confirmed_at, i.rejected_at
+            SELECT i.*
             FROM whatsapp_gateway.sessions AS s
-            JOIN whatsapp_gateway.identities AS i USING (session_id)
+            CROSS JOIN json_array_elements_text(%(lids)s::json) AS k (lid)
+            CROSS JOIN LATERAL (
+                SELECT i.session_id, i.lid, i.phone, i.evidence, i.first_seen_at, i.confirmed_at, i.rejected_at
+                FROM whatsapp_gateway.identities AS i
+                WHERE i.session_id = s.session_id AND i.lid = k.lid
+                OFFSET 0
+            ) AS i
             WHERE s.session IN (SELECT json_array_elements_text(%(sessions)s::json))
-              AND i.lid IN (SELECT json_array_elements_text(%(lids)s::json))
         ) AS l
     )::text AS links,
     (
         SELECT json_agg(t) FROM (
             SELECT t.session, t.at, t.status
             FROM json_to_recordset(%(statuses)s::json) AS r (session text, at timestamptz, status text)
-            JOIN whatsapp_gateway.session_statuses AS t
-                ON t.session = r.session AND t.at = r.at AND t.status = r.status
+            CROSS JOIN LATERAL (
+                SELECT t.session, t.at, t.status
+                FROM whatsapp_gateway.session_statuses AS t
+                WHERE t.session = r.session AND t.at = r.at AND t.status = r.status
+                OFFSET 0
+            ) AS t
         ) AS t
     )::text AS statuses;
 
@@ -120,13 +132,16 @@ SET evidence = excluded.evidence,
 
 -- name: load_messages
 -- The ledger's rows of the given stanza ids, whoever their author is: siblings decide about twins.
-SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, encode(t.facts_key, 'base64') AS facts_key,
-    t.sent_at, t.ack, t.text, t.edited_at, coalesce(t.said, '{}') AS said, coalesce(t.lids, '{}') AS lids,
-    t.by_phone, t.media_offer AS offer
+SELECT r.*
 FROM json_to_recordset(%(rows)s::json) AS k (chat text, stanza text)
-JOIN whatsapp_gateway.message_state AS t
-    ON t.session_id = %(session_id)s::int
-    AND t.chat_id = k.chat AND t.stanza_id = k.stanza;
+CROSS JOIN LATERAL (
+    SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, encode(t.facts_key, 'base64') AS facts_key,
+        t.sent_at, t.ack, t.text, t.edited_at, coalesce(t.said, '{}') AS said, coalesce(t.lids, '{}') AS lids,
+        t.by_phone, t.media_offer AS offer
+    FROM whatsapp_gateway.message_state AS t
+    WHERE t.session_id = %(session_id)s::int AND t.chat_id = k.chat AND t.stanza_id = k.stanza
+    OFFSET 0
+) AS r;
 
 -- name: copy_messages
 -- New rows of the ledger.
@@ -257,11 +272,14 @@ WHERE c.session_id = %(session_id)s::int AND c.chat_id = ANY (%(chats)s::text[])
 
 -- name: load_edits
 -- The rows of message_edits with the given keys.
-SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.edit_id, t.edited_at, t.text
+SELECT r.*
 FROM json_to_recordset(%(rows)s::json) AS k (chat text, stanza text, author text, edit_id text)
-JOIN whatsapp_gateway.message_edits AS t
-    ON t.session_id = %(session_id)s::int
-    AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author AND t.edit_id = k.edit_id;
+CROSS JOIN LATERAL (
+    SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.edit_id, t.edited_at, t.text
+    FROM whatsapp_gateway.message_edits AS t
+    WHERE t.session_id = %(session_id)s::int AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author AND t.edit_id = k.edit_id
+    OFFSET 0
+) AS r;
 
 -- name: save_edits
 -- Rows of message_edits in their final state.
@@ -301,11 +319,14 @@ WHERE session_id = %(session_id)s::int
 
 -- name: load_revocations
 -- The rows of message_revocations with the given keys.
-SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.revoked_at, t.revoked_by
+SELECT r.*
 FROM json_to_recordset(%(rows)s::json) AS k (chat text, stanza text, author text)
-JOIN whatsapp_gateway.message_revocations AS t
-    ON t.session_id = %(session_id)s::int
-    AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author;
+CROSS JOIN LATERAL (
+    SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.revoked_at, t.revoked_by
+    FROM whatsapp_gateway.message_revocations AS t
+    WHERE t.session_id = %(session_id)s::int AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author
+    OFFSET 0
+) AS r;
 
 -- name: save_revocations
 -- Rows of message_revocations in their final state.
@@ -346,11 +367,14 @@ WHERE session_id = %(session_id)s::int
 
 -- name: load_reactions
 -- The rows of reactions with the given keys.
-SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.emoji, t.at, t.seen_at, t.seen_as
+SELECT r.*
 FROM json_to_recordset(%(rows)s::json) AS k (chat text, stanza text, author text)
-JOIN whatsapp_gateway.reactions AS t
-    ON t.session_id = %(session_id)s::int
-    AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author;
+CROSS JOIN LATERAL (
+    SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.emoji, t.at, t.seen_at, t.seen_as
+    FROM whatsapp_gateway.reactions AS t
+    WHERE t.session_id = %(session_id)s::int AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author
+    OFFSET 0
+) AS r;
 
 -- name: save_reactions
 -- Rows of reactions in their final state.
@@ -394,11 +418,14 @@ WHERE session_id = %(session_id)s::int
 
 -- name: load_receipts
 -- The rows of receipts with the given keys.
-SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.ack, t.delivered_at, t.read_at, t.played_at, t.seen_as
+SELECT r.*
 FROM json_to_recordset(%(rows)s::json) AS k (chat text, stanza text, author text)
-JOIN whatsapp_gateway.receipts AS t
-    ON t.session_id = %(session_id)s::int
-    AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author;
+CROSS JOIN LATERAL (
+    SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.ack, t.delivered_at, t.read_at, t.played_at, t.seen_as
+    FROM whatsapp_gateway.receipts AS t
+    WHERE t.session_id = %(session_id)s::int AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author
+    OFFSET 0
+) AS r;
 
 -- name: save_receipts
 -- Rows of receipts in their final state.
@@ -444,11 +471,14 @@ WHERE session_id = %(session_id)s::int
 
 -- name: load_votes
 -- The rows of poll_votes with the given keys.
-SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.options, t.at, t.seen_at, t.seen_as
+SELECT r.*
 FROM json_to_recordset(%(rows)s::json) AS k (chat text, stanza text, author text)
-JOIN whatsapp_gateway.poll_votes AS t
-    ON t.session_id = %(session_id)s::int
-    AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author;
+CROSS JOIN LATERAL (
+    SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.options, t.at, t.seen_at, t.seen_as
+    FROM whatsapp_gateway.poll_votes AS t
+    WHERE t.session_id = %(session_id)s::int AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author
+    OFFSET 0
+) AS r;
 
 -- name: save_votes
 -- Rows of poll_votes in their final state.
@@ -493,11 +523,14 @@ WHERE session_id = %(session_id)s::int
 
 -- name: load_answers
 -- The rows of event_answers with the given keys.
-SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.response, t.extra_guests, t.at, t.seen_at, t.seen_as
+SELECT r.*
 FROM json_to_recordset(%(rows)s::json) AS k (chat text, stanza text, author text)
-JOIN whatsapp_gateway.event_answers AS t
-    ON t.session_id = %(session_id)s::int
-    AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author;
+CROSS JOIN LATERAL (
+    SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.response, t.extra_guests, t.at, t.seen_at, t.seen_as
+    FROM whatsapp_gateway.event_answers AS t
+    WHERE t.session_id = %(session_id)s::int AND t.chat_id = k.chat AND t.stanza_id = k.stanza AND t.author = k.author
+    OFFSET 0
+) AS r;
 
 -- name: save_answers
 -- Rows of event_answers in their final state.
@@ -543,10 +576,14 @@ WHERE session_id = %(session_id)s::int
 
 -- name: load_contacts
 -- The rows of contacts with the given keys.
-SELECT t.contact_id AS contact, t.name, t.name_at, t.push_name, t.push_name_at
+SELECT r.*
 FROM json_to_recordset(%(rows)s::json) AS k (contact text)
-JOIN whatsapp_gateway.contacts AS t
-    ON t.session_id = %(session_id)s::int AND t.contact_id = k.contact;
+CROSS JOIN LATERAL (
+    SELECT t.contact_id AS contact, t.name, t.name_at, t.push_name, t.push_name_at
+    FROM whatsapp_gateway.contacts AS t
+    WHERE t.session_id = %(session_id)s::int AND t.contact_id = k.contact
+    OFFSET 0
+) AS r;
 
 -- name: save_contacts
 -- Rows of contacts in their final state.
@@ -580,10 +617,14 @@ LIMIT %(limit)s::int;
 
 -- name: load_chats
 -- The rows of chats with the given keys.
-SELECT t.chat_id AS chat, t.last_message_at, t.archived, t.archived_at, t.description, t.description_at
+SELECT r.*
 FROM json_to_recordset(%(rows)s::json) AS k (chat text)
-JOIN whatsapp_gateway.chats AS t
-    ON t.session_id = %(session_id)s::int AND t.chat_id = k.chat;
+CROSS JOIN LATERAL (
+    SELECT t.chat_id AS chat, t.last_message_at, t.archived, t.archived_at, t.description, t.description_at
+    FROM whatsapp_gateway.chats AS t
+    WHERE t.session_id = %(session_id)s::int AND t.chat_id = k.chat
+    OFFSET 0
+) AS r;
 
 -- name: save_chats
 -- Rows of chats in their final state.
@@ -619,11 +660,14 @@ LIMIT %(limit)s::int;
 
 -- name: load_members
 -- The rows of group_members with the given keys.
-SELECT t.group_id AS "group", t.member_id AS member, t.at, t.role, t.seen_as
+SELECT r.*
 FROM json_to_recordset(%(rows)s::json) AS k ("group" text, member text, at timestamptz)
-JOIN whatsapp_gateway.group_members AS t
-    ON t.session_id = %(session_id)s::int
-    AND t.group_id = k."group" AND t.member_id = k.member AND t.at = k.at;
+CROSS JOIN LATERAL (
+    SELECT t.group_id AS "group", t.member_id AS member, t.at, t.role, t.seen_as
+    FROM whatsapp_gateway.group_members AS t
+    WHERE t.session_id = %(session_id)s::int AND t.group_id = k."group" AND t.member_id = k.member AND t.at = k.at
+    OFFSET 0
+) AS r;
 
 -- name: save_members
 -- Rows of group_members in their final state.
