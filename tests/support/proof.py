@@ -3,6 +3,7 @@
     scripts/prove [--deliveries 1000000] [--seed 1] [--connections 64] [--disturbances 40]
 
 Runs a PostgreSQL of its own and `wagateway api` with two processes on it, in a temporary folder.
+Ctrl-C or SIGTERM ends it early, and what was delivered is compared; a second one stops at once.
 """
 
 import argparse
@@ -108,10 +109,21 @@ class Disturber:
 
 
 async def prove(
-    trial: Trial, folder: Path, *, tell: Callable[[str], None] = lambda _: None
+    trial: Trial,
+    folder: Path,
+    *,
+    tell: Callable[[str], None] = lambda _: None,
+    enough: asyncio.Event | None = None,
 ) -> Outcome:
-    """Run *trial* in *folder*, and return how the archive differs from the truth."""
-    truth = Truth()
+    """Run *trial* in *folder*, and return how the archive differs from the truth.
+
+    Args:
+        trial: what is proven.
+        folder: empty; stays the caller's.
+        tell: takes a line on how far it is.
+        enough: once set, nothing more is delivered or disturbed.
+    """
+    truth, enough = Truth(), enough or asyncio.Event()
     async with (
         EmbeddedPostgres.running(folder / "data") as database,
         _api(database.url, folder) as (url, supervisor),
@@ -119,9 +131,10 @@ async def prove(
         poster = _poster(url, trial, truth)
         begin_s = time.monotonic()
         disturber = Disturber(supervisor, database)
-        work = asyncio.create_task(_disturb(trial, poster.counts, disturber, tell))
-        await poster.run(_limited(simulate(trial.scenario), trial.deliveries))
-        disturbed = await work
+        disturbed: list[str] = []
+        work = asyncio.create_task(_disturb(trial, poster.counts, disturber, disturbed, tell))
+        await poster.run(_limited(simulate(trial.scenario), trial.deliveries, enough))
+        work.cancel() if enough.is_set() else await work
         seconds = time.monotonic() - begin_s
         tell(f"{poster.counts.accepted:,} accepted in {seconds:,.0f} s; reading the archive")
         comparison = Comparison(truth.lines())
@@ -148,18 +161,24 @@ def _poster(url: str, trial: Trial, truth: Truth) -> Poster:
     )
 
 
-def _limited(deliveries: Iterator[Delivery], count: int) -> Iterator[Delivery]:
+def _limited(
+    deliveries: Iterator[Delivery], count: int, enough: asyncio.Event
+) -> Iterator[Delivery]:
     sent = 0
     for delivery in deliveries:
         sent += not delivery.lost
-        if sent > count:
+        if sent > count or enough.is_set():
             return
         yield delivery
 
 
 async def _disturb(
-    trial: Trial, counts: Counts, disturber: Disturber, tell: Callable[[str], None]
-) -> list[str]:
+    trial: Trial,
+    counts: Counts,
+    disturber: Disturber,
+    disturbed: list[str],
+    tell: Callable[[str], None],
+) -> None:
     """Do all disturbances, each when about as many deliveries are accepted as its place says."""
     dice = Dice("disturbances", trial.seed)
     step = trial.deliveries / (len(trial.disturbances) + 1)
@@ -169,7 +188,7 @@ async def _disturb(
             await asyncio.sleep(0.05)
         tell(f"{counts.accepted:,} accepted, {counts.retried:,} retries: {what}")
         await disturber(what, dice)
-    return list(trial.disturbances)
+        disturbed.append(what)
 
 
 @asynccontextmanager
@@ -266,9 +285,16 @@ async def _watched(trial: Trial, folder: Path) -> Outcome:
     def tell(what: str) -> None:
         print(f"{time.strftime('%H:%M:%S')}  {what}", file=sys.stderr, flush=True)  # noqa: T201
 
-    work = asyncio.ensure_future(prove(trial, folder, tell=tell))
-    for number in (signal.SIGINT, signal.SIGTERM):  # nothing that it started stays behind
-        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    enough = asyncio.Event()
+    work = asyncio.ensure_future(prove(trial, folder, tell=tell, enough=enough))
+
+    def stop() -> None:
+        if enough.is_set():
+            work.cancel()  # nothing that it started stays behind
+        enough.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     return await work
 
 
