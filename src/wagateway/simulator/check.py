@@ -256,7 +256,7 @@ def _ordered(values: list[Any], field: str) -> list[Any]:
         return values
     names = ("sender_id", "voter_id")
     return sorted(
-        values, key=lambda v: [str(v.get(n)) for n in names] if isinstance(v, dict) else v
+        values, key=lambda v: [str(v.get(n)) for n in names] if isinstance(v, dict) else [str(v)]
     )
 
 

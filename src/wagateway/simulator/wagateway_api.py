@@ -40,11 +40,17 @@ class WagatewayApi:
             ApiFailed: an answer is an error, or none comes.
         """
         async with self._client:
-            for found in (await self._get("/api/sessions"))["sessions"]:
-                if found["session"] in sessions:
-                    yield {**found, "type": "archive"}
-                    async for line in self._archive(found["session"], found["account"]):
-                        yield line
+            try:
+                for found in (await self._get("/api/sessions"))["sessions"]:
+                    if found["session"] in sessions:
+                        yield {**found, "type": "archive"}
+                        async for line in self._archive(found["session"], found["account"]):
+                            yield line
+            except (KeyError, TypeError) as exc:  # WAHA itself, for instance, has such a path too
+                raise ApiFailed(
+                    f"{self._client.base_url} answers otherwise than wagateway: is the address "
+                    "right?"
+                ) from exc
 
     async def _archive(self, session: str, account: str | None) -> AsyncIterator[Line]:
         named = {"account": account} if account else {}

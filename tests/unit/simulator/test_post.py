@@ -7,6 +7,7 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from typing_extensions import override
 
 from wagateway.simulator.dice import Dice
@@ -216,6 +217,75 @@ async def test_it_can_be_cancelled_while_waiting_and_while_posting() -> None:
             await run
     assert poster.counts.open == 1
     assert asyncio.all_tasks() == tasks
+
+
+async def test_what_is_lost_is_never_sent() -> None:
+    with receiving(200) as receiver:
+        told: list[str] = []
+        poster = Poster(receiver.url, ended=lambda one, _: told.append(one.event))
+        await poster.run([replace(delivery(1), lost=True, offset_s=3600.0), delivery(2)])
+    assert receiver.attempts == {"r2": 1}
+    counts = poster.counts
+    assert (counts.posted, counts.accepted, counts.lost, counts.open) == (1, 1, 1, 0)
+    assert len(told) == 1
+
+
+async def test_what_is_cut_is_sent_again_though_the_first_was_taken() -> None:
+    with receiving(200) as receiver:
+        receiver.gate.clear()  # nobody could see an answer
+        poster = Poster(receiver.url, retries=NO_PAUSE)
+        run = asyncio.create_task(poster.run([replace(delivery(), cut=True)]))
+        await until(lambda: poster.counts.retried == 1)
+        receiver.gate.set()
+        await run
+    assert receiver.attempts["r1"] >= 1
+    counts = poster.counts
+    assert (counts.posted, counts.accepted, counts.retried, counts.given_up) == (1, 1, 1, 0)
+    assert counts.last_refusal is None
+
+
+async def test_a_cut_request_without_retries_is_given_up() -> None:
+    with receiving(200) as receiver:
+        poster = Poster(receiver.url, retries=Retries(delay_s=0, attempts=0))
+        await poster.run([replace(delivery(), cut=True)])
+    assert (poster.counts.accepted, poster.counts.given_up) == (0, 1)
+
+
+async def test_each_delivery_ends_once_accepted_or_not() -> None:
+    ends: list[tuple[bytes, bool]] = []
+    with receiving(500, 200) as receiver:
+        poster = Poster(
+            receiver.url, retries=NO_PAUSE, ended=lambda one, taken: ends.append((one.body, taken))
+        )
+        await poster.run([delivery(1), replace(delivery(2), cut=True), delivery(3)])
+    assert sorted(ends) == [(delivery(number).body, True) for number in (1, 2, 3)]
+
+
+async def test_what_is_given_up_ended_without_being_accepted() -> None:
+    ends: list[bool] = []
+    with receiving(500) as receiver:
+        poster = Poster(
+            receiver.url,
+            retries=Retries(delay_s=0, attempts=2),
+            ended=lambda _, taken: ends.append(taken),
+        )
+        await poster.run([delivery(1), delivery(2)])
+    assert ends == [False, False]
+
+
+async def test_what_is_open_when_cancelled_ended_without_being_accepted() -> None:
+    ends: list[tuple[bytes, bool]] = []
+    with receiving(200) as receiver:
+        poster = Poster(receiver.url, ended=lambda one, taken: ends.append((one.body, taken)))
+        stream = [delivery(1), delivery(2, offset_s=0.3), delivery(3, offset_s=3600)]
+        run = asyncio.create_task(poster.run(stream))
+        await until(lambda: poster.counts.accepted == 1)
+        receiver.gate.clear()
+        await until(lambda: receiver.busy == 1)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+    assert ends == [(delivery(1).body, True), (delivery(2).body, False)]
 
 
 async def test_retry_after_is_the_least_pause() -> None:

@@ -1,279 +1,450 @@
-"""The truth, told by hand: small worlds whose archive anybody can write down."""
+"""What must be archived, of happenings that are told by hand and of whole simulations."""
 
-from itertools import islice
-from typing import Any
+import json
+from functools import cache
+from itertools import islice, permutations
+from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from tests.unit.simulator.tales import (
+    ANA,
+    AT,
+    AT_MS,
+    BAKERY,
+    BIA,
+    BY_LID,
+    BY_PHONE,
+    OTHER,
+    POLL,
+    WITH_ANA,
+    WORLD,
+    acked,
+    edited,
+    fact,
+    lines,
+    linking,
+    mine,
+    note,
+    only,
+    reacted,
+    renamed,
+    revoked,
+    sent,
+    truth_of,
+    voted,
+)
 
-from wagateway.simulator.contents import Attachment, AttachmentKind, Ballot, Words
+from wagateway.simulator.engine import EngineName
 from wagateway.simulator.facts import Fact
 from wagateway.simulator.faults import Faults
 from wagateway.simulator.happenings import (
     Acked,
     AckLevel,
     Address,
-    AnyHappening,
     Awaited,
-    Direct,
-    Edited,
-    MembersChanged,
-    Note,
-    Reacted,
-    Revoked,
+    PresenceChanged,
     Sent,
-    SubjectChanged,
-    Voted,
+    Stories,
 )
 from wagateway.simulator.simulation import Scenario, simulate
-from wagateway.simulator.truth import Line, Truth
-from wagateway.simulator.world import Group, create_world
+from wagateway.simulator.truth import Truth
 
-WORLD = create_world(1)
-ME = WORLD.account
-ANA, BIA = WORLD.people[:2]
-LID_GROUP = next(group for group in WORLD.groups if group.by_lid)
-PHONE_GROUP = next(group for group in WORLD.groups if not group.by_lid)
-AT_MS = 1_767_610_800_500
-DIRECT = Direct(person=ANA)
+LID = Address.LID
+ALONE = Address.LID_ALONE
 
 
-def note(stanza: str = "A1", **changes: Any) -> Note:  # noqa: ANN401 - any field
-    said = Note(
-        stanza=stanza,
-        at_ms=AT_MS,
-        chat=DIRECT,
-        author=ANA,
-        from_me=False,
-        content=Words(text="oi"),
+class TestMessages:
+    def test_a_message_is_named_by_its_place_and_author(self) -> None:
+        assert only(sent()) == {
+            "type": "message",
+            "session": "default",
+            "account": BAKERY.phone_jid,
+            "chat_id": ANA.phone_jid,
+            "id": "A1",
+            "sender_id": ANA.phone_jid,
+            "from_me": False,
+            "sent_at": AT,
+            "kind": "text",
+            "text": "Bom dia!",
+            "reply_to": None,
+            "mentions": [],
+            "forwarded": False,
+            "revoked": False,
+            "clash": False,
+            "reactions": [],
+        }
+
+    def test_archive_and_chat_come_before_their_messages(self) -> None:
+        account = {"session": "default", "account": BAKERY.phone_jid}
+        assert list(truth_of(sent()).lines())[:2] == [
+            {"type": "archive", **account},
+            {"type": "chat", **account, "id": ANA.phone_jid},
+        ]
+
+    def test_telling_it_twice_changes_nothing(self) -> None:
+        assert only(sent(), sent()) == only(sent())
+
+    def test_what_the_account_says_is_its_own(self) -> None:
+        line = only(sent(mine()))
+        assert (line["chat_id"], line["sender_id"], line["from_me"]) == (
+            ANA.phone_jid,
+            BAKERY.phone_jid,
+            True,
+        )
+
+    def test_in_a_group_the_author_is_the_sender(self) -> None:
+        line = only(sent(note(chat=BY_PHONE, author=BIA)))
+        assert (line["chat_id"], line["sender_id"]) == (BY_PHONE.jid, BIA.phone_jid)
+
+    def test_nobody_is_the_sender_in_a_channel(self) -> None:
+        line = only(sent(note(chat=WORLD.channel, author=None)))
+        assert (line["chat_id"], line["sender_id"]) == (WORLD.channel.jid, None)
+
+    def test_stories_have_a_place_of_their_own(self) -> None:
+        line = only(sent(note(chat=Stories())))
+        assert (line["chat_id"], line["sender_id"]) == ("status@broadcast", ANA.phone_jid)
+
+    def test_what_is_no_message_is_not_archived(self) -> None:
+        typing = PresenceChanged(
+            at_ms=AT_MS,
+            scene=1,
+            chat=WITH_ANA,
+            person=ANA,
+            state="typing",
+            address=Address.PHONE,
+        )
+        assert [line["type"] for line in truth_of(fact(typing)).lines()] == ["archive"]
+
+    def test_what_nobody_told_the_content_of_is_no_message(self) -> None:
+        assert lines(edited("Boa tarde!"), reacted("👍", by=ANA), revoked()) == []
+
+    def test_a_message_that_is_awaited_only_may_be_there(self) -> None:
+        awaited = fact(Awaited(at_ms=AT_MS, scene=1, note=note()))
+        assert only(awaited)["certain"] is False
+        assert only(awaited, sent()) == only(sent(), awaited) == only(sent())
+
+
+class TestChanges:
+    def test_the_last_edit_counts_whatever_comes_first(self) -> None:
+        told = [sent(), edited("um", after_ms=1000), edited("dois", after_ms=2000)]
+        for order in permutations(told):
+            line = only(*order)
+            assert (line["text"], line["edits"]) == ("dois", ["um", "dois"])
+
+    def test_an_edit_that_says_the_same_again_is_none(self) -> None:
+        line = only(
+            sent(),
+            edited("um", after_ms=1000),
+            edited("um", after_ms=2000),
+            edited("dois", after_ms=3000),
+            edited("um", after_ms=4000),
+        )
+        assert line["edits"] == ["um", "dois", "um"]
+
+    def test_a_deletion_is_kept_with_the_text(self) -> None:
+        line = only(revoked(), sent())
+        assert (line["revoked"], line["text"]) == (True, "Bom dia!")
+
+    def test_the_last_reaction_of_each_person_counts(self) -> None:
+        told = [
+            sent(),
+            reacted("👍", by=ANA, after_ms=1000),
+            reacted("🙏", by=ANA, after_ms=2000),
+            reacted("❤️", after_ms=1500),
+        ]
+        for order in permutations(told):
+            shown = {r["sender_id"]: r["emoji"] for r in only(*order)["reactions"]}
+            assert shown == {ANA.phone_jid: "🙏", BAKERY.phone_jid: "❤️"}
+
+    def test_a_reaction_that_was_taken_back_is_gone(self) -> None:
+        told = [reacted("👍", by=ANA, after_ms=1000), reacted("", by=ANA, after_ms=2000), sent()]
+        for order in permutations(told):
+            assert only(*order)["reactions"] == []
+
+    def test_the_furthest_receipt_counts(self) -> None:
+        told = [sent(mine(), ack=1), acked(AckLevel.READ), acked(AckLevel.DEVICE)]
+        for order in permutations(told):
+            assert only(*order)["ack"] == "read"
+
+    def test_without_a_receipt_nothing_is_said_of_it(self) -> None:
+        assert "ack" not in only(sent(mine()))
+        assert only(sent(mine(), ack=0))["ack"] == "pending"
+
+    def test_receipts_of_groups_say_nothing_of_the_message(self) -> None:
+        group = mine(chat=BY_PHONE)
+        assert "ack" not in only(sent(group, ack=1), acked(AckLevel.READ, of=group))
+
+    def test_the_last_vote_of_each_person_counts(self) -> None:
+        poll = note(POLL, chat=BY_PHONE, author=BIA)
+        told = [
+            sent(poll),
+            voted("Milho", "Fubá", of=poll, after_ms=1000),
+            voted("Laranja", "Fubá", of=poll, after_ms=2000),
+            voted("Milho", of=poll, by=BIA),
+        ]
+        for order in permutations(told):
+            line = only(*order)["poll"]
+            assert (line["question"], line["options"]) == (
+                "Sabor?",
+                ["Fubá", "Milho", "Laranja"],
+            )
+            assert {v["voter_id"]: v["options"] for v in line["votes"]} == {
+                ANA.phone_jid: ["Fubá", "Laranja"],
+                BIA.phone_jid: ["Milho"],
+            }
+
+    def test_a_vote_that_nobody_can_read_is_one_without_options(self) -> None:
+        poll = note(POLL, chat=BY_PHONE)
+        line = only(sent(poll), voted("Milho", of=poll, readable=False))
+        assert line["poll"]["votes"] == [{"voter_id": ANA.phone_jid, "options": None}]
+
+
+class TestAddresses:
+    def test_two_addresses_are_two_chats_until_a_link_is_told(self) -> None:
+        told = [sent(), sent(note(address=ALONE, stanza="A2"))]
+        assert {line["chat_id"] for line in lines(*told)} == {ANA.phone_jid, ANA.lid_jid}
+        assert {line["chat_id"] for line in lines(*told, linking(ANA))} == {ANA.phone_jid}
+        assert {line["chat_id"] for line in lines(linking(BIA), *told)} == {
+            ANA.phone_jid,
+            ANA.lid_jid,
+        }
+
+    def test_one_message_under_both_addresses_is_one_once_they_are_linked(self) -> None:
+        told = [sent(), sent(note(address=ALONE))]
+        assert len(lines(*told)) == 2
+        assert only(linking(ANA), *told) == only(*told, linking(ANA)) == only(sent())
+        assert len(lines(*told, linking(ANA), type="chat")) == 1
+
+    def test_what_was_told_under_either_address_comes_together(self) -> None:
+        hidden = note(address=ALONE)
+        told = [
+            sent(hidden),
+            edited("um"),
+            revoked(hidden),
+            reacted("👍", by=ANA, of=hidden, after_ms=1000),
+            reacted("🙏", by=ANA, after_ms=2000),
+            linking(ANA),
+        ]
+        for order in (told, told[::-1]):
+            line = only(*order)
+            assert (line["text"], line["revoked"]) == ("um", True)
+            assert line["reactions"] == [{"sender_id": ANA.phone_jid, "emoji": "🙏"}]
+
+    def test_receipts_and_votes_come_together_too(self) -> None:
+        hidden = mine(POLL, address=ALONE)
+        told = [
+            sent(hidden, ack=1),
+            acked(AckLevel.READ, of=mine(POLL)),
+            voted("Milho", of=hidden, after_ms=1000),
+            voted("Fubá", of=mine(POLL), after_ms=2000),
+            linking(ANA),
+        ]
+        for order in (told, told[::-1]):
+            line = only(*order)
+            assert line["ack"] == "read"
+            assert line["poll"]["votes"] == [{"voter_id": ANA.phone_jid, "options": ["Fubá"]}]
+
+    def test_an_author_in_a_group_is_named_by_phone_once_it_is_known(self) -> None:
+        said = note(chat=BY_LID, address=LID, mentions=(BIA,))
+        assert only(sent(said))["sender_id"] == ANA.lid_jid
+        assert only(sent(said))["mentions"] == [BIA.lid_jid]
+        known = only(sent(said), linking(ANA, BIA))
+        assert (known["sender_id"], known["mentions"]) == (ANA.phone_jid, [BIA.phone_jid])
+
+    def test_the_account_s_own_addresses_are_always_linked(self) -> None:
+        said = mine(chat=BY_LID, address=LID)
+        assert only(sent(said))["sender_id"] == BAKERY.phone_jid
+
+    def test_a_link_counts_for_its_session_and_account_alone(self) -> None:
+        told = [sent(note(address=ALONE))]
+        for elsewhere in ({"session": "loja"}, {"account": OTHER}):
+            link = replace(linking(ANA), **elsewhere)
+            assert lines(*told, link) == lines(*told)
+
+    def test_accounts_under_one_session_name_are_archives_of_their_own(self) -> None:
+        told = [sent(), sent(account=OTHER), edited("um", account=OTHER)]
+        texts = {line["account"]: line["text"] for line in lines(*told)}
+        assert texts == {BAKERY.phone_jid: "Bom dia!", OTHER.phone_jid: "um"}
+        assert len(lines(*told, type="archive")) == 2
+
+
+class TestClashes:
+    def test_two_authors_with_one_id_in_one_chat_clash(self) -> None:
+        told = lines(sent(), sent(mine()))
+        assert [line["clash"] for line in told] == [True, True]
+        assert {line["sender_id"] for line in told} == {ANA.phone_jid, BAKERY.phone_jid}
+
+    def test_one_id_in_two_chats_does_not_clash(self) -> None:
+        told = lines(sent(), sent(note(chat=BY_PHONE)))
+        assert [line["clash"] for line in told] == [False, False]
+
+    def test_nobody_can_tell_whose_reactions_they_are(self) -> None:
+        poll = note(POLL, chat=BY_PHONE)
+        told = [sent(poll), sent(note(POLL, chat=BY_PHONE, author=BIA))]
+        for line in lines(*told, reacted("👍", by=BIA, of=poll), voted("Milho", of=poll)):
+            assert "reactions" not in line
+            assert "votes" not in line["poll"]
+
+    def test_a_deletion_is_certain_of_the_author_s_own_alone(self) -> None:
+        told = lines(sent(), sent(mine()), revoked())
+        assert {line["sender_id"]: line.get("revoked") for line in told} == {
+            ANA.phone_jid: True,
+            BAKERY.phone_jid: None,
+        }
+
+    def test_an_id_that_another_author_is_named_with_leaves_the_clash_open(self) -> None:
+        line = only(sent(), revoked(mine()))
+        assert "clash" not in line
+        assert "revoked" not in line
+
+
+class TestDoubts:
+    def test_what_was_perhaps_accepted_may_be_there_in_whatever_state(self) -> None:
+        truth = Truth()
+        truth.tell(linking(ANA))
+        truth.doubt(sent())
+        (line,) = (each for each in truth.lines() if each["type"] == "message")
+        assert line == {
+            "type": "message",
+            "session": "default",
+            "account": BAKERY.phone_jid,
+            "chat_id": ANA.phone_jid,
+            "id": "A1",
+            "sender_id": ANA.phone_jid,
+            "from_me": False,
+            "certain": False,
+        }
+
+    @pytest.mark.parametrize("what", [edited("um"), revoked(), reacted("👍", by=ANA)])
+    @pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
+    def test_a_doubted_change_makes_its_message_uncertain(self, what: Fact, *, first: bool) -> None:
+        truth = Truth()
+        if first:
+            truth.doubt(what)
+        truth.tell(sent())
+        if not first:
+            truth.doubt(what)
+        assert [line.get("certain", True) for line in truth.lines()][-1] is False
+
+    def test_a_doubt_is_of_one_message_alone(self) -> None:
+        truth = truth_of(sent(), sent(note(stanza="A2")))
+        truth.doubt(edited("um"))
+        told = {line["id"]: line.get("certain", True) for line in truth.lines() if "text" in line}
+        assert told == {"A2": True}
+
+    def test_a_chat_of_nothing_but_doubts_is_not_required(self) -> None:
+        truth = Truth()
+        truth.tell(linking(ANA))
+        truth.doubt(sent())
+        assert [line["type"] for line in truth.lines()] == ["archive", "message"]
+
+    def test_a_doubted_name_is_not_required(self) -> None:
+        said = sent(note(chat=BY_PHONE))
+        truth = truth_of(said, renamed(BY_PHONE, "Equipe"))
+        truth.doubt(renamed(BY_PHONE, "Time", after_ms=5))
+        (chat,) = (line for line in truth.lines() if line["type"] == "chat")
+        assert "name" not in chat
+
+
+class TestBrokenCopies:
+    def test_a_broken_copy_alone_makes_a_message_uncertain(self) -> None:
+        copy = sent(broken="7", sure=False)
+        assert only(copy)["certain"] is False
+
+    def test_a_broken_copy_beside_the_whole_one_changes_nothing(self) -> None:
+        whole, copy = sent(broken="7"), sent(broken="7", sure=False)
+        assert only(whole, copy) == only(copy, whole) == only(sent())
+
+    def test_a_broken_edit_whose_whole_one_was_lost_leaves_the_message_uncertain(self) -> None:
+        copy = edited("um", broken="8", sure=False)
+        assert only(sent(), copy)["certain"] is False
+        assert only(copy, sent())["certain"] is False
+        whole = edited("um", broken="8")
+        assert only(sent(), copy, whole)["edits"] == ["um"]
+
+    def test_what_one_event_s_copy_lacks_another_event_does_not_make_good(self) -> None:
+        assert only(sent(broken="7"), edited("um", broken="8", sure=False))["certain"] is False
+
+
+class TestRepetitionsOfTheWhole:
+    def test_a_receipt_that_repeats_the_message_may_make_it_known(self) -> None:
+        repeating = acked(AckLevel.READ, repeats=True)
+        assert only(repeating)["certain"] is False
+        assert lines(acked(AckLevel.READ)) == []
+
+    def test_the_message_itself_makes_it_certain(self) -> None:
+        repeating = acked(AckLevel.READ, repeats=True)
+        whole = sent(mine(), ack=1)
+        assert only(repeating, whole) == only(whole, repeating)
+        assert only(repeating, whole)["ack"] == "read"
+
+    def test_an_author_that_a_repetition_names_can_clash(self) -> None:
+        told = lines(sent(), revoked(mine(), repeats=True))
+        assert {line["sender_id"]: line.get("clash") for line in told} == {
+            ANA.phone_jid: True,
+            BAKERY.phone_jid: None,
+        }
+
+
+class TestChats:
+    def test_a_group_has_its_latest_name_whatever_comes_first(self) -> None:
+        told = [
+            sent(note(chat=BY_PHONE)),
+            renamed(BY_PHONE, "um", after_ms=1),
+            renamed(BY_PHONE, "dois", after_ms=2),
+        ]
+        for order in permutations(told):
+            (chat,) = lines(*order, type="chat")
+            assert (chat["id"], chat["name"]) == (BY_PHONE.jid, "dois")
+
+    def test_a_group_that_nobody_named_has_no_name_to_be_compared(self) -> None:
+        (chat,) = lines(sent(note(chat=BY_PHONE)), renamed(BY_LID, "Outro"), type="chat")
+        assert chat.keys() == {"type", "session", "account", "id"}
+
+    def test_a_broken_name_is_none(self) -> None:
+        broken = renamed(BY_PHONE, "Equipe", sure=False)
+        (chat,) = lines(sent(note(chat=BY_PHONE)), broken, type="chat")
+        assert "name" not in chat
+
+
+@cache
+def simulated(engine: EngineName | None) -> tuple[Fact, ...]:
+    scenario = Scenario(
+        seed=11,
+        engine=engine,
+        sessions=2,
+        faults=Faults.parse("all,account-change=0.02,forged=0.1,lid-flip=0.2"),
     )
-    return replace(said, **changes)
+    deliveries = islice(simulate(scenario), 500)
+    return tuple(each.fact for each in deliveries if each.fact and not each.lost)
 
 
-MINE = note("M1", author=ME, from_me=True)
+def written(truth: Truth) -> list[str]:
+    return [json.dumps(line, ensure_ascii=False, sort_keys=True) for line in truth.lines()]
 
 
-def fact(happening: AnyHappening, **more: Any) -> Fact:  # noqa: ANN401 - any field
-    kind = happening.note.content.kind if isinstance(happening, Sent) else None
-    return replace(Fact(session="s", account=ME, happening=happening, kind=kind), **more)
+@given(st.randoms(use_true_random=False), st.sampled_from([*EngineName, None]))
+def test_the_order_of_telling_does_not_matter(random: Random, engine: EngineName | None) -> None:
+    told = list(simulated(engine))
+    expected = written(truth_of(*told))
+    random.shuffle(told)
+    assert written(truth_of(*told)) == expected
 
 
-def sent(said: Note, **more: Any) -> Fact:  # noqa: ANN401 - any field
-    return fact(Sent(at_ms=said.at_ms, scene=0, note=said), **more)
+@pytest.mark.parametrize("engine", [*EngineName, None])
+def test_a_simulation_without_faults_is_certain_of_all_that_was_sent(
+    engine: EngineName | None,
+) -> None:
+    scenario = Scenario(seed=11, engine=engine, faults=Faults())
+    told = [each.fact for each in islice(simulate(scenario), 800) if each.fact]
+    certain = {line["id"] for line in lines(*told) if line.get("certain", True)}
+    assert certain == {f.happening.note.stanza for f in told if isinstance(f.happening, Sent)}
 
 
-def edited(said: Note, text: str, after_s: int = 10) -> Fact:
-    at_ms = said.at_ms + 1000 * after_s
-    return fact(Edited(at_ms=at_ms, scene=0, note=said, stanza=f"E{after_s}", text=text))
-
-
-def reacted(said: Note, emoji: str, after_s: int = 10, **more: Any) -> Fact:  # noqa: ANN401
-    at_ms = said.at_ms + 1000 * after_s
-    reaction = Reacted(at_ms=at_ms, scene=0, note=said, stanza=f"R{after_s}", by=BIA, emoji=emoji)
-    return fact(replace(reaction, **more))
-
-
-def acked(said: Note, level: AckLevel) -> Fact:
-    return fact(Acked(at_ms=said.at_ms, scene=0, note=said, level=level), ack=level.value)
-
-
-def revoked(said: Note) -> Fact:
-    return fact(Revoked(at_ms=said.at_ms + 9000, scene=0, note=said, stanza="D1"))
-
-
-def told(*facts: Fact) -> list[Line]:
-    truth = Truth()
-    for each in facts:
-        truth.tell(each)
-    return list(truth.lines())
-
-
-def messages(*facts: Fact) -> list[Line]:
-    return [line for line in told(*facts) if line["type"] == "message"]
-
-
-def test_a_message_is_told_in_its_archive_and_chat() -> None:
-    archive, chat, message = told(sent(note(), ack=2))
-    assert archive == {"type": "archive", "session": "s", "account": ME.phone_jid}
-    assert chat == {"type": "chat", "session": "s", "account": ME.phone_jid, "id": ANA.phone_jid}
-    assert message == {
-        "type": "message",
-        "session": "s",
-        "account": ME.phone_jid,
-        "chat_id": ANA.phone_jid,
-        "id": "A1",
-        "sender_id": ANA.phone_jid,
-        "from_me": False,
-        "sent_at": "2026-01-05T11:00:00Z",
-        "kind": "text",
-        "text": "oi",
-        "reply_to": None,
-        "mentions": [],
-        "forwarded": False,
-        "ack": "device",
-        "revoked": False,
-        "clash": False,
-        "reactions": [],
-    }
-
-
-def test_the_latest_edit_counts_and_one_that_changes_nothing_is_none() -> None:
-    said = note()
-    (line,) = messages(
-        edited(said, "c", 30), sent(said), edited(said, "b", 10), edited(said, "b", 20)
-    )
-    assert (line["text"], line["edits"]) == ("c", ["b", "c"])
-
-
-def test_a_reaction_that_is_taken_back_is_none() -> None:
-    said = note()
-    (line,) = messages(sent(said), reacted(said, "", 20), reacted(said, "👍", 10))
-    assert line["reactions"] == []
-    (line,) = messages(sent(said), reacted(said, "👍", 10), reacted(said, "🎉", 10, by=None))
-    assert {r["sender_id"]: r["emoji"] for r in line["reactions"]} == {
-        BIA.phone_jid: "👍",
-        ME.phone_jid: "🎉",
-    }
-
-
-def test_an_ack_only_rises_and_is_certain_in_direct_chats_alone() -> None:
-    (line,) = messages(acked(MINE, AckLevel.READ), sent(MINE, ack=1), acked(MINE, AckLevel.DEVICE))
-    assert line["ack"] == "read"
-    in_group = note("G1", chat=PHONE_GROUP, author=ANA)
-    assert "ack" not in messages(sent(in_group, ack=2))[0]
-
-
-def test_a_deletion_keeps_the_text() -> None:
-    (line,) = messages(revoked(note()), sent(note()))
-    assert (line["revoked"], line["text"]) == (True, "oi")
-
-
-def test_the_latest_vote_counts() -> None:
-    ballot = Ballot(question="?", options=("a", "b"), selectable=0)
-    poll = note("P1", content=ballot)
-    first = Voted(at_ms=AT_MS + 1, scene=0, note=poll, stanza="V1", by=BIA, options=("b", "a"))
-    then = replace(first, at_ms=AT_MS + 2, options=(), readable=False)
-    (line,) = messages(fact(first), sent(poll))
-    assert line["poll"]["votes"] == [{"voter_id": BIA.phone_jid, "options": ["a", "b"]}]
-    (line,) = messages(fact(then), fact(first), sent(poll))
-    assert line["poll"]["votes"] == [{"voter_id": BIA.phone_jid, "options": None}]
-
-
-@pytest.mark.parametrize("late", [True, False])
-def test_both_addresses_are_one_chat_once_they_are_told_together(*, late: bool) -> None:
-    by_lid = note(address=Address.LID_ALONE)
-    link = fact(
-        MembersChanged(at_ms=0, scene=0, group=LID_GROUP, change="join", member=ANA, by=BIA),
-        revealed=(ANA,),
-    )
-    facts = [sent(note()), sent(by_lid), acked(by_lid, AckLevel.READ)]
-    (line,) = messages(*([*facts, link] if late else [link, *facts]))
-    assert (line["chat_id"], line["ack"]) == (ANA.phone_jid, "read")
-
-
-def test_both_addresses_are_two_chats_as_long_as_nobody_links_them() -> None:
-    lines = messages(sent(note()), sent(note(address=Address.LID_ALONE)))
-    assert {line["chat_id"] for line in lines} == {ANA.phone_jid, ANA.lid_jid}
-
-
-def test_people_in_groups_are_named_by_phone_once_it_is_known() -> None:
-    said = note(chat=LID_GROUP, address=Address.LID, mentions=(BIA,))
-    (line,) = messages(sent(said), reacted(said, "👍"))
-    assert line["sender_id"] == ANA.lid_jid
-    (line,) = messages(sent(said, revealed=(ANA, BIA)), reacted(said, "👍"))
-    assert line["sender_id"] == ANA.phone_jid
-    assert line["mentions"] == [BIA.phone_jid]
-    assert line["reactions"][0]["sender_id"] == BIA.phone_jid
-
-
-def test_what_only_others_speak_of_is_no_message() -> None:
-    assert messages(reacted(note(), "👍"), revoked(note()), edited(note(), "b")) == []
-
-
-def test_a_placeholder_or_a_repetition_alone_makes_no_message_certain() -> None:
-    waiting = fact(Awaited(at_ms=AT_MS, scene=0, note=note()))
-    assert [line["certain"] for line in messages(waiting)] == [False]
-    repeated = replace(acked(MINE, AckLevel.READ), repeats=True)
-    assert [line["certain"] for line in messages(repeated)] == [False]
-    assert "certain" not in messages(waiting, sent(note()))[0]
-
-
-def test_a_broken_copy_alone_makes_a_message_uncertain() -> None:
-    whole, broken = sent(note(), broken="x"), sent(note(), broken="x", sure=False)
-    assert [line["certain"] for line in messages(broken)] == [False]
-    assert messages(broken, whole) == messages(whole) == messages(whole, broken)
-    gone = replace(revoked(note()), broken="y", sure=False)
-    assert [line.get("certain") for line in messages(sent(note()), gone)] == [False]
-
-
-def test_what_was_sent_and_never_accepted_makes_a_message_uncertain() -> None:
-    truth = Truth()
-    truth.tell(sent(note()))
-    truth.doubt(edited(note(), "b"))
-    assert [line.get("certain") for line in truth.lines() if line["type"] == "message"] == [False]
-
-
-def test_two_authors_of_one_id_clash_and_what_others_did_to_it_is_open() -> None:
-    said = note(chat=PHONE_GROUP)
-    forged = note(chat=PHONE_GROUP, author=BIA, content=Words(text="pix?"))
-    lines = messages(sent(said), sent(forged), reacted(said, "👍"), revoked(said))
-    assert [line["clash"] for line in lines] == [True, True]
-    assert all("reactions" not in line for line in lines)
-    shown = {line["sender_id"]: line.get("revoked") for line in lines}
-    assert shown == {ANA.phone_jid: True, BIA.phone_jid: None}
-
-
-def test_a_forged_copy_of_a_lost_message_does_not_clash_for_certain() -> None:
-    said = note(chat=PHONE_GROUP)
-    forged = note(chat=PHONE_GROUP, author=BIA)
-    (line,) = messages(sent(forged), reacted(said, "👍"))
-    assert "clash" not in line
-    assert "reactions" not in line
-
-
-def test_accounts_of_one_session_have_an_archive_each() -> None:
-    other = create_world(2).account
-    lines = told(sent(note()), sent(note(), account=other))
-    assert {line["account"] for line in lines if line["type"] == "message"} == {
-        ME.phone_jid,
-        other.phone_jid,
-    }
-
-
-def test_a_group_has_the_name_that_was_told_last() -> None:
-    group: Group = PHONE_GROUP
-
-    def renamed(subject: str, at_ms: int) -> Fact:
-        return fact(SubjectChanged(at_ms=at_ms, scene=0, group=group, subject=subject, by=ANA))
-
-    said = sent(note(chat=group))
-    lines = told(renamed("new", 2), renamed("old", 1), said)
-    assert [line["name"] for line in lines if line["type"] == "chat"] == ["new"]
-    assert "name" not in told(said)[1]
-
-
-def test_of_what_an_engine_does_not_tell_only_the_kind_is_certain() -> None:
-    file = Attachment(
-        kind=AttachmentKind.IMAGE, mimetype="image/jpeg", extension="jpeg", size_bytes=7
-    )
-    picture = note(content=file)
-    assert messages(sent(picture))[0]["media"]["size_bytes"] == 7
-    hidden = messages(sent(picture, kind="unknown"))[0]
-    assert hidden["kind"] == "unknown"
-    assert "media" not in hidden
-    assert "text" not in hidden
-
-
-FACTS = [
-    delivery.fact
-    for delivery in islice(simulate(Scenario(seed=3, faults=Faults.parse("all"))), 900)
-    if delivery.fact and not delivery.lost
-]
-
-
-@settings(max_examples=20)
-@given(st.permutations(range(len(FACTS))), st.lists(st.sampled_from(range(len(FACTS)))))
-def test_neither_order_nor_repetition_changes_the_truth(order: list[int], again: list[int]) -> None:
-    assert told(*(FACTS[place] for place in [*order, *again])) == told(*FACTS)
+def test_only_webjs_repeats_the_whole_message_with_its_receipts() -> None:
+    for engine in EngineName:
+        repeating = {type(f.happening) for f in simulated(engine) if f.repeats}
+        assert (Acked in repeating) == (engine is EngineName.WEBJS)
