@@ -1,7 +1,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import settings
 from tests.support.postgres import Servers, all_servers
+
+if settings.get_current_profile_name() == "default":  # the mutation check brings its own
+    settings.register_profile("suite", deadline=None)  # a busy machine is no failure
+    settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
