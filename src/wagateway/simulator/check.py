@@ -86,6 +86,10 @@ class _Key(NamedTuple):
     sender_id: str | None
 
 
+_Chat = tuple[str, str, str]
+"""A chat's session, account and id."""
+
+
 class Comparison:
     """Takes in the truth, then the archive, and reports.
 
@@ -99,8 +103,11 @@ class Comparison:
             ValueError: a line is not one of a truth.
         """
         self._messages: dict[_Key, Line] = {}
-        self._chats: dict[tuple[str, str, str], Line] = {}
-        self._archives: set[tuple[str, str]] = set()
+        self._chats: dict[_Chat, Line] = {}
+        self._seen_chats: set[_Chat] = set()
+        self._other_names: set[_Chat] = set()
+        self._archives: dict[tuple[str, str], Line] = {}
+        self._known: set[str] = set()
         self._matched: set[_Key] = set()
         self._strays: list[_Key] = []
         self._counts = dict.fromkeys(Sort, 0)
@@ -108,7 +115,7 @@ class Comparison:
         self._found = 0
         for line in truth:
             self._expect(line)
-        self.sessions = sorted({session for session, _ in self._archives})
+        self.sessions = sorted(self._known)
 
     def _expect(self, line: Line) -> None:
         try:
@@ -117,9 +124,12 @@ class Comparison:
                     self._messages[_key(line)] = line
                 case "chat":
                     self._chats[line["session"], line["account"], line["id"]] = line
+                case "link":
+                    self._other_names.add((line["session"], line["account"], line["lid"]))
                 case "archive":
-                    self._archives.add((line["session"], line["account"]))
-                case "simulation":
+                    self._archives[line["session"], line["account"]] = line
+                    self._known.add(line["session"])
+                case "simulation" | "end":
                     pass
                 case other:
                     raise ValueError(f"the truth has no lines of the type {other!r}")
@@ -133,7 +143,7 @@ class Comparison:
             ValueError: it has no identity.
         """
         try:
-            if line["session"] not in self.sessions:
+            if line["session"] not in self._known:
                 return
             if line["type"] == "message":
                 self._found += 1
@@ -156,16 +166,17 @@ class Comparison:
             self._compare(key._asdict(), expected, line)
 
     def _see_chat(self, line: Line) -> None:
-        expected = self._chats.pop((line["session"], line["account"], line["id"]), None)
-        if expected and "name" in expected:
-            what = {name: line[name] for name in ("session", "account", "id")}
-            self._compare({"type": "chat", **what}, {"name": expected["name"]}, line)
+        chat = (line["session"], line["account"], line["id"])
+        expected = self._chats.pop(chat, None)
+        if chat in self._seen_chats or chat in self._other_names:  # of somebody known by phone
+            self._note(Finding(sort=Sort.TWINNED, what=_chat(chat)))
+        elif expected and "name" in expected:
+            self._compare(_chat(chat), {"name": expected["name"]}, line)
+        self._seen_chats.add(chat)
 
     def _see_archive(self, line: Line) -> None:
         known = (line["session"], line["account"])
-        if known in self._archives:
-            self._archives.discard(known)
-        else:
+        if self._archives.pop(known, None) is None:
             self._note(Finding(sort=Sort.INVENTED, what=_archive(known)))
 
     def report(self) -> Report:
@@ -178,11 +189,11 @@ class Comparison:
         self._judge_strays(missing)
         for key in sorted(missing, key=str):
             self._note(Finding(sort=Sort.LOST, what=key._asdict()))
-        for session, account, id_ in self._chats:
-            what = {"type": "chat", "session": session, "account": account, "id": id_}
-            self._note(Finding(sort=Sort.LOST, what=what))
-        for known in sorted(self._archives):
-            self._note(Finding(sort=Sort.LOST, what=_archive(known)))
+        for chat in self._chats:
+            self._note(Finding(sort=Sort.LOST, what=_chat(chat)))
+        for known, line in sorted(self._archives.items()):
+            if line.get("certain", True):
+                self._note(Finding(sort=Sort.LOST, what=_archive(known)))
         certain = sum(line.get("certain", True) for line in self._messages.values())
         return Report(
             expected=certain, found=self._found, counts=self._counts, examples=self._examples
@@ -196,16 +207,18 @@ class Comparison:
                 by_id.setdefault((key.session, key.account, key.id), []).append(key)
         for stray in self._strays:
             likely = by_id.get((stray.session, stray.account, stray.id), [])
-            gone = next((key for key in likely if key in missing), None)
+            free = [key for key in likely if key not in self._matched]
+            gone = next((key for key in free if key in missing), None)
             if gone:
                 missing.discard(gone)
                 field = "chat_id" if gone.chat_id != stray.chat_id else "sender_id"
                 values = getattr(gone, field), getattr(stray, field)
                 self._note(_wrong(gone._asdict(), field, *values))
-            elif any(key in self._matched for key in likely):
-                self._note(Finding(sort=Sort.TWINNED, what=stray._asdict()))
-            elif not likely:
-                self._note(Finding(sort=Sort.INVENTED, what=stray._asdict()))
+            elif not free:
+                sort = Sort.TWINNED if likely else Sort.INVENTED
+                self._note(Finding(sort=sort, what=stray._asdict()))
+            if free:  # each message of the truth explains one of the archive
+                self._matched.add(gone or free[0])
 
     def _compare(self, what: dict[str, Any], expected: Line, found: Line) -> None:
         if not expected.get("certain", True):
@@ -246,8 +259,11 @@ def holds(found: Any, expected: Any, *, field: str = "") -> bool:  # noqa: ANN40
     if isinstance(expected, float) and isinstance(found, int | float):
         return abs(expected - found) < _SAME_NUMBER
     if isinstance(expected, str) and isinstance(found, str):
-        read = _instant if field.endswith("_at") else _kept
-        return read(found) == read(expected)
+        if field.endswith("_at"):
+            return _instant(found) == _instant(expected)
+        return found == expected or (
+            expected != _kept(expected) and _kept(found) == _kept(expected)
+        )
     return bool(found == expected) and type(found) is type(expected)
 
 
@@ -273,6 +289,10 @@ def _instant(text: str) -> datetime | str:
 
 def _key(line: Line) -> _Key:
     return _Key(*(line[name] for name in _Key._fields))
+
+
+def _chat(chat: _Chat) -> dict[str, Any]:
+    return {"type": "chat", "session": chat[0], "account": chat[1], "id": chat[2]}
 
 
 def _archive(known: tuple[str, str]) -> dict[str, Any]:

@@ -45,8 +45,13 @@ MOST = 10_000
 def crowded_world(seed: int, chats: int) -> World:
     """Return the world of *seed* with about *chats* chats: groups and direct chats in one to four.
 
-    The people and groups of `create_world` are always in it, so that there are at least SMALLEST.
+    The people and groups of `create_world` are always in it.
+
+    Raises:
+        ValueError: *chats* is not from SMALLEST to MOST.
     """
+    if not SMALLEST <= chats <= MOST:
+        raise ValueError(f"there can be {SMALLEST} to {MOST} chats, not {chats}")
     world = create_world(seed)
     dice = Dice("crowd", seed)
     more = max(0, chats - SMALLEST)

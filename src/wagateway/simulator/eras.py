@@ -25,7 +25,9 @@ class Plan(Struct, frozen=True, kw_only=True):
         seed: decides on the people.
         chats: how many, about.
         key: decides, with the seed, on what happens.
-        start_ms, history_ms, rate: see `life.happenings`.
+        start_ms, history_ms: see `life.happenings`.
+        rate: deliveries per second of the present, on average.
+        faults: what goes wrong, how often.
     """
 
     seed: int
@@ -89,5 +91,5 @@ def _length_ms(plan: Plan, dice: Dice) -> float:
     ends = plan.faults.account_change
     if not ends:
         return math.inf
-    scenes = math.log(1 - dice.between(0, 1)) / math.log(1 - ends) if ends < 1 else 1
+    scenes = math.log1p(-dice.between(0, 1)) / math.log1p(-ends) if ends < 1 else 1
     return (1 + int(scenes)) * scene_gap_ms(plan.rate)

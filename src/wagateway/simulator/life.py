@@ -72,10 +72,10 @@ def _programme(
         yield from zip(times, scenes, strict=False)
         yield start_ms, reconnect
     gap_ms = scene_gap_ms(rate)
-    at_ms = start_ms + SECOND_MS
+    at_ms: float = start_ms + SECOND_MS
     while True:
-        yield at_ms, next(scenes)
-        at_ms += int(gap_ms * dice.between(0.4, 1.6))
+        yield int(at_ms), next(scenes)
+        at_ms += gap_ms * dice.between(0.4, 1.6)  # may be less than a millisecond
 
 
 def _with_re_pairings(

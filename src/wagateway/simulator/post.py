@@ -147,6 +147,7 @@ class Poster:
             for delivery in deliveries:
                 if delivery.lost:
                     self.counts.lost += 1
+                    await asyncio.sleep(0)  # many in a row must not hold everything else up
                     continue
                 await asyncio.sleep(max(0.0, begin_s + delivery.offset_s - loop.time()))
                 await self._room.acquire()

@@ -1,6 +1,7 @@
 """Several sessions of one WAHA server at once."""
 
 import heapq
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
@@ -8,6 +9,7 @@ from operator import attrgetter
 import msgspec
 from msgspec import Struct
 
+from wagateway.simulator.crowd import MOST
 from wagateway.simulator.engine import EngineName
 from wagateway.simulator.faults import USUAL, Faults
 from wagateway.simulator.traffic import Delivery, Traffic
@@ -46,6 +48,10 @@ class Scenario(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.sessions < 1:
             raise ValueError("there must be at least one session")
+        if not SMALLEST <= self.chats <= MOST:
+            raise ValueError(f"there can be {SMALLEST} to {MOST} chats, not {self.chats}")
+        if self.rate is not None and not 0 < self.rate < math.inf:
+            raise ValueError("the rate must be above 0")
 
     def session_names(self) -> list[str]:
         """Return the names of the sessions."""

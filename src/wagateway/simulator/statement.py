@@ -44,6 +44,7 @@ def facts_of(note: Note, kind: str | None, phones: dict[str, str]) -> Facts:
         "reply_to": {"id": note.quotes.stanza} if note.quotes else None,
         "mentions": [phones.get(who, who) for who in mentions],
         "forwarded": note.forwarded > 0,
+        **dict.fromkeys(("media", "location", "poll", "event")),
         **_content(note.content),
     }
 

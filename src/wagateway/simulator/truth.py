@@ -13,6 +13,7 @@ from wagateway.simulator.facts import Fact
 from wagateway.simulator.happenings import (
     Acked,
     AckLevel,
+    Address,
     Awaited,
     Direct,
     Edited,
@@ -62,7 +63,8 @@ class _Known:
         sure: it was told well enough to be archived for certain.
         shaken: something of it was sent, and nobody knows whether it arrived.
         ack: WAHA's number.
-        edits, reactions, votes: by instant, with what was said then; the latest counts.
+        edits: by instant and the edit's own id; the latest counts.
+        reactions, votes: by person, with the instant; the latest counts.
     """
 
     __slots__ = ("ack", "edits", "kind", "note", "reactions", "revoked", "shaken", "sure", "votes")
@@ -74,7 +76,7 @@ class _Known:
         self.shaken = False
         self.ack = -1
         self.revoked = False
-        self.edits: dict[int, str] = {}
+        self.edits: dict[tuple[int, str], str] = {}
         self.reactions: dict[str, tuple[int, str]] = {}
         self.votes: dict[str, tuple[int, tuple[str, ...] | None]] = {}
 
@@ -84,6 +86,18 @@ class _Known:
         if self.note is None:
             raise LookupError("nobody told what the message says")
         return self.note
+
+    @property
+    def certain(self) -> bool:
+        """Whether it must be there, in the state that is told."""
+        return self.sure and not self.shaken
+
+    def people(self, place: _Place) -> set[str]:
+        """Return the addresses of all that are named in it, at *place*."""
+        mentioned = self.note.mentions if self.note else ()
+        address = self.note.address if self.note else Address.PHONE
+        named = {jid(person, address) for person in mentioned}
+        return {place.chat, place.author, *named, *self.reactions, *self.votes}
 
     def add(self, other: "_Known", phones: dict[str, str]) -> None:
         """Take over what *other* knows; people are named by phone where *phones* has it."""
@@ -111,6 +125,7 @@ class Truth:
         self._links: dict[_Archive, dict[str, str]] = {}
         self._told_whole: set[str] = set()
         self._told_broken: dict[str, _Place] = {}
+        self._doubted: dict[_Archive, set[str]] = {}
         self._doubted_subjects: set[tuple[_Archive, str]] = set()
         self._subjects: dict[tuple[_Archive, str], tuple[int, str]] = {}
 
@@ -145,6 +160,8 @@ class Truth:
 
     def doubt(self, fact: Fact) -> None:
         """Take in what was sent and perhaps accepted: afterwards nothing of it is certain."""
+        people = {person.lid_jid for person in (fact.account, *fact.revealed)}
+        self._doubted.setdefault(_archive(fact), set()).update(people)
         happening = fact.happening
         if isinstance(happening, OfMessage):
             known = self._messages.setdefault(_place(fact, happening.note), _Known())
@@ -156,13 +173,16 @@ class Truth:
     def lines(self) -> Iterator[Line]:
         """Yield an archive, its chats and messages, for each archive, in a fixed order."""
         merged = self._merged()
-        for archive in sorted(self._links):
-            yield {"type": "archive", "session": archive.session, "account": archive.account}
+        for archive in sorted({*self._links, *self._doubted}):
+            phones = self._links.get(archive, {})
+            yield _line("archive", archive) | ({} if phones else {"certain": False})
+            for lid, phone in sorted(phones.items()):
+                yield _line("link", archive) | {"lid": lid, "phone": phone}
             places = sorted(place for place in merged if place.archive == archive)
             shown = [place for place in places if merged[place].note is not None]
-            yield from self._chats(archive, [place for place in shown if merged[place].sure])
-            named, written = _more_than_once(places), _more_than_once(shown)
-            phones = self._links[archive]
+            certain = [place for place in shown if merged[place].certain]
+            yield from self._chats(archive, certain)
+            named, written = _more_than_once(places), _more_than_once(certain)
             for place in shown:
                 id_ = place.chat, place.stanza
                 yield _message(
@@ -182,19 +202,23 @@ class Truth:
                 author=phones.get(place.author, place.author),
             )
             merged.setdefault(where, _Known()).add(known, phones)
+        for place, known in merged.items():
+            open_ = (
+                self._doubted.get(place.archive, set()) - self._links.get(place.archive, {}).keys()
+            )
+            known.shaken |= bool(open_) and not open_.isdisjoint(known.people(place))
         return merged
 
     def _chats(self, archive: _Archive, places: Iterable[_Place]) -> Iterator[Line]:
         for chat in dict.fromkeys(place.chat for place in places):
-            line: Line = {
-                "type": "chat",
-                "session": archive.session,
-                "account": archive.account,
-                "id": chat,
-            }
+            line = _line("chat", archive) | {"id": chat}
             told = self._subjects.get((archive, chat))
             sure = told and (archive, chat) not in self._doubted_subjects
             yield {**line, "name": told[1]} if told and sure else line
+
+
+def _line(type_: str, archive: _Archive) -> Line:
+    return {"type": type_, "session": archive.session, "account": archive.account}
 
 
 def _archive(fact: Fact) -> _Archive:
@@ -223,7 +247,7 @@ def _learn(known: _Known, fact: Fact) -> None:
         case Awaited():
             known.note = known.note or happening.note
         case Edited():
-            known.edits[happening.at_ms] = happening.text
+            known.edits[happening.at_ms, happening.stanza] = happening.text
         case Revoked():
             known.revoked = True
         case Reacted():
@@ -252,21 +276,18 @@ def _message(
     place: _Place, known: _Known, phones: dict[str, str], *, clash: bool, ambiguous: bool
 ) -> Line:
     note = known.written
-    line: Line = {
-        "type": "message",
-        "session": place.archive.session,
-        "account": place.archive.account,
+    line = _line("message", place.archive) | {
         "chat_id": place.chat,
         "id": place.stanza,
         "sender_id": _sender(place, note),
         "from_me": note.from_me,
     }
-    if not known.sure or known.shaken:
+    if not known.certain:
         # Nobody knows whether it came, or what of it did: it may be there, in whatever state.
         return {**line, "certain": False}
+    line |= facts_of(note, known.kind, phones)
     # An edit that changes nothing is none.
     edits = [text for text, _ in groupby(text for _, text in sorted(known.edits.items()))]
-    line |= facts_of(note, known.kind, phones)
     if edits:
         line |= {"text": edits[-1], "edits": edits}
     if isinstance(note.chat, Direct) and known.ack >= 0:
@@ -275,18 +296,22 @@ def _message(
         line["revoked"] = known.revoked
     if clash or not ambiguous:
         line["clash"] = clash
-    if not ambiguous:  # nor do reactions
-        line["reactions"] = [
-            {"sender_id": who, "emoji": emoji}
-            for who, (_, emoji) in sorted(known.reactions.items())
-            if emoji
-        ]
-        if "poll" in line:
-            line["poll"]["votes"] = [
-                {"voter_id": who, "options": None if options is None else sorted(options)}
-                for who, (_, options) in sorted(known.votes.items())
-            ]
+    if not ambiguous:  # nor do reactions and votes
+        _add_answers(line, known)
     return line
+
+
+def _add_answers(line: Line, known: _Known) -> None:
+    line["reactions"] = [
+        {"sender_id": who, "emoji": emoji}
+        for who, (_, emoji) in sorted(known.reactions.items())
+        if emoji
+    ]
+    if line.get("poll"):
+        line["poll"]["votes"] = [
+            {"voter_id": who, "options": None if options is None else sorted(options)}
+            for who, (_, options) in sorted(known.votes.items())
+        ]
 
 
 def _sender(place: _Place, note: Note) -> str | None:
