@@ -102,7 +102,7 @@ async def empty_database(server: str, name: str) -> AsyncIterator[str]:
             await migrate(url)
             yield url
         finally:
-            await conn.execute(sql.SQL("DROP DATABASE {} (FORCE)").format(sql.Identifier(name)))
+            await conn.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
 
 async def record(url: str, pages: Sequence[Sequence[Delivery]]) -> float:
