@@ -29,7 +29,7 @@ from tests.support.deliveries import (
 )
 from tests.support.postgres import fresh_database
 
-from wagateway.adapters.timescale._queries import QUERIES, doing, loading
+from wagateway.adapters.timescale._queries import LONGEST, QUERIES, doing, loading
 from wagateway.adapters.timescale._rows import TABLES
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.migrate import migrate
@@ -81,7 +81,9 @@ async def test_statements_fit_together(url: str) -> None:
     assert {table.save for table in TABLES.values()} <= set(others)
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
         await prepare(conn, loading(loads))
-        await prepare(conn, doing(others))
+        for statement in doing(others):
+            assert len(statement) <= LONGEST
+            await prepare(conn, statement)
 
 
 async def prepare(conn: psycopg.AsyncConnection, statement: bytes) -> None:

@@ -14,9 +14,10 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 import httpx
@@ -28,9 +29,8 @@ from wagateway.adapters.timescale.migrate import migrate
 from wagateway.simulator.check import Comparison, Report
 from wagateway.simulator.dice import Dice
 from wagateway.simulator.faults import Faults
-from wagateway.simulator.post import Counts, Poster, Retries
+from wagateway.simulator.post import Counts, Poster, Retries, judge, limited
 from wagateway.simulator.simulation import Scenario, simulate
-from wagateway.simulator.traffic import Delivery
 from wagateway.simulator.truth import Truth
 from wagateway.simulator.wagateway_api import WagatewayApi
 
@@ -84,11 +84,16 @@ class Disturber:
                 for pid in await self._workers():
                     os.kill(pid, signal.SIGKILL)
             case "restart the database":
-                os.kill(self._database.pid or 0, signal.SIGINT)
+                os.kill(self._postmaster(), signal.SIGINT)
             case "crash the database":
-                os.kill(self._database.pid or 0, signal.SIGQUIT)
+                os.kill(self._postmaster(), signal.SIGQUIT)
             case _:
                 raise ValueError(what)
+
+    def _postmaster(self) -> int:
+        if self._database.pid is None:  # 0 would be this very process and all its kin
+            raise RuntimeError("the database does not run")
+        return self._database.pid
 
     async def _workers(self) -> list[int]:
         """Return the ids of the processes that serve; there is always at least one in the end."""
@@ -133,7 +138,8 @@ async def prove(
         disturber = Disturber(supervisor, database)
         disturbed: list[str] = []
         work = asyncio.create_task(_disturb(trial, poster.counts, disturber, disturbed, tell))
-        await poster.run(_limited(simulate(trial.scenario), trial.deliveries, enough))
+        sent = limited(simulate(trial.scenario), trial.deliveries)
+        await poster.run(takewhile(lambda _: not enough.is_set(), sent))
         work.cancel() if enough.is_set() else await work
         seconds = time.monotonic() - begin_s
         tell(f"{poster.counts.accepted:,} accepted in {seconds:,.0f} s; reading the archive")
@@ -144,12 +150,6 @@ async def prove(
 
 
 def _poster(url: str, trial: Trial, truth: Truth) -> Poster:
-    def ended(delivery: Delivery, accepted: bool) -> None:  # noqa: FBT001 - the poster's own words
-        if delivery.fact and accepted:
-            truth.tell(delivery.fact)
-        elif delivery.fact:
-            truth.doubt(delivery.fact)
-
     return Poster(
         f"{url}/webhooks/messages",
         headers={"X-Whatsapp-Token": TOKEN},
@@ -157,19 +157,8 @@ def _poster(url: str, trial: Trial, truth: Truth) -> Poster:
         retries=Retries(delay_s=trial.retry_s, attempts=1000),
         max_connections=trial.connections,
         max_open=max(1000, 4 * trial.connections),
-        ended=ended,
+        ended=judge(truth),
     )
-
-
-def _limited(
-    deliveries: Iterator[Delivery], count: int, enough: asyncio.Event
-) -> Iterator[Delivery]:
-    sent = 0
-    for delivery in deliveries:
-        sent += not delivery.lost
-        if sent > count or enough.is_set():
-            return
-        yield delivery
 
 
 async def _disturb(

@@ -5,7 +5,7 @@ Source: WAHA docs, Webhooks; WAHA answers to anything but 2xx, and to silence, w
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from enum import StrEnum
 
@@ -14,11 +14,13 @@ from msgspec import Struct
 
 from wagateway.simulator.dice import Dice
 from wagateway.simulator.traffic import Delivery
+from wagateway.simulator.truth import Truth
 
 SOCKET_TIMEOUT_S = 8.0
 """WAHA drops a connection on which nothing happened for so long."""
 
 _HURRY_S = 0.001
+_LAST_PORT = 65535
 _JITTER = 0.2
 _LAST_DOUBLING = 40
 _MAX_HEADER_DELAY_S = 3600.0
@@ -90,6 +92,28 @@ class Counts(Struct, kw_only=True):
         return self.posted - self.accepted - self.given_up
 
 
+def limited(deliveries: Iterable[Delivery], count: int | None) -> Iterator[Delivery]:
+    """Yield up to *count* deliveries that are sent; lost ones come in addition. None: all."""
+    sent = 0
+    for delivery in deliveries:
+        sent += not delivery.lost
+        if count is not None and sent > count:
+            return
+        yield delivery
+
+
+def judge(truth: Truth) -> Callable[[Delivery, bool], None]:
+    """Return what a poster tells of each delivery, so that *truth* says what must be archived."""
+
+    def ended(delivery: Delivery, accepted: bool) -> None:  # noqa: FBT001 - the poster's own words
+        if delivery.fact is None:
+            return
+        take_in = truth.tell if accepted else truth.doubt
+        take_in(delivery.fact)
+
+    return ended
+
+
 class Poster:
     """Posts deliveries to one webhook.
 
@@ -122,10 +146,9 @@ class Poster:
                 still open when run() is cancelled (False): the webhook may have it even so.
 
         Raises:
-            ValueError: *url* is not an http or https address.
+            ValueError: *url* is not an http or https address, or a header cannot be sent.
         """
-        if not url.startswith(("http://", "https://")):
-            raise ValueError(f"a webhook is an http:// or https:// address, not {url!r}")
+        _require_sendable(url, headers or {})
         self.counts = Counts()
         self._url = url
         self._headers = dict(headers or {})
@@ -213,6 +236,17 @@ class Poster:
                     self._url, content=delivery.body, headers=headers, timeout=in_a_hurry
                 )
         return 0.0
+
+
+def _require_sendable(url: str, headers: Mapping[str, str]) -> None:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"a webhook is an http:// or https:// address, not {url!r}")
+    try:
+        port = httpx.Request("POST", url, headers=dict(headers)).url.port
+    except (httpx.InvalidURL, UnicodeError) as exc:
+        raise ValueError(f"this address or a header cannot be sent: {type(exc).__name__}") from exc
+    if port is not None and not 0 < port <= _LAST_PORT:
+        raise ValueError(f"a port is a number from 1 to {_LAST_PORT}, not {port}")
 
 
 _Connections = asyncio.LifoQueue[httpx.AsyncClient]

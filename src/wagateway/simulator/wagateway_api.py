@@ -88,15 +88,15 @@ class WagatewayApi:
         try:
             answer = await self._client.get(path, params=query)
         except httpx.RequestError as exc:
-            raise ApiFailed(
-                f"{type(exc).__name__} on {exc.request.url}: is the address right?"
-            ) from exc
+            raise ApiFailed(f"{type(exc).__name__} on {path}: is the address right?") from exc
+        except (httpx.InvalidURL, OverflowError) as exc:
+            raise ApiFailed(f"the address is none that can be asked: {exc}") from exc
         if not answer.is_success:
-            raise ApiFailed(f"{answer.status_code} on {answer.url}: {answer.text[:300]}")
+            raise ApiFailed(f"{answer.status_code} on {path}: {answer.text[:300]}")
         try:
             return answer.json()
         except ValueError as exc:
-            raise ApiFailed(f"no JSON on {answer.url}") from exc
+            raise ApiFailed(f"no JSON on {path}") from exc
 
 
 def as_lines(messages: Iterable[Line], account: str | None) -> Iterator[Line]:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from importlib import resources
 
+LONGEST = 4096
+"""Bytes up to which psycopg keeps a statement that it has read."""
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _COMMENT = re.compile(rb"^--.*\n", re.MULTILINE)
 
@@ -36,15 +38,22 @@ def loading(names: tuple[str, ...]) -> bytes:
 
 
 @functools.cache
-def doing(names: tuple[str, ...]) -> bytes:
-    """Return one statement that does what all the named ones do, at once and in no order.
+def doing(names: tuple[str, ...]) -> tuple[bytes, ...]:
+    """Return statements, as few as possible, that do what all the named ones do, in no order.
 
-    The rows of each are the value of its own name, ``%(save_chats)s``.
+    The rows of each are the value of its own name, ``%(save_chats)s``. psycopg reads a longer
+    statement than LONGEST anew each time, which costs more than a second one.
     """
+    done: list[bytes] = []
+    for name in names:
+        part = b"%s AS (%s)" % (name.encode(), _part(name))
+        if done and len(done[-1]) + len(part) < LONGEST - len(b"WITH ,  SELECT"):
+            done[-1] += b", " + part
+        else:
+            done.append(part)
     if len(names) == 1:
-        return _part(names[0])
-    parts = (b"%s AS (%s)" % (name.encode(), _part(name)) for name in names)
-    return b"WITH " + b", ".join(parts) + b" SELECT"
+        return (_part(names[0]),)
+    return tuple(b"WITH " + parts + b" SELECT" for parts in done)
 
 
 def _part(name: str) -> bytes:

@@ -49,8 +49,8 @@ class Batch:
 
     async def run(self, conn: Connection) -> None:
         """Do all of it."""
-        if self._names:
-            await conn.execute(doing(tuple(self._names)), self._values)
+        for statement in doing(tuple(self._names)):
+            await conn.execute(statement, self._values)
 
 
 class Writing:

@@ -779,13 +779,19 @@ SELECT chat_id FROM whatsapp_gateway.chats
 WHERE session_id = %(session_id)s::int AND chat_id = ANY (%(chats)s::text[]);
 
 -- name: latest_messages
--- The newest page of a chat.
+-- The newest page of a chat. Like the two below it walks the index and looks the state of each message
+-- up by itself; OFFSET 0 keeps the planner from reading and sorting the whole chat instead.
 SELECT m.chat_id AS chat, m.stanza_id AS stanza, m.author, m.sent_at, m.waha_id, m.sender_id AS sender, m.sender_name,
     m.from_me, m.kind, m.subtype, m.completeness, m.text, m.reply_to, m.mentions, m.forwarded,
     m.forwarding_score, m.view_once, m.link_preview, m.location, m.contacts, m.poll, m.event, m.media, m.source,
     s.facts_key, s.ack, s.text AS edited_text, s.edited_at, s.lids, s.by_phone, s.media_offer
 FROM whatsapp_gateway.messages AS m
-JOIN whatsapp_gateway.message_state AS s USING (session_id, chat_id, stanza_id, author)
+CROSS JOIN LATERAL (
+    SELECT t.facts_key, t.ack, t.text, t.edited_at, t.lids, t.by_phone, t.media_offer
+    FROM whatsapp_gateway.message_state AS t
+    WHERE (t.session_id, t.chat_id, t.stanza_id, t.author) = (m.session_id, m.chat_id, m.stanza_id, m.author)
+    OFFSET 0
+) AS s
 WHERE m.session_id = %(session_id)s::int AND m.chat_id = %(chat)s::text
 ORDER BY m.sent_at DESC, m.stanza_id DESC, m.author DESC
 LIMIT %(limit)s::int;
@@ -797,7 +803,12 @@ SELECT m.chat_id AS chat, m.stanza_id AS stanza, m.author, m.sent_at, m.waha_id,
     m.forwarding_score, m.view_once, m.link_preview, m.location, m.contacts, m.poll, m.event, m.media, m.source,
     s.facts_key, s.ack, s.text AS edited_text, s.edited_at, s.lids, s.by_phone, s.media_offer
 FROM whatsapp_gateway.messages AS m
-JOIN whatsapp_gateway.message_state AS s USING (session_id, chat_id, stanza_id, author)
+CROSS JOIN LATERAL (
+    SELECT t.facts_key, t.ack, t.text, t.edited_at, t.lids, t.by_phone, t.media_offer
+    FROM whatsapp_gateway.message_state AS t
+    WHERE (t.session_id, t.chat_id, t.stanza_id, t.author) = (m.session_id, m.chat_id, m.stanza_id, m.author)
+    OFFSET 0
+) AS s
 WHERE m.session_id = %(session_id)s::int AND m.chat_id = %(chat)s::text
   AND m.sent_at <= %(sent_at)s::timestamptz
   AND (m.sent_at, m.stanza_id, m.author)
@@ -812,7 +823,12 @@ SELECT m.chat_id AS chat, m.stanza_id AS stanza, m.author, m.sent_at, m.waha_id,
     m.forwarding_score, m.view_once, m.link_preview, m.location, m.contacts, m.poll, m.event, m.media, m.source,
     s.facts_key, s.ack, s.text AS edited_text, s.edited_at, s.lids, s.by_phone, s.media_offer
 FROM whatsapp_gateway.messages AS m
-JOIN whatsapp_gateway.message_state AS s USING (session_id, chat_id, stanza_id, author)
+CROSS JOIN LATERAL (
+    SELECT t.facts_key, t.ack, t.text, t.edited_at, t.lids, t.by_phone, t.media_offer
+    FROM whatsapp_gateway.message_state AS t
+    WHERE (t.session_id, t.chat_id, t.stanza_id, t.author) = (m.session_id, m.chat_id, m.stanza_id, m.author)
+    OFFSET 0
+) AS s
 WHERE m.session_id = %(session_id)s::int AND m.chat_id = %(chat)s::text
   AND m.sent_at >= %(sent_at)s::timestamptz
   AND (m.sent_at, m.stanza_id, m.author)

@@ -1,13 +1,16 @@
 """``wagateway simulate``: delivers what a simulated WAHA would, and writes down the truth."""
 
 import asyncio
+import os
 import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
+from typing import IO
 
 import msgspec
 import rich_click as click
@@ -18,7 +21,7 @@ from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.output import counted, echo_json, note
 from wagateway.simulator.engine import EngineName
 from wagateway.simulator.faults import MEANINGS, Faults
-from wagateway.simulator.post import Counts, Policy, Poster, Retries
+from wagateway.simulator.post import Counts, Policy, Poster, Retries, judge, limited
 from wagateway.simulator.simulation import START, Scenario, simulate
 from wagateway.simulator.traffic import Delivery
 from wagateway.simulator.truth import VERSION, Truth
@@ -103,10 +106,10 @@ def run_simulate(order: Order) -> int:
     """
     scenario, truth = order.scenario(), Truth()
     poster = _poster(order, truth)
-    _require_folder(order.truth)
+    _require_writable(order.truth)
     seconds, interrupted = asyncio.run(_deliver(order, scenario, poster))
     if order.truth:
-        _write(order, scenario, truth)
+        _write(order.truth, scenario, truth)
     counts = poster.counts
     result = Result(
         posted=counts.posted,
@@ -139,12 +142,6 @@ def run_faults(*, as_json: bool) -> None:
 
 
 def _poster(order: Order, truth: Truth) -> Poster:
-    def ended(delivery: Delivery, accepted: bool) -> None:  # noqa: FBT001 - the poster's own words
-        if delivery.fact and accepted:
-            truth.tell(delivery.fact)
-        elif delivery.fact:
-            truth.doubt(delivery.fact)
-
     try:
         return Poster(
             order.webhook,
@@ -152,7 +149,7 @@ def _poster(order: Order, truth: Truth) -> Poster:
             retries=_retries(order.retries),
             max_connections=order.connections,
             max_open=max(10_000, order.connections),
-            ended=ended,
+            ended=judge(truth),
         )
     except ValueError as exc:
         raise InvalidInput(str(exc)) from exc
@@ -163,7 +160,7 @@ def _headers(order: Order) -> dict[str, str]:
     for header in order.headers:
         name, colon, value = header.partition(":")
         if not (name.strip() and colon):
-            raise InvalidInput(f"--header is NAME:VALUE, not {header[:40]!r}")
+            raise InvalidInput("--header is NAME:VALUE; one of those given has no colon")
         found[name.strip()] = value.strip()
     return found
 
@@ -183,7 +180,7 @@ async def _deliver(order: Order, scenario: Scenario, poster: Poster) -> tuple[fl
     """Return how many seconds it took, and whether it was interrupted."""
     loop = asyncio.get_running_loop()
     begin_s = loop.time()
-    deliveries = _limited(simulate(scenario), order.most())
+    deliveries = limited(simulate(scenario), order.most())
     if order.duration is not None:
         deliveries = _until(deliveries, begin_s + order.duration, order)
     work = asyncio.create_task(poster.run(deliveries))
@@ -196,17 +193,6 @@ async def _deliver(order: Order, scenario: Scenario, poster: Poster) -> tuple[fl
     finally:
         progress.cancel()
     return loop.time() - begin_s, work.cancelled()
-
-
-def _limited(deliveries: Iterator[Delivery], count: int | None) -> Iterator[Delivery]:
-    """Yield up to *count* deliveries that are sent; lost ones come in addition."""
-    sent = 0
-    for delivery in deliveries:
-        if count is not None and not delivery.lost:
-            if sent == count:
-                return
-            sent += 1
-        yield delivery
 
 
 def _until(deliveries: Iterable[Delivery], end_s: float, order: Order) -> Iterator[Delivery]:
@@ -254,22 +240,42 @@ def _summary(result: Result, counts: Counts) -> Iterator[str]:
         yield f"  wagateway simulate check --truth {result.truth} --api http://127.0.0.1:4011"
 
 
-def _require_folder(path: Path | None) -> None:
-    """Refuse early what would fail after all the work."""
-    if path and not path.absolute().parent.is_dir():
-        raise InvalidInput(f"the folder of --truth does not exist: {path.absolute().parent}")
-
-
-def _write(order: Order, scenario: Scenario, truth: Truth) -> None:
-    """Write the truth whole or not at all."""
-    assert order.truth  # noqa: S101 - the caller looked
-    path = order.truth.absolute()
-    head = {"type": "simulation", "version": VERSION, "scenario": scenario.description()}
-    encoder = msgspec.json.Encoder()
+def _write(path: Path, scenario: Scenario, truth: Truth) -> None:
+    """Write the truth; a regular file is replaced whole or not at all."""
+    target = path.resolve()
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            for line in (head, *truth.lines()):
-                file.write(encoder.encode(line) + b"\n")
-        Path(file.name).replace(path)
+        if target.exists() and not target.is_file():  # a pipe or device: for whoever reads it
+            with target.open("wb") as file:
+                _write_lines(file, scenario, truth)
+            return
+        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+            new = Path(file.name)
+            try:
+                _write_lines(file, scenario, truth)
+                new.replace(target)
+            except BaseException:
+                new.unlink(missing_ok=True)
+                raise
     except OSError as exc:
         raise StoreUnavailable(f"the truth cannot be written to {path}: {exc.strerror}") from exc
+
+
+def _write_lines(file: IO[bytes], scenario: Scenario, truth: Truth) -> None:
+    encoder = msgspec.json.Encoder()
+    head = {"type": "simulation", "version": VERSION, "scenario": scenario.description()}
+    count = 0
+    for count, line in enumerate(chain([head], truth.lines()), 1):  # noqa: B007 - counted
+        file.write(encoder.encode(line) + b"\n")
+    file.write(encoder.encode({"type": "end", "lines": count}) + b"\n")
+    file.flush()
+
+
+def _require_writable(path: Path | None) -> None:
+    """Refuse early what would fail after all the work."""
+    if path is None:
+        return
+    folder = path.resolve().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InvalidInput(
+            f"--truth cannot be written: is {folder} a folder that you may write to?"
+        )

@@ -15,7 +15,7 @@ from wagateway.domain.errors import InvalidInput, NotFound, StoreUnavailable
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.output import counted, echo_json, note
 from wagateway.simulator.check import Comparison, Finding, Report, Sort
-from wagateway.simulator.truth import Line
+from wagateway.simulator.truth import VERSION, Line
 from wagateway.simulator.wagateway_api import ApiFailed, WagatewayApi
 
 _STANDARD_INPUT = Path("-")
@@ -34,7 +34,7 @@ def run_check(
     """
     try:
         with ExitStack() as stack:
-            comparison = Comparison(_lines(_opened(stack, truth), truth))
+            comparison = Comparison(_whole(_lines(_opened(stack, truth), truth), truth))
             if archive:
                 for line in _lines(_opened(stack, archive), archive):
                     comparison.see(line)
@@ -43,6 +43,8 @@ def run_check(
     except ValueError as exc:
         raise InvalidInput(str(exc)) from exc
     report = comparison.report()
+    if not report.expected:
+        raise InvalidInput(f"{truth} expects no message: was any delivery accepted?")
     if as_json:
         echo_json(report)
     else:
@@ -84,6 +86,20 @@ def _lines(file: IO[bytes], path: Path) -> Iterator[Line]:
         if not isinstance(line, dict):
             raise InvalidInput(f"{path}, line {number}: expected a JSON object")
         yield line
+
+
+def _whole(lines: Iterator[Line], path: Path) -> Iterator[Line]:
+    """Yield all lines of a truth, which must have a beginning that we know and an end."""
+    count = 0
+    line: Line = {}
+    for count, line in enumerate(lines, 1):
+        if count == 1 and (line.get("type"), line.get("version")) != ("simulation", VERSION):
+            raise InvalidInput(
+                f"{path} is not what `wagateway simulate --truth` of this version wrote"
+            )
+        yield line
+    if line != {"type": "end", "lines": count - 1}:
+        raise InvalidInput(f"{path} is not whole: it has no end")
 
 
 def _told(report: Report) -> Iterator[str]:
