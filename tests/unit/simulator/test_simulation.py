@@ -32,6 +32,18 @@ def test_there_is_at_least_one_session(number: int) -> None:
         Scenario(sessions=number)
 
 
+@pytest.mark.parametrize("year", [1, 1969, 9000])
+def test_it_begins_in_a_year_that_receivers_can_read(year: int) -> None:
+    with pytest.raises(ValueError, match="1970"):
+        Scenario(start=START.replace(year=year))
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
+def test_a_rate_is_above_0(rate: float) -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        Scenario(rate=rate)
+
+
 def test_equal_scenarios_make_equal_deliveries() -> None:
     scenario = Scenario(seed=5, sessions=2, chats=30, faults=Faults.parse("all"))
     assert first(1500, scenario) == first(1500, msgspec.structs.replace(scenario))
