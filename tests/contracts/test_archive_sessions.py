@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import msgspec
+import pytest
 from tests.contracts.archives import Backend
 from tests.support.deliveries import (
     ANA,
     ANA_LID,
     BAKERY,
+    BRUNO,
     GROUP,
     NOON,
     SECOND,
@@ -20,8 +22,10 @@ from tests.support.deliveries import (
 )
 from tests.support.reading import chat_ids, outcomes, texts
 
+from wagateway.domain.errors import NotFound
 from wagateway.domain.events import (
     Account,
+    ContactSeen,
     Delivery,
     NotArchived,
     NotUnderstood,
@@ -29,7 +33,7 @@ from wagateway.domain.events import (
     SessionStatus,
 )
 from wagateway.domain.identity import Jid, SessionName
-from wagateway.ports.archive import LogFilter
+from wagateway.ports.archive import ArchiveReader, LogFilter
 
 HOUR = timedelta(hours=1)
 OTHER = Account(phone=Jid("5511912340002@c.us"), push_name="Oficina")
@@ -120,6 +124,75 @@ class TestAccounts:
         await archive.record(delivery(seen("um"), session="a"), delivery(seen("dois"), session="b"))
         assert await texts(archive.reader, ANA, SessionName("a")) == ["um"]
         assert await texts(archive.reader, ANA, SessionName("b")) == ["dois"]
+
+
+class TestFormerAccounts:
+    """What a session had under another account can be read by naming the account."""
+
+    @pytest.fixture
+    async def reader(self, archive: Backend) -> ArchiveReader:
+        ana = ContactSeen(contact=ANA, push_name="Ana", at=NOON)
+        await archive.record(
+            delivery(seen("padaria"), linked(), account=BAKERY),
+            delivery(seen("do lid", chat=ANA_LID, stanza="A2"), ana, account=BAKERY),
+        )
+        await archive.record(
+            delivery(seen("oficina", chat=BRUNO), account=OTHER, at=NOON + HOUR),
+            delivery(seen("grupo", chat=GROUP, by=BRUNO), account=OTHER, at=NOON + HOUR),
+        )
+        return archive.reader
+
+    async def test_messages(self, reader: ArchiveReader) -> None:
+        page = await reader.messages(SESSION, [ANA], account=BAKERY.phone)
+        assert {message.text for message in page.messages} == {"padaria", "do lid"}
+        current = await reader.messages(SESSION, [BRUNO], account=OTHER.phone)
+        assert current == await reader.messages(SESSION, [BRUNO])
+        assert [message.text for message in current.messages] == ["oficina"]
+
+    async def test_its_own_links_and_name_count(self, reader: ArchiveReader) -> None:
+        page = await reader.messages(SESSION, [ANA_LID], account=BAKERY.phone)
+        assert {message.chat_id for message in page.messages} == {ANA}
+        assert all(message.sender_id == ANA for message in page.messages)
+
+    async def test_chats(self, reader: ArchiveReader) -> None:
+        former = await reader.chats(SESSION, account=BAKERY.phone)
+        assert [chat.id for chat in former.chats] == [ANA]
+        assert {chat.id for chat in (await reader.chats(SESSION)).chats} == {BRUNO, GROUP}
+
+    async def test_contacts(self, reader: ArchiveReader) -> None:
+        former = await reader.contacts(SESSION, account=BAKERY.phone)
+        assert "Ana" in {contact.push_name for contact in former.contacts}
+        assert ANA not in {contact.id for contact in (await reader.contacts(SESSION)).contacts}
+
+    async def test_pages_stay_in_the_archive(self, reader: ArchiveReader) -> None:
+        first = await reader.messages(SESSION, [ANA], account=BAKERY.phone, limit=1)
+        rest = await reader.messages(SESSION, [ANA], account=BAKERY.phone, before=first.next)
+        assert len(first.messages) == len(rest.messages) == 1
+        assert first.messages[0].id != rest.messages[0].id
+
+    async def test_a_chat_of_the_other_account_is_not_found(self, reader: ArchiveReader) -> None:
+        with pytest.raises(NotFound, match=f"no chat {BRUNO}"):
+            await reader.messages(SESSION, [BRUNO], account=BAKERY.phone)
+        with pytest.raises(NotFound, match=f"no chat {ANA}"):
+            await reader.messages(SESSION, [ANA])
+
+    @pytest.mark.parametrize("account", [BRUNO, BAKERY.lid])
+    async def test_an_account_that_never_was_is_not_found(
+        self, reader: ArchiveReader, account: Jid
+    ) -> None:
+        for answer in (
+            reader.messages(SESSION, [ANA], account=account),
+            reader.chats(SESSION, account=account),
+            reader.contacts(SESSION, account=account),
+        ):
+            with pytest.raises(NotFound, match=f"never had the account {account}"):
+                await answer
+
+    async def test_an_unknown_session_is_named_before_its_account(
+        self, reader: ArchiveReader
+    ) -> None:
+        with pytest.raises(NotFound, match="no session 'nowhere'"):
+            await reader.chats(SessionName("nowhere"), account=BAKERY.phone)
 
 
 class TestLife:

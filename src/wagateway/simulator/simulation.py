@@ -20,6 +20,8 @@ START = datetime(2026, 1, 5, 11, tzinfo=UTC)
 _PACE = 20.0
 """Deliveries per second of each session's own time where they are sent as fast as possible."""
 _SEEDS_APART = 7919
+_FIRST_YEAR, _LAST_YEAR = 1970, 8999
+"""Instants far beyond have no epoch that every receiver can read."""
 
 
 class Scenario(Struct, frozen=True, kw_only=True):
@@ -51,7 +53,9 @@ class Scenario(Struct, frozen=True, kw_only=True):
         if not SMALLEST <= self.chats <= MOST:
             raise ValueError(f"there can be {SMALLEST} to {MOST} chats, not {self.chats}")
         if self.rate is not None and not 0 < self.rate < math.inf:
-            raise ValueError("the rate must be above 0")
+            raise ValueError("rate must be above 0")
+        if not _FIRST_YEAR <= self.start.year <= _LAST_YEAR:
+            raise ValueError(f"start must be in the years {_FIRST_YEAR} to {_LAST_YEAR}")
 
     def session_names(self) -> list[str]:
         """Return the names of the sessions."""

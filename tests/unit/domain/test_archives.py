@@ -2,9 +2,11 @@
 
 import itertools
 
+import pytest
 from tests.support.deliveries import BAKERY, NOON, SECOND, SESSION
 
-from wagateway.domain.archives import ArchiveEntry, archive_of, current
+from wagateway.domain.archives import ArchiveEntry, archive_of, archive_to_read, current
+from wagateway.domain.errors import NotFound
 from wagateway.domain.identity import Jid
 
 MINE = BAKERY.phone
@@ -43,3 +45,23 @@ def test_what_names_no_account_goes_to_the_latest_archive() -> None:
 def test_of_equally_late_archives_the_newer_one_is_current() -> None:
     assert current([entry(2, OTHER), entry(1, MINE)]) == entry(2, OTHER)
     assert current(iter([entry(1, MINE), entry(2, OTHER)])) == entry(2, OTHER)
+
+
+def test_the_current_archive_is_read_unless_an_account_is_named() -> None:
+    entries = [entry(1, MINE, 5), entry(2, OTHER, 9), entry(3, None)]
+    for order in itertools.permutations(entries):
+        assert archive_to_read(iter(order), SESSION, None) == entries[1]
+        assert archive_to_read(iter(order), SESSION, MINE) == entries[0]
+        assert archive_to_read(iter(order), SESSION, OTHER) == entries[1]
+
+
+def test_an_account_that_the_session_never_had_is_not_found() -> None:
+    for entries in ([entry(1, OTHER)], [entry(1, None)]):
+        with pytest.raises(NotFound, match=f"'vendas' never had the account {MINE}"):
+            archive_to_read(entries, SESSION, MINE)
+
+
+def test_a_session_without_any_archive_is_not_found() -> None:
+    for account in (None, MINE):
+        with pytest.raises(NotFound, match="there is no session 'vendas'"):
+            archive_to_read([], SESSION, account)

@@ -18,6 +18,7 @@ from wagateway.domain.identity import (
     Link,
     MessageRef,
     StanzaId,
+    account_named,
     canonical,
     chat_candidates,
     chat_type,
@@ -387,3 +388,24 @@ class TestLinks:
         assert [canonical(a, phones) for a in (ANA_LID, ANA, BRUNO_LID, GROUP)] == [
             *(ANA, ANA, BRUNO_LID, GROUP)
         ]
+
+
+@pytest.mark.parametrize(
+    ("text", "account"),
+    [
+        (None, None),
+        ("", None),
+        (ANA, ANA),
+        ("5511987650102:3@s.whatsapp.net", ANA),
+        ("+55 (11) 98765-0102", ANA),
+    ],
+)
+def test_an_account_is_named_by_jid_or_number_or_not_at_all(
+    text: str | None, account: Jid | None
+) -> None:
+    assert account_named(text) == account
+
+
+def test_a_name_is_no_account() -> None:
+    with pytest.raises(InvalidInput):
+        account_named("ana")

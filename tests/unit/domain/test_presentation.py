@@ -239,6 +239,21 @@ class TestEdits:
                 EditView(text=None, edited_at=NOON + 2 * SECOND),
             )
 
+    def test_a_version_that_says_the_same_as_the_one_before_is_shown_once(self) -> None:
+        marks = [
+            edit("a", 1, edit_id="E1"),
+            edit("a", 2, edit_id="E2"),
+            edit(None, 3, edit_id="E3"),
+            edit(None, 4, edit_id="E4"),
+            edit("a", 5, edit_id="E5"),
+        ]
+        for order in (marks, marks[::-1]):
+            assert view(*order).edits == (
+                EditView(text="a", edited_at=NOON + SECOND),
+                EditView(text=None, edited_at=NOON + 3 * SECOND),
+                EditView(text="a", edited_at=NOON + 5 * SECOND),
+            )
+
     def test_only_the_authors_versions_count(self) -> None:
         marks = [edit("mine", 1, author=ANA), edit("lid", 2, author=ANA_LID)]
         marks.append(edit("other", 3, author=BRUNO))

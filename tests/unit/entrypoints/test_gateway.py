@@ -104,6 +104,29 @@ async def test_unknown_names_are_told(gateway: Gateway) -> None:
         await gateway.ingest(b"{")
 
 
+async def test_a_former_account_s_archive_is_read_by_its_account(gateway: Gateway) -> None:
+    former, present = envelope(1), envelope(2, chat="5511987650103@c.us")
+    former["payload"]["_data"] = {"Info": {"PushName": "Ana"}}
+    present["me"] = {"id": "5511912340002@c.us"}
+    present["timestamp"] = int((NOON + timedelta(hours=1)).timestamp() * 1000)
+    former["timestamp"] = int(NOON.timestamp() * 1000)
+    await gateway.ingest(msgspec.json.encode([former, present]))
+    for account in ("5511912340001@c.us", "+55 11 91234-0001"):
+        page = await gateway.messages("vendas", ANA, account=account)
+        assert [m.text for m in page.messages] == ["mensagem 1"]
+        got = [m.text async for m in gateway.history("vendas", ANA, account=account)]
+        assert got == ["mensagem 1"]
+        assert [c.id for c in (await gateway.chats("vendas", account=account)).chats] == [ANA]
+        people = (await gateway.contacts("vendas", account=account)).contacts
+        assert "Ana" in {person.push_name for person in people}
+    with pytest.raises(NotFound):
+        await gateway.messages("vendas", ANA)
+    with pytest.raises(NotFound, match="never had the account"):
+        await gateway.chats("vendas", account="5511912340003@c.us")
+    with pytest.raises(InvalidInput):
+        await gateway.contacts("vendas", account="ana")
+
+
 async def test_contacts_are_filtered_by_type(gateway: Gateway) -> None:
     named = envelope(1)
     named["payload"]["_data"] = {"Info": {"PushName": "Ana"}}

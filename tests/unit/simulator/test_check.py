@@ -203,7 +203,9 @@ class TestInput:
         assert Comparison(both).sessions == ["a", "b"]
 
     def test_the_head_of_a_truth_is_skipped(self) -> None:
-        assert compare([{"type": "simulation", "version": 1}, *TRUTH], TRUTH).perfect
+        told = [{"type": "simulation", "version": 1}, *TRUTH]
+        assert compare(told, TRUTH).perfect
+        assert compare(told, told).perfect
 
     @pytest.mark.parametrize(
         "line", [{}, {"type": "message"}, {"type": "chat", "session": "a"}, {"type": "what"}, []]
@@ -216,6 +218,7 @@ class TestInput:
         "line",
         [
             {},
+            {"type": "message"},
             {"session": "default"},
             {"session": "default", "type": "message", "id": "A1"},
             {"session": "default", "type": "chat", "account": ME},

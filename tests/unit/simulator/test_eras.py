@@ -49,6 +49,12 @@ def test_each_era_has_another_account_than_the_one_before() -> None:
         assert after.world.account.phone != before.world.account.phone
 
 
+def test_the_second_account_is_always_a_new_one() -> None:
+    for key in range(12):
+        first, second = islice(eras(plan(0.3, key=str(key))), 2)
+        assert second.world.account.phone != first.world.account.phone
+
+
 def test_some_accounts_come_back_and_some_are_new() -> None:
     phones = [era.world.account.phone for era in first_eras(50)]
     returns = sum(phone == phones[place] for place, phone in enumerate(phones[2:]))

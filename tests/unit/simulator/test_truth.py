@@ -257,6 +257,8 @@ class TestAddresses:
     def test_the_account_s_own_addresses_are_always_linked(self) -> None:
         said = mine(chat=BY_LID, address=LID)
         assert only(sent(said))["sender_id"] == BAKERY.phone_jid
+        named = note(chat=BY_LID, address=LID, mentions=(BAKERY,))
+        assert only(sent(named))["mentions"] == [BAKERY.phone_jid]
 
     def test_a_link_counts_for_its_session_and_account_alone(self) -> None:
         told = [sent(note(address=ALONE))]

@@ -107,7 +107,7 @@ _truth_file = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option(
     "--history",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(min=0, max=3650),
     metavar="DAYS",
     default=3,
     show_default=True,

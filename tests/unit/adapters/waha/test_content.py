@@ -53,6 +53,8 @@ OTHER = "BEGIN:VCARD\nVERSION:3.0\nFN:Eva\nEND:VCARD"
         (webjs({"type": "location", "body": "/9j/thumb"}, body="/9j/thumb"), None),
         (webjs({"type": "vcard", "body": VCARD}, body=VCARD), None),
         (webjs({"type": "poll_creation", "body": ""}, body="Which?"), "Which?"),
+        (webjs({"type": "poll_creation", "body": "Which?"}, body="Which?"), None),
+        (webjs({"type": "poll_creation", "body": "Which?"}), None),
         (bare(body="مرحبا \u200e(order)"), "مرحبا \u200e(order)"),
         (bare(body="\x00"), "\ufffd"),
         (bare(body="x" * 1_000_000), "x" * 1_000_000),

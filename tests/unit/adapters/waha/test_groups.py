@@ -139,6 +139,14 @@ def test_leaving_is_my_own_going() -> None:
     assert isinstance(found, NotArchived)
 
 
+def test_who_removed_me_may_be_told_by_both_addresses() -> None:
+    data = {"author": ANA_LID, "authorPn": ANA}
+    payload = {"group": {"id": GROUP}, "timestamp": SENT_S, "_data": data}
+    first, second = observed("group.v2.leave", payload)
+    assert first == GroupChanged(group=GROUP, at=SENT, members=(Member(jid=ME, role=Role.LEFT),))
+    assert second == IdentityLinked(lid=ANA_LID, phone=ANA, evidence=Evidence.GROUP_MEMBER)
+
+
 @pytest.mark.parametrize(
     ("over", "subject", "description"),
     [

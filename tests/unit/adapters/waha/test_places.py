@@ -92,7 +92,7 @@ def test_the_id_names_chat_and_message(id_: object, chat: str, stanza: str) -> N
     assert (ref.chat, ref.stanza, ref.from_me) == (chat, stanza, False)
 
 
-@pytest.mark.parametrize("id_", [None, "", STANZA, 5, [], {}])
+@pytest.mark.parametrize("id_", [None, "", STANZA, "true_", "_" * 300, "other", 5, [], {}])
 @pytest.mark.parametrize(
     "payload", [noweb({"conversation": "x"}), gows({"conversation": "x"}), webjs({"body": "x"})]
 )

@@ -37,6 +37,8 @@ COMMANDS = [
     ["psql"],
     ["database-url"],
     ["version"],
+    ["simulate"],
+    ["simulate", "check"],
 ]
 
 

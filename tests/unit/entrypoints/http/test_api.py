@@ -8,13 +8,17 @@ from tests.unit.entrypoints.http.world import (
     API,
     API_TOKEN,
     FAMILY,
+    ME,
     NOON,
     application,
     client_of,
     filled_archive,
     raw_request,
+    text_message,
 )
 
+from wagateway.domain.events import Account
+from wagateway.domain.identity import Jid
 from wagateway.domain.views import ContactPage, EventPage, MessagePage
 
 PATHS = [
@@ -114,6 +118,40 @@ async def test_lists_contacts_page_by_page(client: httpx.AsyncClient) -> None:
 async def test_lists_chats(client: httpx.AsyncClient) -> None:
     page = (await get(client, "/api/chats/default", limit=1)).json()
     assert [chat["id"] for chat in page["chats"]] == [ANA]
+
+
+@pytest.mark.parametrize("account", [ME, "+55 (11) 98765-0101", "5511987650101"])
+async def test_reads_a_former_account_s_archive(account: str) -> None:
+    archive = await filled_archive()
+    later = text_message(600, chat=Jid("5511987650103@c.us"))
+    other = Account(phone=Jid("5511987650199@c.us"))
+    await archive.record([msgspec.structs.replace(later, account=other)])
+    async with client_of(application(reader=archive)) as client:
+        path = f"/api/messages/default/{ANA}"
+        assert (await get(client, path)).status_code == 404
+        messages = (await get(client, path, account=account)).json()["messages"]
+        assert [m["text"] for m in messages] == ["text 2", "text 1", "text 0"]
+        chats = (await get(client, "/api/chats/default", account=account)).json()["chats"]
+        assert [chat["id"] for chat in chats] == [ANA]
+        people = (await get(client, "/api/contacts/default", account=account)).json()
+        assert FAMILY in {person["id"] for person in people["contacts"]}
+        now = (await get(client, "/api/chats/default", account="")).json()["chats"]
+        assert [chat["id"] for chat in now] == ["5511987650103@c.us"]
+
+
+@pytest.mark.parametrize(
+    "path", [f"/api/messages/default/{ANA}", "/api/chats/default", "/api/contacts/default"]
+)
+@pytest.mark.parametrize(
+    ("account", "status", "said"),
+    [(ANA, 404, "never had the account"), ("ana", 400, "ana"), ("x" * 2000, 400, "neither a JID")],
+)
+async def test_an_account_that_never_was_is_not_found_and_a_name_is_refused(
+    client: httpx.AsyncClient, path: str, account: str, status: int, said: str
+) -> None:
+    response = await get(client, path, account=account)
+    assert response.status_code == status
+    assert said in response.text
 
 
 async def test_lists_sessions(client: httpx.AsyncClient) -> None:
