@@ -4,7 +4,8 @@ Works on plain JSON objects, so that any system can be compared; docs/SIMULATOR.
 """
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -13,8 +14,8 @@ from msgspec import Struct
 
 from wagateway.simulator.truth import Line
 
-EXAMPLES = 10
-"""How many findings of each sort are kept in full."""
+EXAMPLES = 5
+"""How many findings of each sort and field are kept in full."""
 
 _IDENTITY = {"type", "session", "account", "chat_id", "id", "sender_id", "certain"}
 _UNORDERED = {"reactions", "votes"}
@@ -62,12 +63,14 @@ class Report(Struct, kw_only=True):
         expected: messages that must be there.
         found: messages that are there.
         counts: of findings, by sort; a message with two wrong fields counts once.
-        examples: the first findings of each sort.
+        fields: how many values are wrong, by field, the most frequent first.
+        examples: the first findings of each sort and field.
     """
 
     expected: int
     found: int
     counts: dict[Sort, int]
+    fields: dict[str, int]
     examples: list[Finding]
 
     @property
@@ -96,8 +99,12 @@ class Comparison:
     Everything is in memory: about 2 KB per message of the truth.
     """
 
-    def __init__(self, truth: Iterable[Line]) -> None:
+    def __init__(self, truth: Iterable[Line], *, fields: Collection[str] | None = None) -> None:
         """Take in the truth, in any order.
+
+        Args:
+            truth: its lines.
+            fields: of messages and chats that are compared; None: all that the truth names.
 
         Raises:
             ValueError: a line is not one of a truth.
@@ -110,7 +117,11 @@ class Comparison:
         self._known: set[str] = set()
         self._matched: set[_Key] = set()
         self._strays: list[_Key] = []
+        self._fields = fields
         self._counts = dict.fromkeys(Sort, 0)
+        self._wrong_fields: Counter[str] = Counter()
+        self._kept: Counter[tuple[Sort, str | None]] = Counter()
+        self._seen_types: set[str] = set()
         self._examples: list[Finding] = []
         self._found = 0
         for line in truth:
@@ -137,17 +148,18 @@ class Comparison:
             raise ValueError(f"not a line of a truth: {json.dumps(line)[:200]}") from exc
 
     def see(self, line: Line) -> None:
-        """Take in one thing that the archive holds; of sessions that the truth does not know, none.
+        """Take in one thing that the archive holds, unless the truth knows nothing of its session.
 
         The head of a truth is skipped, so that one can stand for an archive.
 
         Raises:
-            ValueError: it has no identity.
+            ValueError: its identity is not whole.
         """
         try:
             told = line["type"] not in {"simulation", "link", "end"}
             if not told or line["session"] not in self._known:
                 return
+            self._seen_types.add(line["type"])
             if line["type"] == "message":
                 self._found += 1
                 self._see_message(_key(line), line)
@@ -155,8 +167,12 @@ class Comparison:
                 self._see_chat(line)
             elif line["type"] == "archive":
                 self._see_archive(line)
-        except (KeyError, TypeError) as exc:
-            raise ValueError(f"not an object of an archive: {json.dumps(line)[:200]}") from exc
+        except KeyError as exc:
+            raise ValueError(f"{exc} is missing: {json.dumps(line)[:200]}") from exc
+        except TypeError as exc:  # not even hashable
+            raise ValueError(
+                f"part of its identity is no string: {json.dumps(line)[:200]}"
+            ) from exc
 
     def _see_message(self, key: _Key, line: Line) -> None:
         expected = self._messages.get(key)
@@ -183,7 +199,10 @@ class Comparison:
             self._note(Finding(sort=Sort.INVENTED, what=_archive(known)))
 
     def report(self) -> Report:
-        """Return what differs; the comparison ends with it."""
+        """Return what differs; the comparison ends with it.
+
+        Chats, and archives, are only missed where the archive shows any at all.
+        """
         missing = {
             key
             for key, line in self._messages.items()
@@ -192,14 +211,18 @@ class Comparison:
         self._judge_strays(missing)
         for key in sorted(missing, key=str):
             self._note(Finding(sort=Sort.LOST, what=key._asdict()))
-        for chat in self._chats:
+        for chat in self._chats if "chat" in self._seen_types else ():
             self._note(Finding(sort=Sort.LOST, what=_chat(chat)))
-        for known, line in sorted(self._archives.items()):
-            if line.get("certain", True):
+        for known in sorted(self._archives if "archive" in self._seen_types else ()):
+            if self._archives[known].get("certain", True):
                 self._note(Finding(sort=Sort.LOST, what=_archive(known)))
         certain = sum(line.get("certain", True) for line in self._messages.values())
         return Report(
-            expected=certain, found=self._found, counts=self._counts, examples=self._examples
+            expected=certain,
+            found=self._found,
+            counts=self._counts,
+            fields=dict(self._wrong_fields.most_common()),
+            examples=self._examples,
         )
 
     def _judge_strays(self, missing: set[_Key]) -> None:
@@ -226,7 +249,8 @@ class Comparison:
     def _compare(self, what: dict[str, Any], expected: Line, found: Line) -> None:
         if not expected.get("certain", True):
             return
-        fields = [field for field in expected if field not in _IDENTITY]
+        chosen = expected.keys() if self._fields is None else expected.keys() & self._fields
+        fields = [field for field in expected if field in chosen and field not in _IDENTITY]
         differing = [f for f in fields if not holds(found.get(f), expected[f], field=f)]
         for field in differing[1:]:
             self._keep(_wrong(what, field, expected[field], found.get(field)))
@@ -239,7 +263,10 @@ class Comparison:
         self._keep(finding)
 
     def _keep(self, finding: Finding) -> None:
-        if sum(kept.sort is finding.sort for kept in self._examples) < EXAMPLES:
+        if finding.field:
+            self._wrong_fields[finding.field] += 1
+        self._kept[finding.sort, finding.field] += 1
+        if self._kept[finding.sort, finding.field] <= EXAMPLES:
             self._examples.append(finding)
 
 
@@ -306,9 +333,11 @@ def _wrong(what: dict[str, Any], field: str, expected: Any, found: Any) -> Findi
     return Finding(sort=Sort.WRONG, what=what, field=field, expected=expected, found=found)
 
 
-def compare(truth: Iterable[Line], archive: Iterable[Line]) -> Report:
+def compare(
+    truth: Iterable[Line], archive: Iterable[Line], *, fields: Collection[str] | None = None
+) -> Report:
     """Return how *archive* differs from *truth*; see `Comparison`."""
-    comparison = Comparison(truth)
+    comparison = Comparison(truth, fields=fields)
     for line in archive:
         comparison.see(line)
     return comparison.report()

@@ -142,7 +142,7 @@ class Poster:
             max_open: deliveries that wait for an answer or a retry at the same time; while there
                 are so many, no further one is begun. 1 or more.
             timeout_s: silence that counts as failure.
-            ended: told of each delivery that was begun, when it is accepted (True), or given up or
+            ended: told of each delivery that was sent, when it is accepted (True), or given up or
                 still open when run() is cancelled (False): the webhook may have it even so.
 
         Raises:
@@ -156,6 +156,7 @@ class Poster:
         self._timeout_s = timeout_s
         self._ended = ended or (lambda _delivery, _accepted: None)
         self._max_connections = max_connections
+        self._begun: set[int] = set()
         self._room = asyncio.Semaphore(max_open)
 
     async def run(self, deliveries: Iterable[Delivery]) -> None:
@@ -210,12 +211,15 @@ class Poster:
                 self.counts.given_up += 1
         finally:
             self._room.release()
-            self._ended(delivery, accepted)
+            if id(delivery) in self._begun:  # what was never sent is nobody's
+                self._begun.remove(id(delivery))
+                self._ended(delivery, accepted)
 
     async def _attempt(self, connections: "_Connections", delivery: Delivery) -> float | None:
         """Send once; return None when accepted, else the seconds to wait at least."""
         headers = {**delivery.headers, **self._headers}
         async with _one_of(connections) as client:
+            self._begun.add(id(delivery))
             try:
                 answer = await client.post(self._url, content=delivery.body, headers=headers)
             except httpx.RequestError as exc:
@@ -231,6 +235,7 @@ class Poster:
         headers = {**delivery.headers, **self._headers}
         in_a_hurry = httpx.Timeout(self._timeout_s, read=_HURRY_S)
         async with _one_of(connections) as client:
+            self._begun.add(id(delivery))
             with suppress(httpx.RequestError):
                 await client.post(
                     self._url, content=delivery.body, headers=headers, timeout=in_a_hurry

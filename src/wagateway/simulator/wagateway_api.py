@@ -91,6 +91,8 @@ class WagatewayApi:
             raise ApiFailed(f"{type(exc).__name__} on {path}: is the address right?") from exc
         except (httpx.InvalidURL, OverflowError) as exc:
             raise ApiFailed(f"the address is none that can be asked: {exc}") from exc
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise ApiFailed(f"401 on {path}: the token is missing or wrong")
         if not answer.is_success:
             raise ApiFailed(f"{answer.status_code} on {path}: {answer.text[:300]}")
         try:

@@ -162,9 +162,22 @@ class TestUncertain:
 
 class TestChatsAndArchives:
     def test_a_chat_that_is_not_there_is_lost(self) -> None:
-        report = compare([ARCHIVE, CHAT], [ARCHIVE])
+        report = compare([ARCHIVE, CHAT, NAMED], [ARCHIVE, NAMED])
         assert counts(report) == {"lost": 1}
         assert report.examples[0].what == CHAT
+
+    def test_who_shows_no_chats_at_all_misses_none(self) -> None:
+        assert compare([ARCHIVE, CHAT], [ARCHIVE]).perfect
+        assert compare([ARCHIVE], []).perfect
+
+    def test_a_chat_that_is_there_twice_is_twinned(self) -> None:
+        assert counts(compare([ARCHIVE, CHAT], [ARCHIVE, CHAT, CHAT])) == {"twinned": 1}
+
+    def test_a_chat_under_the_hidden_id_of_somebody_known_is_twinned(self) -> None:
+        link = {**ARCHIVE, "type": "link", "lid": "271@lid", "phone": CHAT["id"]}
+        ghost = {**CHAT, "id": "271@lid"}
+        assert counts(compare([ARCHIVE, link, CHAT], [ARCHIVE, CHAT, ghost])) == {"twinned": 1}
+        assert compare([ARCHIVE, CHAT], [ARCHIVE, CHAT, ghost]).perfect
 
     def test_a_group_has_its_name(self) -> None:
         assert compare([ARCHIVE, NAMED], [ARCHIVE, NAMED]).perfect
@@ -179,9 +192,15 @@ class TestChatsAndArchives:
         assert compare([ARCHIVE, CHAT], [ARCHIVE, {**CHAT, "name": "Ana"}, NAMED]).perfect
 
     def test_an_archive_that_is_not_there_is_lost(self) -> None:
-        report = compare([ARCHIVE], [])
+        former = {**ARCHIVE, "account": BIA}
+        report = compare([ARCHIVE, former], [ARCHIVE])
         assert counts(report) == {"lost": 1}
-        assert report.examples[0].what == ARCHIVE
+        assert report.examples[0].what == former
+
+    def test_an_archive_that_is_uncertain_may_be_there_or_not(self) -> None:
+        former = {**ARCHIVE, "account": BIA}
+        for held in ([ARCHIVE], [ARCHIVE, former]):
+            assert compare([ARCHIVE, {**former, "certain": False}], held).perfect
 
     @pytest.mark.parametrize("account", [BIA, None])
     def test_an_archive_of_an_account_that_never_was_is_invented(self, account: str | None) -> None:
@@ -230,7 +249,7 @@ class TestInput:
     )
     def test_an_object_without_an_identity_is_refused(self, line: Line) -> None:
         comparison = Comparison(TRUTH)
-        with pytest.raises(ValueError, match="object of an archive"):
+        with pytest.raises(ValueError, match=r"is missing|is no string"):
             comparison.see(line)
 
     def test_objects_of_other_types_are_skipped(self) -> None:

@@ -19,7 +19,13 @@ def test_there_are_as_many_chats_as_asked(number: int) -> None:
 
 
 def test_the_smallest_world_is_the_one_without_a_crowd() -> None:
-    assert crowded_world(3, SMALLEST) == crowded_world(3, 1) == create_world(3)
+    assert crowded_world(3, SMALLEST) == create_world(3)
+
+
+@pytest.mark.parametrize("chats", [SMALLEST - 1, MOST + 1, -5])
+def test_a_world_that_cannot_be_is_refused(chats: int) -> None:
+    with pytest.raises(ValueError, match="17 to 10000 chats"):
+        crowded_world(3, chats)
 
 
 def test_the_people_of_the_small_world_are_in_the_crowd() -> None:

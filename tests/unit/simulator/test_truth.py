@@ -72,15 +72,21 @@ class TestMessages:
             "reply_to": None,
             "mentions": [],
             "forwarded": False,
+            "media": None,
+            "location": None,
+            "poll": None,
+            "event": None,
             "revoked": False,
             "clash": False,
             "reactions": [],
         }
 
-    def test_archive_and_chat_come_before_their_messages(self) -> None:
+    def test_archive_links_and_chat_come_before_their_messages(self) -> None:
         account = {"session": "default", "account": BAKERY.phone_jid}
-        assert list(truth_of(sent()).lines())[:2] == [
+        link = {"lid": BAKERY.lid_jid, "phone": BAKERY.phone_jid}
+        assert list(truth_of(sent()).lines())[:3] == [
             {"type": "archive", **account},
+            {"type": "link", **account, **link},
             {"type": "chat", **account, "id": ANA.phone_jid},
         ]
 
@@ -116,7 +122,10 @@ class TestMessages:
             state="typing",
             address=Address.PHONE,
         )
-        assert [line["type"] for line in truth_of(fact(typing)).lines()] == ["archive"]
+        assert [line["type"] for line in truth_of(fact(typing)).lines()] == [
+            "archive",
+            "link",
+        ]
 
     def test_what_nobody_told_the_content_of_is_no_message(self) -> None:
         assert lines(edited("Boa tarde!"), reacted("👍", by=ANA), revoked()) == []
@@ -341,7 +350,30 @@ class TestDoubts:
         truth = Truth()
         truth.tell(linking(ANA))
         truth.doubt(sent())
-        assert [line["type"] for line in truth.lines()] == ["archive", "message"]
+        types = [line["type"] for line in truth.lines()]
+        assert types == ["archive", "link", "link", "message"]
+
+    def test_what_a_doubt_would_reveal_is_open_wherever_it_counts(self) -> None:
+        said = note(chat=BY_LID, address=Address.LID)
+        truth = truth_of(sent(said))
+        truth.doubt(linking(ANA))
+        (line,) = (line for line in truth.lines() if line["type"] == "message")
+        assert line["certain"] is False
+        truth.tell(linking(ANA))
+        (line,) = (line for line in truth.lines() if line["type"] == "message")
+        assert line["sender_id"] == ANA.phone_jid
+        assert "certain" not in line
+
+    def test_an_account_that_only_doubts_name_may_have_an_archive(self) -> None:
+        truth = Truth()
+        truth.doubt(sent())
+        assert [line.get("certain") for line in truth.lines()] == [False, False]
+
+    def test_a_doubted_forgery_leaves_the_clash_open(self) -> None:
+        truth = truth_of(sent(note(chat=BY_PHONE)))
+        truth.doubt(sent(note(chat=BY_PHONE, author=BIA)))
+        told = [line for line in truth.lines() if line["type"] == "message"]
+        assert all("clash" not in line for line in told)
 
     def test_a_doubted_name_is_not_required(self) -> None:
         said = sent(note(chat=BY_PHONE))
@@ -383,10 +415,10 @@ class TestRepetitionsOfTheWhole:
         assert only(repeating, whole) == only(whole, repeating)
         assert only(repeating, whole)["ack"] == "read"
 
-    def test_an_author_that_a_repetition_names_can_clash(self) -> None:
+    def test_an_author_that_only_a_repetition_names_leaves_the_clash_open(self) -> None:
         told = lines(sent(), revoked(mine(), repeats=True))
         assert {line["sender_id"]: line.get("clash") for line in told} == {
-            ANA.phone_jid: True,
+            ANA.phone_jid: None,
             BAKERY.phone_jid: None,
         }
 

@@ -168,7 +168,7 @@ async def test_more_chats_than_are_read_at_once_are_all_read() -> None:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ((401, b'{"detail":"no such token"}'), "401 on .*no such token"),
+        ((401, b'{"detail":"no such token"}'), "401 on .*token is missing or wrong"),
         ((500, b"out of order"), "500 on .*out of order"),
         ((302, b""), "302 on "),
         ((200, b"<html>"), "no JSON on "),
@@ -190,7 +190,7 @@ async def test_nobody_listening_is_told() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        with pytest.raises(ApiFailed, match=r"ConnectError on http.*address right"):
+        with pytest.raises(ApiFailed, match=r"ConnectError on /api/sessions.*address right"):
             await read(url, "default")
 
 

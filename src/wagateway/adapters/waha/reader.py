@@ -103,7 +103,7 @@ def _observations(env: Envelope) -> list[AnyObservation]:
     # Old versions of NOWEB tell of several groups at once.
     several = env.event == "group.join" and isinstance(env.payload, list)
     payloads = items(env.payload) if several else [env.payload]
-    if not all(isinstance(payload, dict) for payload in payloads):
+    if not payloads or not all(isinstance(payload, dict) for payload in payloads):
         return [NotUnderstood(reason=f"{env.event}: expected an object as payload")]
     try:
         return [said for payload in payloads for said in reader(obj(payload), env)]

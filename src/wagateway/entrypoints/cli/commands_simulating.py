@@ -67,7 +67,7 @@ _truth_file = click.Path(dir_okay=False, path_type=Path)
     metavar="NUMBER",
     default=17,
     show_default=True,
-    help="Chats of each session, about.",
+    help="Chats of each session, about; 17 to 10,000.",
 )
 @click.option(
     "--rate",
@@ -126,7 +126,7 @@ _truth_file = click.Path(dir_okay=False, path_type=Path)
     metavar="POLICY",
     default="constant:2:15",
     show_default=True,
-    help="constant, linear or exponential; seconds; attempts. These are WAHA's defaults.",
+    help="constant, linear or exponential; seconds between; how often to repeat. WAHA's defaults.",
 )
 @click.option(
     "--truth",
@@ -185,6 +185,12 @@ def faults(*, as_json: bool) -> None:
     help="Instead of --api: what any other system holds, as JSON Lines; docs/SIMULATOR.md "
     "describes the fields. - is standard input.",
 )
+@click.option(
+    "--fields",
+    metavar="LIST",
+    help="Compare only these fields, separated by commas: text,kind,edits. Default: all that the "
+    "truth names",
+)
 @json_option
 def check(
     *,
@@ -192,12 +198,14 @@ def check(
     api: str | None,
     api_token: str | None,
     archive: Path | None,
+    fields: str | None,
     as_json: bool,
 ) -> int:
     """Compare an archive with the truth: what is lost, twinned, wrong or invented.
 
-    Everything that the archive shows of the simulated sessions is read. The exit code is 0 when
-    nothing differs, and 1 when something does.
+    Everything that the archive shows of the simulated sessions is read, so it must hold nothing
+    else of them, for instance from another run. The exit code is 0 when nothing differs, and 1
+    when something does.
 
     \b
     Examples:
@@ -208,4 +216,6 @@ def check(
 
     if (api is None) == (archive is None):
         raise click.UsageError("Give either --api URL or --archive FILE.")
-    return run_check(truth, api=api, token=api_token, archive=archive, as_json=as_json)
+    return run_check(
+        truth, api=api, token=api_token, archive=archive, fields=fields, as_json=as_json
+    )

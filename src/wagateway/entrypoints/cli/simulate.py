@@ -1,6 +1,7 @@
 """``wagateway simulate``: delivers what a simulated WAHA would, and writes down the truth."""
 
 import asyncio
+import math
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO
 
+import httpx
 import msgspec
 import rich_click as click
 from msgspec import Struct
@@ -62,6 +64,8 @@ class Order(Struct, frozen=True, kw_only=True):
             InvalidInput: a value means nothing.
         """
         start = self.start or START
+        if self.duration is not None and not self.duration < math.inf:
+            raise InvalidInput("--duration is a number of seconds")
         try:
             return Scenario(
                 seed=self.seed,
@@ -125,7 +129,7 @@ def run_simulate(order: Order) -> int:
     if order.as_json:
         echo_json(result)
     else:
-        click.echo("\n".join(_summary(result, counts)))
+        click.echo("\n".join(_summary(order, result, counts)))
     if interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.FAILED if counts.given_up else ExitCode.OK
@@ -219,7 +223,7 @@ async def _report(counts: Counts) -> None:
         click.echo(f"\r\x1b[K{line}" if terminal else line, err=True, nl=not terminal)
 
 
-def _summary(result: Result, counts: Counts) -> Iterator[str]:
+def _summary(order: Order, result: Result, counts: Counts) -> Iterator[str]:
     if sys.stderr.isatty():
         note("")
     yield (
@@ -232,12 +236,22 @@ def _summary(result: Result, counts: Counts) -> Iterator[str]:
         yield f"{result.interrupted:,} were open when it was interrupted."
     if result.given_up:
         yield (
-            f"{result.given_up:,} were given up; the last refusal was {counts.last_refusal}. "
-            "Is the address right, and the token?"
+            f"{result.given_up:,} were given up; the last refusal was {counts.last_refusal}: "
+            f"{_hint(counts.last_refusal)}"
         )
     if result.truth:
         yield f"The truth is in {result.truth}; compare with it:"
-        yield f"  wagateway simulate check --truth {result.truth} --api http://127.0.0.1:4011"
+        api = httpx.URL(order.webhook).join("/")
+        yield f"  wagateway simulate check --truth {result.truth} --api {api}"
+
+
+def _hint(refusal: str | None) -> str:
+    """Say what to look at after *refusal*, a status or the name of a network error."""
+    if refusal in {"401", "403"}:
+        return "is the token or the key right?"
+    if refusal and refusal.startswith("5"):
+        return "look into the log of the receiver."
+    return "is the address right?"
 
 
 def _write(path: Path, scenario: Scenario, truth: Truth) -> None:
@@ -274,6 +288,8 @@ def _require_writable(path: Path | None) -> None:
     """Refuse early what would fail after all the work."""
     if path is None:
         return
+    if path == Path("-"):
+        raise InvalidInput("--truth names a file; standard output has the summary")
     folder = path.resolve().parent
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise InvalidInput(

@@ -11,7 +11,7 @@ from typing import IO
 import msgspec
 import rich_click as click
 
-from wagateway.domain.errors import InvalidInput, NotFound, StoreUnavailable
+from wagateway.domain.errors import InvalidInput, StoreUnavailable
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.output import counted, echo_json, note
 from wagateway.simulator.check import Comparison, Finding, Report, Sort
@@ -23,21 +23,27 @@ _TELL_EVERY = 20_000
 
 
 def run_check(
-    truth: Path, *, api: str | None, token: str | None, archive: Path | None, as_json: bool
+    truth: Path,
+    *,
+    api: str | None,
+    token: str | None,
+    archive: Path | None,
+    fields: str | None,
+    as_json: bool,
 ) -> int:
     """Compare, and print what differs.
 
     Raises:
         InvalidInput: a file is not what it should be.
-        NotFound: there is no such file.
         StoreUnavailable: the API does not answer as it should.
     """
     try:
         with ExitStack() as stack:
-            comparison = Comparison(_whole(_lines(_opened(stack, truth), truth), truth))
+            chosen = {name.strip() for name in fields.split(",")} if fields else None
+            told = _whole(_lines(_opened(stack, truth), truth), truth)
+            comparison = Comparison(told, fields=chosen)
             if archive:
-                for line in _lines(_opened(stack, archive), archive):
-                    comparison.see(line)
+                _read_file(comparison, _opened(stack, archive), archive)
             elif api:
                 asyncio.run(_read_api(comparison, api, token))
     except ValueError as exc:
@@ -50,6 +56,14 @@ def run_check(
     else:
         click.echo("\n".join(_told(report)))
     return ExitCode.OK if report.perfect else ExitCode.FAILED
+
+
+def _read_file(comparison: Comparison, file: IO[bytes], path: Path) -> None:
+    for number, line in _numbered(file, path):
+        try:
+            comparison.see(line)
+        except ValueError as exc:
+            raise InvalidInput(f"{path}, line {number}: {exc}") from exc
 
 
 async def _read_api(comparison: Comparison, api: str, token: str | None) -> None:
@@ -72,10 +86,14 @@ def _opened(stack: ExitStack, path: Path) -> IO[bytes]:
     try:
         return stack.enter_context(path.open("rb"))
     except OSError as exc:
-        raise NotFound(f"{path}: {exc.strerror}") from exc
+        raise InvalidInput(f"{path}: {exc.strerror}") from exc
 
 
 def _lines(file: IO[bytes], path: Path) -> Iterator[Line]:
+    return (line for _, line in _numbered(file, path))
+
+
+def _numbered(file: IO[bytes], path: Path) -> Iterator[tuple[int, Line]]:
     for number, text in enumerate(file, 1):
         if not text.strip():
             continue
@@ -85,7 +103,7 @@ def _lines(file: IO[bytes], path: Path) -> Iterator[Line]:
             raise InvalidInput(f"{path}, line {number}: not JSON ({exc})") from exc
         if not isinstance(line, dict):
             raise InvalidInput(f"{path}, line {number}: expected a JSON object")
-        yield line
+        yield number, line
 
 
 def _whole(lines: Iterator[Line], path: Path) -> Iterator[Line]:
@@ -106,12 +124,15 @@ def _told(report: Report) -> Iterator[str]:
     for sort in Sort:
         examples = [finding for finding in report.examples if finding.sort is sort]
         yield f"{sort.value:<9} {report.counts[sort]:>9,}"
+        if sort is Sort.WRONG and report.fields:
+            yield "    " + ", ".join(f"{name} {count:,}" for name, count in report.fields.items())
         for finding in examples:
             yield f"    {_described(finding)}"
-    held = counted(report.found, "message")
-    wanted = counted(report.expected, "message")
     verdict = "The archive equals the truth" if report.perfect else "The archive differs"
-    yield f"{verdict}: {wanted} must be there, {held} of the simulated sessions are."
+    yield (
+        f"{verdict}: {counted(report.expected, 'message')} must be there and some may be; "
+        f"{report.found:,} are."
+    )
 
 
 def _described(finding: Finding) -> str:

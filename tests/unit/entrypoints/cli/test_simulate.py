@@ -225,7 +225,8 @@ class TestTruth:
         assert f"simulate check --truth {path}" in result.stdout
         head, *lines = map(json.loads, path.read_text().splitlines())
         assert (head["type"], head["version"], head["scenario"]["seed"]) == ("simulation", 1, 9)
-        assert {line["type"] for line in lines} == {"archive", "chat", "message"}
+        assert {line["type"] for line in lines} == {"archive", "link", "chat", "message", "end"}
+        assert lines[-1] == {"type": "end", "lines": len(lines)}
         assert "s3gr3do" not in path.read_text()
         assert [each.name for each in tmp_path.iterdir()] == ["truth.jsonl"]
         report = compare([head, *lines], lines)

@@ -13,6 +13,7 @@ from wagateway.entrypoints.cli.program import program
 from wagateway.simulator.truth import Line
 
 HEAD: Line = {"type": "simulation", "version": 1, "scenario": {}}
+WHOLE = [HEAD, *TRUTH, {"type": "end", "lines": len(TRUTH) + 1}]
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +22,7 @@ def _empty_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("WHATSAPP_GATEWAY_API_TOKEN", raising=False)
-    write("truth.jsonl", [HEAD, *TRUTH])
+    write("truth.jsonl", WHOLE)
 
 
 def write(name: str, lines: list[Line]) -> None:
@@ -67,7 +68,7 @@ def test_an_archive_that_equals_the_truth_ends_with_0() -> None:
         ["wrong", "0"],
         ["invented", "0"],
     ]
-    assert lines[4].startswith("The archive equals the truth: 2 messages must be there, 2 ")
+    assert lines[4].startswith("The archive equals the truth: 2 messages must be there ")
     assert len(lines) == 5
 
 
@@ -76,7 +77,8 @@ def test_differences_are_shown_and_end_with_1() -> None:
         "archive.jsonl",
         [ARCHIVE, CHAT, message("A1"), message("A1"), message("Z9"), message("A3", text="não")],
     )
-    write("truth.jsonl", [*TRUTH, message("A3", text="sim")])
+    lines = [*WHOLE[:-1], message("A3", text="sim")]
+    write("truth.jsonl", [*lines, {"type": "end", "lines": len(lines)}])
     result = check("--archive", "archive.jsonl")
     assert result.exit_code == ExitCode.FAILED
     told = result.stdout
@@ -103,7 +105,7 @@ def test_an_archive_can_be_piped_in() -> None:
 
 
 def test_empty_lines_are_no_lines() -> None:
-    Path("truth.jsonl").write_text("\n" + text_of(TRUTH) + "\n  \n")
+    Path("truth.jsonl").write_text("\n" + text_of(WHOLE) + "\n  \n")
     assert check("--archive", "-", stdin="\n" + text_of(TRUTH)).exit_code == ExitCode.OK
 
 
@@ -134,13 +136,13 @@ def test_a_line_that_belongs_to_no_truth_ends_with_2(line: str) -> None:
 def test_an_object_without_an_identity_ends_with_2() -> None:
     result = check("--archive", "-", stdin='{"type":"message","session":"default"}')
     assert result.exit_code == ExitCode.USAGE
-    assert "object of an archive" in result.stderr
+    assert "line 1: 'account' is missing" in result.stderr
 
 
 @pytest.mark.parametrize(("truth", "archive"), [("no.jsonl", "-"), ("truth.jsonl", "no.jsonl")])
-def test_a_file_that_is_not_there_ends_with_1(truth: str, archive: str) -> None:
+def test_a_file_that_is_not_there_ends_with_2(truth: str, archive: str) -> None:
     result = check("--archive", archive, truth=truth, stdin="")
-    assert result.exit_code == ExitCode.FAILED
+    assert result.exit_code == ExitCode.USAGE
     assert "no.jsonl: No such file" in result.stderr
 
 
@@ -169,3 +171,27 @@ def test_waha_is_no_archive() -> None:
         result = check("--api", api.url)
     assert result.exit_code == ExitCode.UNAVAILABLE
     assert "is the address right?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([], "no end"),
+        ([*TRUTH, {"type": "end", "lines": 4}], "is not what"),
+        ([{**HEAD, "version": 99}, {"type": "end", "lines": 1}], "is not what"),
+        ([HEAD, *TRUTH], "is not whole"),
+        ([*WHOLE[:-2], WHOLE[-1]], "is not whole"),
+        ([HEAD, ARCHIVE, {"type": "end", "lines": 2}], "expects no message"),
+    ],
+)
+def test_a_truth_that_says_nothing_or_not_all_is_refused(lines: list[Line], said: str) -> None:
+    write("truth.jsonl", lines)
+    result = check("--archive", "-", stdin=text_of(TRUTH))
+    assert result.exit_code == ExitCode.USAGE
+    assert said in result.stderr
+
+
+def test_only_chosen_fields_are_compared() -> None:
+    write("archive.jsonl", [{**line, "text": "?"} for line in TRUTH])
+    assert check("--archive", "archive.jsonl").exit_code == ExitCode.FAILED
+    assert check("--archive", "archive.jsonl", "--fields", "kind,sent_at").exit_code == ExitCode.OK
