@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.adapters.waha.test_bodies import (
     ANA,
@@ -158,6 +158,7 @@ def assert_storable(raw: bytes) -> None:
 
 
 @given(mutants())
+@example({"event": "group.join", "session": "default", "payload": [], "engine": "NOWEB"})
 @settings(max_examples=1500, deadline=None)
 def test_any_mutation_of_an_event_is_read_to_something_storable(value: Json) -> None:
     assert_storable(json.dumps(value).encode())
