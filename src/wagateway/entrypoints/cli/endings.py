@@ -5,7 +5,6 @@ import traceback
 from enum import IntEnum
 
 import rich_click as click
-from click.exceptions import Exit
 from typing_extensions import override
 
 from wagateway.domain.errors import Conflict, InvalidInput, Rejected, Unavailable, WagatewayError
@@ -53,7 +52,7 @@ class _Ending(click.Command):
         debug = bool(ctx.find_root().params.get("debug"))
         try:
             code = super().invoke(ctx)
-        except (click.ClickException, click.Abort, Exit):
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except BaseException as exc:  # noqa: BLE001 - KeyboardInterrupt too, and those it passes on
             code = _told(exc, debug=debug)
