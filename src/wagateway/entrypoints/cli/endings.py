@@ -40,6 +40,7 @@ _BRANCHES: tuple[tuple[type[WagatewayError], ExitCode], ...] = (
     (Unavailable, ExitCode.UNAVAILABLE),
 )
 
+_Exit: type[BaseException] = click.exceptions.Exit  # type: ignore[attr-defined]  # mypy misses it
 _SERVER = {"litestar", "uvicorn"}
 _NO_SERVER = "this command needs the HTTP server: pip install 'wagateway[server]'."
 
@@ -52,7 +53,7 @@ class _Ending(click.Command):
         debug = bool(ctx.find_root().params.get("debug"))
         try:
             code = super().invoke(ctx)
-        except (click.ClickException, click.Abort, click.exceptions.Exit):
+        except (click.ClickException, click.Abort, _Exit):
             raise
         except BaseException as exc:  # noqa: BLE001 - KeyboardInterrupt too, and those it passes on
             code = _told(exc, debug=debug)
