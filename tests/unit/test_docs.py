@@ -91,7 +91,11 @@ def test_every_command_that_is_shown_takes_the_words_that_it_is_given(page: Path
         command: click.Command = program.commands[name]
         if isinstance(command, click.Group) and words[0] in command.commands:
             command = command.commands[words.pop(0)]
-        command.make_context(name, words)  # a phone that is not quoted would be four words
+        # A phone that is not quoted would be four words. Commands keep the options for help that
+        # they have in their first context, so it must be one as in earnest.
+        names = program.context_settings["help_option_names"]
+        above = click.Context(program, help_option_names=names)
+        command.make_context(name, words, parent=above)
 
 
 def shell_blocks_of(page: Path) -> list[str]:
