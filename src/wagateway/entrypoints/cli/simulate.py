@@ -186,7 +186,7 @@ async def _deliver(order: Order, scenario: Scenario, poster: Poster) -> tuple[fl
     begin_s = loop.time()
     deliveries = limited(simulate(scenario), order.most())
     if order.duration is not None:
-        deliveries = _until(deliveries, begin_s + order.duration, order)
+        deliveries = _within(deliveries, order.duration)
     work = asyncio.create_task(poster.run(deliveries))
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, work.cancel)
@@ -199,11 +199,12 @@ async def _deliver(order: Order, scenario: Scenario, poster: Poster) -> tuple[fl
     return loop.time() - begin_s, work.cancelled()
 
 
-def _until(deliveries: Iterable[Delivery], end_s: float, order: Order) -> Iterator[Delivery]:
+def _within(deliveries: Iterable[Delivery], seconds: float) -> Iterator[Delivery]:
+    """Yield *deliveries* until so many seconds from the first on have passed, or would have."""
     loop = asyncio.get_running_loop()
-    begin_s = end_s - (order.duration or 0)
+    end_s = loop.time() + seconds
     for delivery in deliveries:
-        if loop.time() >= end_s or begin_s + delivery.offset_s >= end_s:
+        if delivery.offset_s >= seconds or loop.time() >= end_s:
             return
         yield delivery
 
