@@ -17,6 +17,14 @@ class NotFound(Rejected):
     """The named session, chat, message or event is not in the archive."""
 
 
+class NotSupported(Rejected):
+    """The engine, or the way it is configured, cannot do this; the message says what would help."""
+
+
+class Refused(Rejected):
+    """The engine does not accept our key."""
+
+
 class Conflict(Rejected):
     """The request contradicts what is there, for instance a data folder that is in use."""
 
@@ -27,6 +35,26 @@ class Unavailable(WagatewayError):
 
 class StoreUnavailable(Unavailable):
     """The database cannot be reached or gave up; it may or may not have acted."""
+
+
+class EngineUnavailable(Unavailable):
+    """The engine is away, too slow, or answers what cannot be read."""
+
+
+class SessionNotReady(Unavailable):
+    """The engine's session is not in the state that the request needs."""
+
+
+class RateLimited(Unavailable):
+    """Too many requests.
+
+    Attributes:
+        wait_s: how long to wait; None where that is not known.
+    """
+
+    def __init__(self, text: str, *, wait_s: float | None = None) -> None:
+        super().__init__(text)
+        self.wait_s = wait_s
 
 
 class Defect(WagatewayError):

@@ -3,7 +3,10 @@
 from abc import ABC, abstractmethod
 from datetime import datetime
 
-from wagateway.domain.events import Delivery, Source
+from msgspec import Struct
+
+from wagateway.domain.events import Account, Delivery, SessionStatus, Source
+from wagateway.domain.identity import Jid, SessionName, StanzaId
 
 
 class EngineReader(ABC):
@@ -27,3 +30,164 @@ class EngineReader(ABC):
         Raises:
             InvalidInput: not JSON in UTF-8, nested too deeply, or neither an object nor an array.
         """
+
+
+class EngineSession(Struct, frozen=True, kw_only=True):
+    """A session as the engine tells of it now.
+
+    Attributes:
+        engine: ``NOWEB``, ``GOWS``, ``WEBJS``, ``WPP``, another word in upper case, or None.
+        account: None while it is not paired.
+    """
+
+    name: SessionName
+    status: SessionStatus
+    engine: str | None = None
+    account: Account | None = None
+
+
+class EngineChat(Struct, frozen=True, kw_only=True):
+    """A chat that the engine knows.
+
+    Attributes:
+        chat: a JID as the engine names it, phone or LID.
+        active_at: of its latest message, as the engine tells; None where it does not.
+    """
+
+    chat: Jid
+    active_at: datetime | None = None
+
+
+class MessageRow(Struct, frozen=True, kw_only=True):
+    """One element of a page of messages.
+
+    Attributes:
+        stanza: None where the element could not be read; so is sent_at.
+        sent_at: WhatsApp's time, in whole seconds.
+        delivery: the element in an envelope of ours, read; source ``sync``.
+    """
+
+    stanza: StanzaId | None
+    sent_at: datetime | None
+    delivery: Delivery
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """What the engine says of one person, group or link.
+
+    Attributes:
+        about: names it within its kind, e.g. a JID.
+        delivery: the element in an envelope of ours, read; source ``sync``.
+    """
+
+    about: str
+    delivery: Delivery
+
+
+class EngineVersion(Struct, frozen=True, kw_only=True):
+    """What answers at the other end."""
+
+    version: str
+    engine: str | None = None
+
+
+class Engine(ABC):
+    """An engine that can be asked; safe to share by tasks of one event loop.
+
+    Reads are repeated a few times where that may help, so a failure is worth a pause. Any method
+    may raise:
+        EngineUnavailable: it is away, too slow, broken, or it answered what nobody can read.
+        RateLimited: it, or our own limit for it, asks to wait.
+        Refused: it does not accept the key.
+    Methods about a session may raise as well:
+        SessionNotReady: it is not ``WORKING`` (for qr and pairing_code: it does not wait for a
+            phone).
+        NotFound: there is no such session, chat or message.
+        NotSupported: this engine, or its configuration, cannot do it.
+    """
+
+    @abstractmethod
+    async def version(self) -> EngineVersion:
+        """Return what the engine is."""
+
+    @abstractmethod
+    async def healthy(self) -> bool:
+        """Tell whether the engine itself says that it is well."""
+
+    @abstractmethod
+    async def sessions(self) -> list[EngineSession]:
+        """Return every session, stopped ones too, by name."""
+
+    @abstractmethod
+    async def session(self, name: SessionName) -> EngineSession:
+        """Return one session."""
+
+    @abstractmethod
+    async def start(self, name: SessionName) -> None:
+        """Start the session; nothing happens if it runs."""
+
+    @abstractmethod
+    async def stop(self, name: SessionName) -> None:
+        """Stop the session; nothing happens if it is stopped."""
+
+    @abstractmethod
+    async def restart(self, name: SessionName) -> None:
+        """Stop and start the session."""
+
+    @abstractmethod
+    async def logout(self, name: SessionName) -> None:
+        """Unpair the account; the engine forgets its history."""
+
+    @abstractmethod
+    async def qr(self, name: SessionName) -> str:
+        """Return the text of the QR code that pairs a phone; it is a secret."""
+
+    @abstractmethod
+    async def pairing_code(self, name: SessionName, phone: str) -> str:
+        """Return a code, e.g. ``ABCD-1234``, to be typed on *phone* (digits, with country)."""
+
+    @abstractmethod
+    async def chats(self, session: EngineSession, *, limit: int, offset: int) -> list[EngineChat]:
+        """Return chats, latest activity first; an empty page is the end."""
+
+    @abstractmethod
+    async def messages(
+        self, session: EngineSession, chat: Jid | None, *, limit: int, offset: int
+    ) -> list[MessageRow]:
+        """Return messages, newest first, without having files downloaded.
+
+        Args:
+            session: as the engine told it last; its account goes into the envelopes.
+            chat: None: of all chats.
+            limit: 1 to 1000.
+            offset: counted from the newest; it drifts while messages come and go.
+
+        Raises:
+            NotSupported: also where the engine cannot list all chats at once.
+        """
+
+    @abstractmethod
+    async def message(
+        self, session: EngineSession, chat: Jid, stanza: StanzaId, *, download_media: bool = False
+    ) -> MessageRow:
+        """Return one message; with *download_media* the engine fetches its file again first."""
+
+    @abstractmethod
+    async def contacts(self, session: EngineSession, *, limit: int, offset: int) -> list[Told]:
+        """Return people with their names; an empty page is the end."""
+
+    @abstractmethod
+    async def groups(self, session: EngineSession) -> list[Told]:
+        """Return all groups with subject and description, and members where they are told."""
+
+    @abstractmethod
+    async def members(self, session: EngineSession, group: Jid) -> Told:
+        """Return the members of *group* with their roles."""
+
+    @abstractmethod
+    async def lids(self, session: EngineSession, *, limit: int, offset: int) -> list[Told]:
+        """Return known pairs of LID and phone; an empty page is the end."""
+
+    @abstractmethod
+    async def picture(self, session: EngineSession, chat: Jid) -> str | None:
+        """Return the address of a chat's picture, which expires; None where there is none."""
