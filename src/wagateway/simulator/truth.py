@@ -125,6 +125,7 @@ class Truth:
         self._links: dict[_Archive, dict[str, str]] = {}
         self._told_whole: set[str] = set()
         self._told_broken: dict[str, _Place] = {}
+        self._broken_subjects: dict[str, tuple[_Archive, str]] = {}
         self._doubted: dict[_Archive, set[str]] = {}
         self._doubted_subjects: set[tuple[_Archive, str]] = set()
         self._subjects: dict[tuple[_Archive, str], tuple[int, str]] = {}
@@ -136,13 +137,13 @@ class Truth:
         for person in (fact.account, *fact.revealed):
             links[person.lid_jid] = person.phone_jid
         happening = fact.happening
+        self._weigh(fact)
         if isinstance(happening, SubjectChanged) and fact.sure:
             key = (archive, happening.group.jid)
             told = (happening.at_ms, happening.subject)
             self._subjects[key] = max(told, self._subjects.get(key, told))
         elif isinstance(happening, OfMessage):
             known = self._messages.setdefault(_place(fact, happening.note), _Known())
-            self._weigh(fact)
             if fact.sure:
                 _learn(known, fact)
             elif isinstance(happening, Sent | Awaited) or fact.repeats:
@@ -152,11 +153,13 @@ class Truth:
         """Remember which events came in a broken copy, and which of them came whole too."""
         if fact.broken is None:
             return
+        happening = fact.happening
         if fact.sure:
             self._told_whole.add(fact.broken)
-        else:
-            note = fact.happening.note  # type: ignore[union-attr]  # only of what has one
-            self._told_broken[fact.broken] = _place(fact, note)
+        elif isinstance(happening, SubjectChanged):
+            self._broken_subjects[fact.broken] = (_archive(fact), happening.group.jid)
+        elif isinstance(happening, OfMessage):
+            self._told_broken[fact.broken] = _place(fact, happening.note)
 
     def doubt(self, fact: Fact) -> None:
         """Take in what was sent and perhaps accepted: afterwards nothing of it is certain."""
@@ -210,10 +213,13 @@ class Truth:
         return merged
 
     def _chats(self, archive: _Archive, places: Iterable[_Place]) -> Iterator[Line]:
+        doubted = self._doubted_subjects | {
+            key for event, key in self._broken_subjects.items() if event not in self._told_whole
+        }
         for chat in dict.fromkeys(place.chat for place in places):
             line = _line("chat", archive) | {"id": chat}
             told = self._subjects.get((archive, chat))
-            sure = told and (archive, chat) not in self._doubted_subjects
+            sure = told and (archive, chat) not in doubted
             yield {**line, "name": told[1]} if told and sure else line
 
 

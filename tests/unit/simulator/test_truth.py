@@ -443,6 +443,16 @@ class TestChats:
         (chat,) = lines(sent(note(chat=BY_PHONE)), broken, type="chat")
         assert "name" not in chat
 
+    def test_a_broken_name_whose_whole_one_was_lost_leaves_the_name_open(self) -> None:
+        known = [sent(note(chat=BY_PHONE)), renamed(BY_PHONE, "um", after_ms=1)]
+        copy = renamed(BY_PHONE, "dois", after_ms=2, broken="9", sure=False)
+        whole = renamed(BY_PHONE, "dois", after_ms=2, broken="9")
+        (chat,) = lines(*known, copy, type="chat")
+        assert "name" not in chat
+        for order in permutations([copy, whole]):
+            (chat,) = lines(*known, *order, type="chat")
+            assert chat["name"] == "dois"
+
 
 @cache
 def simulated(engine: EngineName | None) -> tuple[Fact, ...]:
