@@ -14,7 +14,7 @@ from psycopg.rows import tuple_row
 
 from harness import Findings, Goal, Scale, middle, progress, scratch
 from wagateway.adapters.embedded.server import EmbeddedPostgres
-from wagateway.adapters.memory import InMemoryArchive
+from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import open_pool

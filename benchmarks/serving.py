@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from harness import TOKEN
 from wagateway.adapters.embedded.server import EmbeddedPostgres
-from wagateway.adapters.memory import InMemoryArchive
+from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.waha.reader import WahaReader
 from wagateway.domain.events import Delivery, Outcome, Recorded

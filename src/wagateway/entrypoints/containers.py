@@ -9,7 +9,7 @@ import msgspec
 from dependency_injector import containers, providers
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres
-from wagateway.adapters.memory import InMemoryArchive
+from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import open_pool

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from dependency_injector import errors, providers
 
-from wagateway.adapters.memory import InMemoryArchive
+from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.domain.errors import InvalidInput, StoreUnavailable
 from wagateway.entrypoints.containers import Container, Services, open_services
 from wagateway.entrypoints.settings import Settings

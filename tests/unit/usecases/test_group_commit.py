@@ -10,7 +10,7 @@ import pytest
 from tests.support.deliveries import delivery, seen
 from typing_extensions import override
 
-from wagateway.adapters.memory import InMemoryArchive
+from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.domain.errors import Conflict, StoreUnavailable
 from wagateway.domain.events import Delivery, Outcome, Recorded
 from wagateway.usecases.group_commit import GroupCommit

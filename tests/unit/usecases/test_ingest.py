@@ -3,7 +3,7 @@
 import pytest
 from tests.support.deliveries import NOON
 
-from wagateway.adapters.memory import InMemoryArchive
+from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.waha.reader import WahaReader
 from wagateway.domain.errors import InvalidInput
 from wagateway.usecases.group_commit import GroupCommit

@@ -9,7 +9,7 @@ from litestar.testing import AsyncTestClient
 from tests.unit.entrypoints.http.world import AwayArchive, application, client_of
 from typing_extensions import override
 
-from wagateway.adapters.memory import InMemoryArchive
+from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.entrypoints.http.health import (
     HealthReport,
     HealthStatus,

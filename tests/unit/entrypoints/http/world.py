@@ -12,7 +12,7 @@ from litestar import Litestar
 from litestar.types import HTTPReceiveMessage, Message
 from typing_extensions import override
 
-from wagateway.adapters.memory import InMemoryArchive
+from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.domain.events import (
     Account,

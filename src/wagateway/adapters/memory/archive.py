@@ -27,6 +27,7 @@ from wagateway.domain.events import (
     Recorded,
     SessionChanged,
     SessionStatus,
+    worth_logging,
 )
 from wagateway.domain.identity import (
     ChatType,
@@ -160,6 +161,29 @@ class InMemoryArchive(Archive, ArchiveReader):
         """Return all records of the session's latest archive, in no order."""
         return list(self._books[session][-1].ledger.records())
 
+    def entries(self) -> list[ArchiveEntry]:
+        """Return every archive, in no order."""
+        return [book.entry for books in self._books.values() for book in books]
+
+    def known_chats(self, archive_id: int) -> list[ChatRecord]:
+        """Return the chats of an archive, in no order."""
+        [book] = [b for books in self._books.values() for b in books if b.entry.id == archive_id]
+        return [r for r in book.ledger.records() if isinstance(r, ChatRecord)]
+
+    def phones(self, archive_id: int) -> Mapping[Jid, Jid]:
+        """Return which LID is which phone in an archive."""
+        [book] = [b for books in self._books.values() for b in books if b.entry.id == archive_id]
+        return book.phones
+
+    def statuses(self, session: SessionName) -> list[tuple[datetime, str]]:
+        """Return the session's states, oldest first."""
+        return sorted(self._statuses.get(session, ()))
+
+    def first_heard_at(self, session: SessionName) -> datetime | None:
+        """Return when the first delivery of the session was received."""
+        heard = (row.delivery for row in self._log if row.delivery.session == session)
+        return min((delivery.received_at for delivery in heard), default=None)
+
     # Archive
 
     @override
@@ -167,8 +191,9 @@ class InMemoryArchive(Archive, ArchiveReader):
         async with self._lock:
             recorded = self._project(deliveries)
             for delivery, outcome in zip(deliveries, recorded, strict=True):
-                row = _LogRow(id=len(self._log) + 1, delivery=delivery, recorded=outcome)
-                self._log.append(row)
+                if worth_logging(delivery, outcome):
+                    row = _LogRow(id=len(self._log) + 1, delivery=delivery, recorded=outcome)
+                    self._log.append(row)
             for book in (book for books in self._books.values() for book in books):
                 book.ledger.settle()
             return recorded
