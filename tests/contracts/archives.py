@@ -10,12 +10,14 @@ import pytest
 from tests.support.deliveries import NOON, SESSION
 from tests.support.postgres import Kind, Servers, fresh_database, server_params
 
-from wagateway.adapters.memory import InMemoryArchive
+from wagateway.adapters.memory.archive import InMemoryArchive
+from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.adapters.timescale._rows import from_rows
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import Pool, open_pool
 from wagateway.adapters.timescale.reader import TimescaleReader
+from wagateway.adapters.timescale.sync import TimescaleSyncStore
 from wagateway.domain.events import Delivery, Recorded
 from wagateway.domain.identity import SessionName
 from wagateway.domain.records import (
@@ -32,6 +34,7 @@ from wagateway.domain.records import (
     VoteRecord,
 )
 from wagateway.ports.archive import Archive, ArchiveReader
+from wagateway.ports.sync import SyncStore
 
 BACKENDS = [pytest.param("memory", id="memory"), *server_params()]
 
@@ -39,11 +42,14 @@ Records = Callable[[SessionName], Awaitable[list[Record]]]
 
 
 class Backend:
-    """Both sides of one archive."""
+    """Both sides of one archive, and its sync."""
 
-    def __init__(self, archive: Archive, reader: ArchiveReader, records: Records) -> None:
+    def __init__(
+        self, archive: Archive, reader: ArchiveReader, sync: SyncStore, records: Records
+    ) -> None:
         self.archive = archive
         self.reader = reader
+        self.sync = sync
         self._records = records
 
     async def record(self, *deliveries: Delivery) -> list[Recorded]:
@@ -87,7 +93,9 @@ async def backend(kind: Kind | Literal["memory"], servers: Servers) -> AsyncIter
     async with fresh_database(await servers.url(kind)) as url:
         await migrate(url)
         async with open_pool(url, max_size=4) as pool:
-            yield Backend(TimescaleArchive(pool), TimescaleReader(pool), partial(_stored, pool))
+            archive = TimescaleArchive(pool)
+            sync = TimescaleSyncStore(pool, archive)
+            yield Backend(archive, TimescaleReader(pool), sync, partial(_stored, pool))
 
 
 def in_memory() -> Backend:
@@ -97,7 +105,7 @@ def in_memory() -> Backend:
     async def records(session: SessionName) -> list[Record]:
         return archive.records(session)
 
-    return Backend(archive, archive, records)
+    return Backend(archive, archive, InMemorySyncStore(archive), records)
 
 
 async def _stored(pool: Pool, session: SessionName) -> list[Record]:

@@ -29,6 +29,10 @@ class Conflict(Rejected):
     """The request contradicts what is there, for instance a data folder that is in use."""
 
 
+class LeaseLost(Conflict):
+    """Work was held too long, and another worker may hold it now; nothing was written."""
+
+
 class Unavailable(WagatewayError):
     """A part is away or overloaded: wait, then repeat."""
 

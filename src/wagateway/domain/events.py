@@ -310,3 +310,11 @@ class Recorded(Struct, frozen=True, kw_only=True):
 
     outcome: Outcome
     reason: str | None = None
+
+
+def worth_logging(delivery: Delivery, recorded: Recorded) -> bool:
+    """Tell whether *delivery* goes into the event log.
+
+    Sync reads the same messages again and again; what says nothing new is not kept.
+    """
+    return delivery.source is not Source.SYNC or recorded.outcome is not Outcome.DUPLICATE

@@ -54,7 +54,8 @@ class Archive(ABC):
         """Log and project *deliveries* in one transaction; return when it is durable.
 
         A delivery that cannot be projected is logged as failed and disturbs no other. Any order,
-        grouping and repetition of the same deliveries leaves the same projections.
+        grouping and repetition of the same deliveries leaves the same projections. What sync read
+        and was known already is not logged.
 
         Returns:
             One outcome per delivery, in the order given.

@@ -1,4 +1,4 @@
-"""The named statements of queries.sql, alone and several as one."""
+"""The named statements of the .sql files, alone and several as one."""
 
 import functools
 import re
@@ -12,9 +12,13 @@ _COMMENT = re.compile(rb"^--.*\n", re.MULTILINE)
 
 
 def _load() -> Mapping[str, bytes]:
-    text = resources.files(__package__).joinpath("queries.sql").read_text(encoding="utf-8")
-    _, *parts = _NAME.split(text)
-    return {name: sql.strip().encode() for name, sql in zip(parts[::2], parts[1::2], strict=True)}
+    found: dict[str, bytes] = {}
+    for file in ("queries.sql", "sync.sql"):
+        text = resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
+        _, *parts = _NAME.split(text)
+        named = zip(parts[::2], parts[1::2], strict=True)
+        found |= {name: sql.strip().encode() for name, sql in named}
+    return found
 
 
 QUERIES: Mapping[str, bytes] = _load()

@@ -199,6 +199,8 @@ class Writing:
     async def _move_all(self, move: Move) -> int:
         """Move everything that stands at a LID, some thousand rows at a time."""
         moved = 0
+        chats = {"old": move.lid, "new": move.new, "session_id": self._session_id}
+        await self._conn.execute(QUERIES["merge_sync"], chats)
         for kind, table in TABLES.items():
             while rows := await self.fetch(table.at_lid, lid=move.lid, limit=_MOVED_AT_ONCE):
                 records = from_rows(kind, rows)

@@ -40,6 +40,7 @@ from wagateway.domain.events import (
     Outcome,
     Recorded,
     SessionChanged,
+    worth_logging,
 )
 from wagateway.domain.identity import (
     Jid,
@@ -125,6 +126,32 @@ class TimescaleArchive(Archive):
                 return await self._only_log(deliveries[0], exc)
         half = len(deliveries) // 2
         return await self.record(deliveries[:half]) + await self.record(deliveries[half:])
+
+    async def record_with(
+        self, deliveries: Sequence[Delivery], then: Callable[[Connection], Awaitable[None]]
+    ) -> list[Recorded]:
+        """Record *deliveries* and do *then* in the same transaction.
+
+        Where the database refuses a delivery, all are recorded one by one before *then* is done:
+        what it writes never becomes true before they are.
+        """
+
+        async def act(conn: Connection) -> list[Recorded]:
+            recorded = await _record(conn, deliveries, bulk=True) if deliveries else []
+            await then(conn)
+            return recorded
+
+        async def only_then(conn: Connection) -> None:
+            await then(conn)
+
+        try:
+            return await self._repeatedly(act)
+        except Defect:
+            if not deliveries:
+                raise
+        recorded = await self.record(deliveries)
+        await self._repeatedly(only_then)
+        return recorded
 
     async def _only_log(self, delivery: Delivery, why: Defect) -> list[Recorded]:
         """Keep the body of a delivery that the database will not let us project."""
@@ -261,6 +288,7 @@ def _log_rows(
             *(d.envelope_id, r.outcome, r.reason, d.body),
         )
         for d, r in zip(deliveries, recorded, strict=True)
+        if worth_logging(d, r)
     ]
 
 

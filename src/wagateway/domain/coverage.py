@@ -1,0 +1,132 @@
+"""Which parts of a chat's history are complete, which are not, and why."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+from wagateway.domain.events import SessionStatus
+from wagateway.domain.spans import BEGINNING, Span, Spans, difference, intersection, span, union
+from wagateway.domain.sync import SyncState, SyncStatus
+
+
+class GapReason(StrEnum):
+    """Why a span is not known to be complete."""
+
+    BEFORE_PAIRING = "before-pairing"
+    """The session was first heard of later; such history comes by sync alone."""
+    ENGINE_AWAY = "engine-away"
+    """The session was not working."""
+    GATEWAY_AWAY = "gateway-away"
+    """No process of ours took in webhooks."""
+    NOT_YET_SYNCED = "not-yet-synced"
+    """Live delivery went on, but nothing has proven yet that it was complete."""
+    ENGINE_HAS_NO_MORE = "engine-has-no-more"
+    """The engine's history begins later; nothing more is to be had."""
+
+
+class Evidence(Struct, frozen=True, kw_only=True):
+    """What bears on the completeness of one chat, or of a session as a whole.
+
+    Attributes:
+        proven: what pages proved, of the chat itself and of all chats of its session.
+        statuses: the session's states, oldest first.
+        up: when processes of ours took in webhooks.
+        first_heard_at: the session's first delivery; None before.
+        state: the chat's sync; None where there is none.
+    """
+
+    proven: Spans = ()
+    statuses: tuple[tuple[datetime, SessionStatus], ...] = ()
+    up: Spans = ()
+    first_heard_at: datetime | None = None
+    state: SyncState | None = None
+
+
+class Gap(Struct, frozen=True, kw_only=True):
+    """A span that is not known to be complete; *begin* is None where it has none."""
+
+    begin: datetime | None
+    end: datetime
+    reason: GapReason
+
+
+class Coverage(Struct, frozen=True, kw_only=True):
+    """What is complete, and what is not; together they fill all time up to now."""
+
+    complete: Spans
+    gaps: tuple[Gap, ...]
+
+
+def working(statuses: tuple[tuple[datetime, SessionStatus], ...], now: datetime) -> Spans:
+    """Return when the session was WORKING, up to *now*."""
+    ends = [at for at, _ in statuses[1:]] + [now]
+    return union(
+        *(
+            span(at, end)
+            for (at, status), end in zip(statuses, ends, strict=True)
+            if status is SessionStatus.WORKING
+        )
+    )
+
+
+def live(known: Evidence, now: datetime) -> Spans:
+    """Return when deliveries could arrive: the session worked and a process of ours was up.
+
+    What arrived then is complete only if no delivery was lost on its way, so it counts as complete
+    once a page has proven it.
+    """
+    return intersection(working(known.statuses, now), known.up)
+
+
+def coverage(known: Evidence, now: datetime) -> Coverage:
+    """Judge all time up to *now*."""
+    complete = intersection(known.proven, span(BEGINNING, now))
+    left = difference(span(BEGINNING, now), complete)
+    gaps: list[Gap] = []
+    for reason, where in _reasons(known, now):
+        gaps += [_gap(each, reason) for each in intersection(left, where)]
+        left = difference(left, where)
+    gaps.sort(key=lambda gap: gap.end)
+    return Coverage(complete=complete, gaps=tuple(gaps))
+
+
+def _reasons(known: Evidence, now: datetime) -> list[tuple[GapReason, Spans]]:
+    """Return where each reason holds; of several, the first counts."""
+    bottom = known.state.bottom if known.state and known.state.bottom else BEGINNING
+    heard = known.first_heard_at or now
+    everything = span(BEGINNING, now)
+    return [
+        (GapReason.ENGINE_HAS_NO_MORE, span(BEGINNING, bottom)),
+        (GapReason.BEFORE_PAIRING, span(BEGINNING, heard)),
+        (GapReason.ENGINE_AWAY, difference(everything, working(known.statuses, now))),
+        (GapReason.GATEWAY_AWAY, difference(everything, known.up)),
+        (GapReason.NOT_YET_SYNCED, everything),
+    ]
+
+
+def _gap(each: Span, reason: GapReason) -> Gap:
+    return Gap(begin=None if each.begin == BEGINNING else each.begin, end=each.end, reason=reason)
+
+
+class Next(StrEnum):
+    """What will be done about a chat."""
+
+    NOTHING = "nothing"
+    CATCH_UP = "catch-up"
+    BACK_FILL = "back-fill"
+    WAIT = "wait"
+    PAUSED = "paused"
+
+
+def next_step(state: SyncState | None) -> Next:
+    """Return what happens next to a chat in *state*."""
+    if state is None:
+        return Next.WAIT
+    if state.status is SyncStatus.PAUSED:
+        return Next.PAUSED
+    if state.status is SyncStatus.FAILED:
+        return Next.WAIT
+    if state.forward is not None:
+        return Next.CATCH_UP
+    return Next.BACK_FILL if state.backward is not None else Next.NOTHING

@@ -1,0 +1,230 @@
+"""The sync machine of one chat, or of all chats of a session at once: pure transitions.
+
+A chat has two walks: ``forward`` closes what is missing since it was last complete, ``backward``
+fills what lies before. Pages come one at a time; the state that a page leads to is stored together
+with the page, so a crash repeats at most one request. A failing chat is never given up: after
+some tries it waits long and stays visible.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import msgspec
+from msgspec import Struct
+
+from wagateway.domain.spans import Spans
+from wagateway.domain.walk import Page, Walk, proven, step
+
+
+class SyncStatus(StrEnum):
+    """Where a chat's sync stands."""
+
+    PENDING = "pending"
+    """Work is left; it goes on when due."""
+    RUNNING = "running"
+    """A worker holds it."""
+    IDLE = "idle"
+    """Nothing to do until something wakes it."""
+    FAILED = "failed"
+    """Several tries failed; it waits long, then tries again."""
+    PAUSED = "paused"
+    """A person stopped it."""
+
+
+class Patience(Struct, frozen=True, kw_only=True):
+    """How failures are answered.
+
+    Attributes:
+        max_retries: tries before a chat counts as failed, 0 or more.
+        first: the pause after the first failure; it doubles each time.
+        longest: the longest of these pauses.
+        failed: how long a failed chat waits.
+    """
+
+    max_retries: int = 3
+    first: timedelta = timedelta(seconds=5)
+    longest: timedelta = timedelta(minutes=5)
+    failed: timedelta = timedelta(hours=1)
+
+
+class SyncState(Struct, frozen=True, kw_only=True):
+    """All that is remembered between two pages.
+
+    Attributes:
+        since: how deep the history is wanted; None: all of it.
+        bottom: the engine had nothing older than this when a backward walk came to the end.
+        attempts: failures in a row.
+        due_at: when to go on; None while nothing is to be done.
+        problem: why the last try failed, or what is waited for.
+        caught_up_at: when the last forward walk began that came to its end.
+        people_at: of a session as a whole: when contacts, groups and links were last read.
+        turns: how often work was left when a worker's turn was over; fewer go first.
+    """
+
+    status: SyncStatus = SyncStatus.PENDING
+    forward: Walk | None = None
+    backward: Walk | None = None
+    since: datetime | None = None
+    bottom: datetime | None = None
+    attempts: int = 0
+    due_at: datetime | None = None
+    problem: str | None = None
+    caught_up_at: datetime | None = None
+    people_at: datetime | None = None
+    turns: int = 0
+
+    @property
+    def walk(self) -> Walk | None:
+        """The walk that goes on first."""
+        return self.forward or self.backward
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    """What a page led to: the next state, and the spans that are complete now."""
+
+    state: SyncState
+    proven: Spans
+
+
+def fresh(now: datetime, *, since: datetime | None = None) -> SyncState:
+    """Return the state of a chat of which nothing is known."""
+    return SyncState(backward=Walk(until=since), since=since, due_at=now)
+
+
+def request(state: SyncState, now: datetime) -> SyncState:
+    """Return the state in which the next page is asked for: its walk has begun.
+
+    Raises:
+        ValueError: there is nothing to do.
+    """
+    walk = state.walk
+    if walk is None:
+        raise ValueError("no walk is left")
+    return _with(state, msgspec.structs.replace(walk, began_at=walk.began_at or now))
+
+
+def seen(state: SyncState, page: Page, now: datetime) -> Seen:
+    """Take in a page that ``request`` led to.
+
+    Raises:
+        ValueError: there is no walk, or *page* is not what it asked for.
+    """
+    walk = state.walk
+    if walk is None:
+        raise ValueError("no walk is left")
+    done = step(walk, page)
+    spans = proven(done.walk, at_end=done.at_end)
+    if done.ended and (done.at_end or state.forward is not None):
+        state = msgspec.structs.replace(state, caught_up_at=walk.began_at)
+    state = _with(state, None if done.ended else done.walk)
+    if done.at_end:  # for both walks: there is nothing further back
+        bottom = done.walk.reached or done.walk.began_at
+        state = msgspec.structs.replace(state, bottom=bottom, forward=None, backward=None)
+    left = state.walk is not None
+    state = msgspec.structs.replace(
+        state,
+        status=SyncStatus.PENDING if left else SyncStatus.IDLE,
+        attempts=0,
+        problem=None,
+        due_at=now if left else None,
+        turns=state.turns if left else 0,
+    )
+    return Seen(state=state, proven=spans)
+
+
+def turned(state: SyncState) -> SyncState:
+    """Return the state when a worker gives work back that is not done, for others' sake."""
+    return msgspec.structs.replace(state, turns=state.turns + 1)
+
+
+def widened(state: SyncState, until: datetime) -> SyncState:
+    """Return the state whose forward walk goes back to *until* at least."""
+    walk = state.forward
+    if walk is None or walk.until is None or walk.until <= until:
+        return state
+    return msgspec.structs.replace(state, forward=msgspec.structs.replace(walk, until=until))
+
+
+def failed(
+    state: SyncState, now: datetime, problem: str, patience: Patience, *, wait: timedelta | None
+) -> SyncState:
+    """Return the state after a request failed; the walk stays where it was.
+
+    Args:
+        state: before.
+        now: the present.
+        problem: why, for people.
+        patience: how long to wait.
+        wait: what the engine asks for, if it does.
+    """
+    attempts = state.attempts + 1
+    given_up = attempts > patience.max_retries
+    doubled = patience.first * 2 ** min(attempts - 1, 20)
+    pause = patience.failed if given_up else min(doubled, patience.longest)
+    return msgspec.structs.replace(
+        state,
+        status=SyncStatus.FAILED if given_up else SyncStatus.PENDING,
+        attempts=attempts,
+        due_at=now + max(pause, wait or timedelta()),
+        problem=problem,
+    )
+
+
+def put_off(state: SyncState, until: datetime, problem: str) -> SyncState:
+    """Return the state while the whole session has to wait; that is no failure of this chat."""
+    return msgspec.structs.replace(state, status=SyncStatus.PENDING, due_at=until, problem=problem)
+
+
+def unknown_to_engine(state: SyncState) -> SyncState:
+    """Return the state of a chat that the engine does not know: nothing is to be had."""
+    return msgspec.structs.replace(
+        state,
+        status=SyncStatus.IDLE,
+        forward=None,
+        backward=None,
+        attempts=0,
+        due_at=None,
+        problem="the engine does not know this chat",
+    )
+
+
+def woken(state: SyncState, now: datetime, *, until: datetime) -> SyncState:
+    """Return the state when everything since *until* is wanted again; a pause stays a pause."""
+    walk = state.forward
+    if walk is None or walk.until is None or until < walk.until or walk.began_at is not None:
+        earlier = min(until, walk.until) if walk is not None and walk.until else until
+        state = msgspec.structs.replace(state, forward=Walk(until=earlier))
+    return _awake(state, now)
+
+
+def deepened(state: SyncState, now: datetime, *, since: datetime | None) -> SyncState:
+    """Return the state when the history is wanted back to *since*, from the newest on."""
+    state = msgspec.structs.replace(state, backward=Walk(until=since), since=since, forward=None)
+    return _awake(state, now)
+
+
+def paused(state: SyncState) -> SyncState:
+    """Return the state in which nothing happens until ``resumed``."""
+    return msgspec.structs.replace(state, status=SyncStatus.PAUSED, due_at=None)
+
+
+def resumed(state: SyncState, now: datetime) -> SyncState:
+    """Return the state after a pause, or when a failed chat is to try again at once."""
+    if state.walk is None:
+        return msgspec.structs.replace(state, status=SyncStatus.IDLE, due_at=None)
+    return msgspec.structs.replace(state, status=SyncStatus.PENDING, attempts=0, due_at=now)
+
+
+def _awake(state: SyncState, now: datetime) -> SyncState:
+    if state.status is SyncStatus.PAUSED:
+        return state
+    waiting = state.status is SyncStatus.FAILED and state.due_at is not None
+    due_at = state.due_at if waiting else now
+    status = SyncStatus.FAILED if waiting else SyncStatus.PENDING
+    return msgspec.structs.replace(state, status=status, due_at=due_at)
+
+
+def _with(state: SyncState, walk: Walk | None) -> SyncState:
+    if state.forward is not None:
+        return msgspec.structs.replace(state, forward=walk)
+    return msgspec.structs.replace(state, backward=walk)

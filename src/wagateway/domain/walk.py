@@ -1,0 +1,183 @@
+"""One walk through an engine's list of messages, newest first, that proves what it has seen.
+
+Offsets count from the newest message, so the list moves under the walk: what arrives pushes rows
+towards greater offsets (they are seen twice), what the engine forgets pulls them towards smaller
+ones (they would be skipped). Filters by time do not help: engines apply them after paging. So each
+page is asked to overlap the one before. A page that begins with something newer than the oldest
+instant seen so far, or with a row that was seen, continues the list without a hole; one that does
+not, makes the walk step back. Rows of one second may change places between two requests, so a page
+is laid to begin before the second in which the last one broke off.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from wagateway.domain.identity import StanzaId
+from wagateway.domain.spans import Spans, span
+
+OVERLAP = 10
+"""Rows of a page that the next one is to show again; limits must be greater."""
+
+SETTLE = timedelta(minutes=2)
+"""What was sent so shortly before a walk began may not have reached the engine's list by then."""
+
+_SECOND = timedelta(seconds=1)
+_BLANKS = 2
+"""Empty pages in a row, behind one that ran short, that are the end of the list."""
+_PATIENCE = 5
+"""Steps back without anything older in between, before the walk goes on without a proof."""
+
+
+class Row(NamedTuple):
+    """What a walk needs of an element; both None where it could not be read."""
+
+    stanza: StanzaId | None
+    sent_at: datetime | None
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """An answer: up to *limit* rows from *offset* on, newest first."""
+
+    offset: int
+    limit: int
+    rows: tuple[Row, ...]
+
+
+class Walk(Struct, frozen=True, kw_only=True):
+    """How far a walk has come.
+
+    Attributes:
+        began_at: when the first page was asked for; None before.
+        until: it ends when it is past this instant; None: at the end of the list.
+        offset: of the next page.
+        reached: the oldest instant seen.
+        tail: the last rows seen.
+        short: whether the last page that had rows had fewer than asked for.
+        blanks: empty pages since.
+        retreats: steps back since something older was seen.
+        doubtful_from: nothing older than this is proven, because the list did not hold together.
+        pages: answers so far.
+    """
+
+    began_at: datetime | None = None
+    until: datetime | None = None
+    offset: int = 0
+    reached: datetime | None = None
+    tail: tuple[StanzaId, ...] = ()
+    short: bool = False
+    blanks: int = 0
+    retreats: int = 0
+    doubtful_from: datetime | None = None
+    pages: int = 0
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """What a page did to a walk.
+
+    Attributes:
+        ended: no further page is wanted.
+        at_end: the engine has nothing older; True only where that is proven.
+    """
+
+    walk: Walk
+    ended: bool = False
+    at_end: bool = False
+
+
+def step(walk: Walk, page: Page) -> Step:
+    """Take in the answer to the request for ``walk.offset``.
+
+    Raises:
+        ValueError: *page* is not that answer.
+    """
+    if page.offset != walk.offset or page.limit <= OVERLAP:
+        raise ValueError("a page that was not asked for")
+    walk = msgspec.structs.replace(walk, pages=walk.pages + 1)
+    if not page.rows:
+        return _blank(walk, page)
+    times = [row.sent_at for row in page.rows if row.sent_at is not None]
+    if not times:
+        return Step(walk=_advanced(walk, page, short=True))
+    if _continues(walk, page, max(times)):
+        return _taken(walk, page, min(times))
+    if walk.retreats < _PATIENCE:
+        return Step(walk=_stepped_back(walk, page))
+    return _taken(_doubting(walk), page, min(times))
+
+
+def proven(walk: Walk, *, at_end: bool = False) -> Spans:
+    """Return what *walk* has seen all of that the engine had."""
+    if walk.began_at is None or walk.reached is None:
+        return ()
+    begin = walk.reached if at_end else walk.reached + _SECOND
+    if walk.doubtful_from is not None:
+        begin = walk.doubtful_from + _SECOND
+    return span(begin, walk.began_at - SETTLE)
+
+
+def _continues(walk: Walk, page: Page, newest: datetime) -> bool:
+    if page.offset == 0 or walk.reached is None or walk.short:
+        return True
+    return newest > walk.reached or any(row.stanza in walk.tail for row in page.rows if row.stanza)
+
+
+def _blank(walk: Walk, page: Page) -> Step:
+    if page.offset == 0 or (walk.short and walk.blanks + 1 == _BLANKS):
+        return Step(walk=walk, ended=True, at_end=walk.doubtful_from is None)
+    if walk.short:
+        replaced = msgspec.structs.replace(
+            walk, blanks=walk.blanks + 1, offset=page.offset + page.limit
+        )
+        return Step(walk=replaced)
+    if walk.retreats < _PATIENCE:
+        return Step(walk=_stepped_back(walk, page))
+    return Step(walk=_doubting(walk), ended=True)
+
+
+def _stepped_back(walk: Walk, page: Page) -> Walk:
+    return msgspec.structs.replace(
+        walk,
+        offset=max(0, page.offset - (page.limit - OVERLAP)),
+        retreats=walk.retreats + 1,
+        short=False,
+        blanks=0,
+    )
+
+
+def _doubting(walk: Walk) -> Walk:
+    return msgspec.structs.replace(
+        walk, doubtful_from=walk.doubtful_from or walk.reached, retreats=0
+    )
+
+
+def _taken(walk: Walk, page: Page, oldest: datetime) -> Step:
+    known = walk.reached
+    if known is None or oldest <= known:
+        walk = msgspec.structs.replace(
+            walk,
+            reached=oldest,
+            tail=tuple(row.stanza for row in page.rows[-OVERLAP:] if row.stanza),
+            retreats=walk.retreats if oldest == known else 0,
+        )
+    walk = _advanced(walk, page, short=len(page.rows) < page.limit)
+    reached = walk.reached
+    done = walk.until is not None and reached is not None and reached < walk.until
+    return Step(walk=walk, ended=done)
+
+
+def _advanced(walk: Walk, page: Page, *, short: bool) -> Walk:
+    by = page.limit - OVERLAP
+    if not short:
+        by = _before_last_second(page)
+    return msgspec.structs.replace(walk, offset=page.offset + by, short=short, blanks=0)
+
+
+def _before_last_second(page: Page) -> int:
+    """Return how many rows to pass, so that the next page begins before the oldest second."""
+    usual = len(page.rows) - OVERLAP
+    oldest = min(row.sent_at for row in page.rows if row.sent_at is not None)
+    first = next(i for i, row in enumerate(page.rows) if row.sent_at == oldest)
+    return min(usual, first - 1) if first > 1 else usual

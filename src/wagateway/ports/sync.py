@@ -1,0 +1,160 @@
+"""Sync work: which chats are due, who holds them, how far they are, and what is proven complete."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from wagateway.domain.coverage import Evidence
+from wagateway.domain.events import Delivery, Recorded
+from wagateway.domain.identity import Jid, SessionName
+from wagateway.domain.spans import Spans
+from wagateway.domain.sync import SyncState
+from wagateway.ports.engine import EngineChat
+
+
+class Archived(Struct, frozen=True, kw_only=True):
+    """The archive that work belongs to: a session under one account.
+
+    Attributes:
+        id: the store's own key.
+    """
+
+    id: int
+    session: SessionName
+    account: Jid | None
+
+
+class SyncTask(Struct, frozen=True, kw_only=True):
+    """One chat's sync, or that of all chats of a session at once.
+
+    Attributes:
+        chat: None: all chats of the archive.
+        lease: proves that the work is still ours; None where nobody holds it.
+        active_at: of the chat's latest message, as far as the engine told.
+    """
+
+    archive: Archived
+    chat: Jid | None
+    state: SyncState
+    lease: str | None = None
+    active_at: datetime | None = None
+
+
+class SyncStore(ABC):
+    """What workers share; all instants are given, so that no store asks for the time.
+
+    Any method may raise StoreUnavailable: it may or may not have acted; repeating it is safe.
+    """
+
+    @abstractmethod
+    async def archives(self) -> list[Archived]:
+        """Return the current archive of each session, by session name."""
+
+    @abstractmethod
+    async def enrol(
+        self, archive: Archived, chats: Sequence[EngineChat], *, state: SyncState
+    ) -> int:
+        """Begin to sync *chats* in *state*; those that are known only learn their activity.
+
+        Returns:
+            How many are new.
+        """
+
+    @abstractmethod
+    async def enrol_session(self, archive: Archived, *, state: SyncState) -> bool:
+        """Begin to sync all chats of *archive* at once, unless that is known; True if new."""
+
+    @abstractmethod
+    async def enrol_heard(self, archive: Archived, *, state: SyncState, limit: int) -> int:
+        """Begin to sync chats that the archive knows and no task is for; return how many."""
+
+    @abstractmethod
+    async def claim(
+        self, now: datetime, *, lease: timedelta, limit: int, without: Collection[int] = ()
+    ) -> list[SyncTask]:
+        """Take up to *limit* due tasks: sessions, then chats by fewest turns, then latest activity.
+
+        Each is given to one caller, who holds it until *now* + *lease*; then it is due again.
+
+        Args:
+            now: the present.
+            lease: how long it is held.
+            limit: at most so many.
+            without: archives whose chats are not wanted now.
+        """
+
+    @abstractmethod
+    async def save(
+        self,
+        task: SyncTask,
+        *,
+        proven: Spans = (),
+        deliveries: Sequence[Delivery] = (),
+        keep_until: datetime | None = None,
+    ) -> list[Recorded]:
+        """Record *deliveries*, add *proven* to the coverage and store the task's state, together.
+
+        Deliveries that the database refuses are logged as failed, as ``Archive.record`` does.
+
+        Args:
+            task: with its new state and the lease under which it was claimed.
+            proven: spans that are complete once *deliveries* are recorded.
+            deliveries: a page.
+            keep_until: go on holding it until then; None gives it back.
+
+        Returns:
+            One outcome per delivery, in the order given.
+
+        Raises:
+            LeaseLost: somebody else may hold it by now.
+        """
+
+    @abstractmethod
+    async def tasks(self, archive: Archived) -> list[SyncTask]:
+        """Return all tasks of *archive* in the order of their turn: see claim()."""
+
+    @abstractmethod
+    async def change(self, task: SyncTask) -> None:
+        """Store the state of a task because a person says so; whoever holds it loses it."""
+
+    @abstractmethod
+    async def put_off(self, archive: Archived, *, until: datetime, problem: str) -> int:
+        """Let all due chats of *archive* wait, since their session cannot be asked; how many."""
+
+    @abstractmethod
+    async def go_on(self, archive: Archived, *, now: datetime, problem: str) -> int:
+        """Make due what waits for *problem*; return how many."""
+
+    @abstractmethod
+    async def extend_quiet(
+        self, archive: Archived, *, since: datetime, until: datetime, active: Collection[Jid]
+    ) -> int:
+        """Prove the span from *since* to *until* for chats in which nothing happened.
+
+        Only chats whose coverage reaches *since* and that are not among *active* are extended.
+
+        Returns:
+            How many were.
+        """
+
+    @abstractmethod
+    async def retract(self, archive: Archived, *, since: datetime, until: datetime) -> None:
+        """Take back what is claimed to be complete between two instants, for all chats."""
+
+    @abstractmethod
+    async def evidence(self, archive: Archived, chat: Jid | None) -> Evidence:
+        """Return what is known of the completeness of *chat*, or of the session for None."""
+
+    @abstractmethod
+    async def changed(self, archive: Archived, kind: str, digests: Mapping[str, bytes]) -> set[str]:
+        """Return which of the things named in *digests* are new or have another digest."""
+
+    @abstractmethod
+    async def remember(self, archive: Archived, kind: str, digests: Mapping[str, bytes]) -> None:
+        """Remember digests of things that were recorded."""
+
+    @abstractmethod
+    async def beat(self, process: str, *, since: datetime, until: datetime) -> None:
+        """Say that a process that takes in webhooks was up from *since* to *until*."""
