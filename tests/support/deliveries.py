@@ -25,6 +25,7 @@ from wagateway.domain.events import (
     Role,
     SessionChanged,
     SessionStatus,
+    Source,
 )
 from wagateway.domain.identity import Evidence, Jid, MessageRef, SessionName, StanzaId
 from wagateway.domain.messages import (
@@ -57,6 +58,7 @@ def delivery(
     account: Account | None = BAKERY,
     event: str = "message.any",
     body: bytes = b"{}",
+    source: Source = Source.WEBHOOK,
 ) -> Delivery:
     """Return a delivery of *observations*, built by the engine at *at*."""
     return Delivery(
@@ -65,6 +67,7 @@ def delivery(
         event=event,
         received_at=at + SECOND,
         occurred_at=at,
+        source=source,
         engine="NOWEB",
         account=account,
         observations=observations,

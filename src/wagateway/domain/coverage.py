@@ -33,6 +33,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
         statuses: the session's states, oldest first.
         up: when processes of ours took in webhooks.
         first_heard_at: the session's first delivery; None before.
+        last_heard_at: its latest webhook; None before.
         state: the chat's sync; None where there is none.
     """
 
@@ -40,6 +41,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     statuses: tuple[tuple[datetime, SessionStatus], ...] = ()
     up: Spans = ()
     first_heard_at: datetime | None = None
+    last_heard_at: datetime | None = None
     state: SyncState | None = None
 
 
@@ -68,6 +70,17 @@ def working(statuses: tuple[tuple[datetime, SessionStatus], ...], now: datetime)
             if status is SessionStatus.WORKING
         )
     )
+
+
+def working_since(statuses: tuple[tuple[datetime, SessionStatus], ...]) -> datetime | None:
+    """Return when the session became WORKING; None where it is not, or began before we knew it."""
+    since, other = None, False
+    for at, status in statuses:
+        if status is not SessionStatus.WORKING:
+            since, other = None, True
+        elif since is None and other:
+            since = at
+    return since
 
 
 def live(known: Evidence, now: datetime) -> Spans:

@@ -38,12 +38,14 @@ class EngineSession(Struct, frozen=True, kw_only=True):
     Attributes:
         engine: ``NOWEB``, ``GOWS``, ``WEBJS``, ``WPP``, another word in upper case, or None.
         account: None while it is not paired.
+        delivery: the same as a ``session.status`` in an envelope of ours, read; source ``sync``.
     """
 
     name: SessionName
     status: SessionStatus
     engine: str | None = None
     account: Account | None = None
+    delivery: Delivery | None = None
 
 
 class EngineChat(Struct, frozen=True, kw_only=True):
@@ -77,10 +79,12 @@ class Told(Struct, frozen=True, kw_only=True):
 
     Attributes:
         about: names it within its kind, e.g. a JID.
+        digest: of what is said, and not of when; equal for equal words.
         delivery: the element in an envelope of ours, read; source ``sync``.
     """
 
     about: str
+    digest: bytes
     delivery: Delivery
 
 

@@ -27,6 +27,7 @@ from wagateway.domain.events import (
     Recorded,
     SessionChanged,
     SessionStatus,
+    Source,
     worth_logging,
 )
 from wagateway.domain.identity import (
@@ -179,10 +180,13 @@ class InMemoryArchive(Archive, ArchiveReader):
         """Return the session's states, oldest first."""
         return sorted(self._statuses.get(session, ()))
 
-    def first_heard_at(self, session: SessionName) -> datetime | None:
-        """Return when the first delivery of the session was received."""
-        heard = (row.delivery for row in self._log if row.delivery.session == session)
-        return min((delivery.received_at for delivery in heard), default=None)
+    def heard(self, session: SessionName, *sources: Source) -> list[datetime]:
+        """Return when deliveries of the session were received, by *sources*, in order."""
+        return sorted(
+            row.delivery.received_at
+            for row in self._log
+            if row.delivery.session == session and row.delivery.source in sources
+        )
 
     # Archive
 

@@ -11,7 +11,7 @@ from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.domain.archives import current
 from wagateway.domain.coverage import Evidence
 from wagateway.domain.errors import LeaseLost
-from wagateway.domain.events import Delivery, Recorded, SessionStatus
+from wagateway.domain.events import Delivery, Recorded, SessionStatus, Source
 from wagateway.domain.identity import Jid, canonical
 from wagateway.domain.spans import Spans, difference, intersection, span, union
 from wagateway.domain.sync import SyncState, SyncStatus
@@ -233,7 +233,10 @@ class InMemorySyncStore(SyncStore):
                 for at, status in self._archive.statuses(archive.session)
             ),
             up=union(*(span(begin, end) for (_, begin), end in self._uptimes.items())),
-            first_heard_at=self._archive.first_heard_at(archive.session),
+            first_heard_at=next(iter(self._archive.heard(archive.session, *Source)), None),
+            last_heard_at=next(
+                reversed(self._archive.heard(archive.session, Source.WEBHOOK)), None
+            ),
             state=task.state if task else None,
         )
 

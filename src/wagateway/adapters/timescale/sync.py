@@ -151,7 +151,8 @@ class TimescaleSyncStore(SyncStore):
             proven=_spans(row["proven"]),
             statuses=_STATUSES.decode(row["statuses"]),
             up=_spans(row["up"]),
-            first_heard_at=row["first_heard_at"] and row["first_heard_at"].astimezone(UTC),
+            first_heard_at=_utc(row["first_heard_at"]),
+            last_heard_at=_utc(row["last_heard_at"]),
             state=_task(tasks[0]).state if tasks else None,
         )
 
@@ -175,6 +176,10 @@ class TimescaleSyncStore(SyncStore):
 
 _STATUSES = msgspec.json.Decoder(tuple[tuple[datetime, SessionStatus], ...])
 _PAIRS = msgspec.json.Decoder(list[tuple[datetime, datetime]])
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return at and at.astimezone(UTC)
 
 
 def _json(rows: Sequence[Mapping[str, object]]) -> str:
@@ -219,7 +224,7 @@ def _task(row: Row) -> SyncTask:
         chat=Jid(chat) if chat else None,
         state=from_row(SyncState, told),
         lease=lease,
-        active_at=active_at and active_at.astimezone(UTC),
+        active_at=_utc(active_at),
     )
 
 

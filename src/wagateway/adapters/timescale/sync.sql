@@ -173,7 +173,14 @@ SELECT
         WHERE e.session = %(session)s
         ORDER BY e.received_at
         LIMIT 1
-    ) AS first_heard_at;
+    ) AS first_heard_at,
+    (
+        SELECT e.received_at
+        FROM whatsapp_gateway.event_log AS e
+        WHERE e.session = %(session)s AND e.source = 'webhook'
+        ORDER BY e.received_at DESC
+        LIMIT 1
+    ) AS last_heard_at;
 
 -- name: sync_task
 -- One task of an archive.

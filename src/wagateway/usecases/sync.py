@@ -1,0 +1,388 @@
+"""Sync one task for one turn: a chat's pages, or what all chats of a session need at once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+from msgspec import Struct
+
+from wagateway.domain.coverage import Evidence, working_since
+from wagateway.domain.errors import (
+    EngineUnavailable,
+    LeaseLost,
+    NotFound,
+    NotSupported,
+    RateLimited,
+    Rejected,
+    SessionNotReady,
+)
+from wagateway.domain.events import Outcome, Recorded, SessionStatus
+from wagateway.domain.spans import Spans
+from wagateway.domain.sync import (
+    Patience,
+    SyncState,
+    SyncStatus,
+    failed,
+    fresh,
+    put_off,
+    request,
+    seen,
+    turned,
+    unknown_to_engine,
+    widened,
+    woken,
+)
+from wagateway.domain.walk import SETTLE, Page, Row, Walk
+from wagateway.ports.clock import Clock
+from wagateway.ports.engine import Engine, EngineSession, MessageRow
+from wagateway.ports.sync import Archived, SyncStore, SyncTask
+from wagateway.usecases.sync_people import SyncPeople
+
+WAITING = "the session cannot be asked now"
+"""The problem of chats that wait for their session."""
+
+_CHATS_AT_ONCE = 500
+_RECENT = timedelta(seconds=30)
+"""So long a session may be away unnoticed; less than SETTLE, so that no proof is wrong by that."""
+
+
+class SyncPlan(Struct, frozen=True, kw_only=True):
+    """How sync goes about it.
+
+    Attributes:
+        interval: between two looks at all chats of a session.
+        batch: messages a page, 20 to 1000.
+        lookback: how far the first look goes back, and a regular one every *people_every*.
+        depth: how far the history of each chat is filled; None: as far as the engine's goes.
+        patience: how failures are answered.
+        concurrent: tasks of one worker at the same time.
+        turn_pages: pages of a chat before others have their turn.
+        lease: how long a task may stay without a word.
+        overlap: how far a look goes back behind the last one.
+        settle: how long a session must have been working before what it says is a proof.
+        silent_after: without any webhook for so long, all since the last one is looked at.
+        people_every: between two readings of contacts, groups and links.
+    """
+
+    interval: timedelta = timedelta(minutes=5)
+    batch: int = 100
+    lookback: timedelta = timedelta(days=7)
+    depth: timedelta | None = None
+    patience: Patience = Patience()
+    concurrent: int = 5
+    turn_pages: int = 20
+    lease: timedelta = timedelta(minutes=3)
+    overlap: timedelta = timedelta(minutes=10)
+    settle: timedelta = SETTLE
+    silent_after: timedelta = timedelta(minutes=15)
+    people_every: timedelta = timedelta(hours=6)
+
+    def begin(self, now: datetime) -> SyncState:
+        """Return the state in which a chat begins."""
+        return fresh(now, since=now - self.depth if self.depth else None)
+
+
+class Turn(Struct, kw_only=True):
+    """What a turn did.
+
+    Attributes:
+        task: as it was claimed.
+        pages: asked for.
+        messages: read.
+        stored: of these, what was news.
+        done: nothing is left to do for now.
+        problem: why it ended early.
+    """
+
+    task: SyncTask
+    pages: int = 0
+    messages: int = 0
+    stored: int = 0
+    done: bool = False
+    problem: str | None = None
+
+
+Enough = Callable[[], bool]
+"""Tells whether the worker is to stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncTurn:
+    """Give a claimed task its turn."""
+
+    engine: Engine
+    store: SyncStore
+    people: SyncPeople
+    clock: Clock
+    plan: SyncPlan
+    _recent: dict[int, tuple[datetime, EngineSession]] = field(default_factory=dict)
+
+    async def __call__(self, task: SyncTask, *, enough: Enough = lambda: False) -> Turn:
+        """Go on with *task* until it is done, its turn is over, or *enough*.
+
+        Whatever the engine does, the task is given back with what is to happen next.
+
+        Raises:
+            StoreUnavailable: the task stays claimed until its lease ends.
+        """
+        turn = Turn(task=task)
+        try:
+            await self._go_on(turn, enough)
+        except LeaseLost:
+            turn.problem = "another worker goes on"
+        except NotFound:
+            await self._give_back(turn, unknown_to_engine(turn.task.state))
+        except SessionNotReady as exc:
+            await self._wait_for_session(turn, str(exc))
+        except RateLimited as exc:
+            wait = timedelta(seconds=exc.wait_s) if exc.wait_s else self.plan.patience.first
+            await self._give_back(turn, put_off(turn.task.state, self.clock() + wait, str(exc)))
+        except (EngineUnavailable, Rejected) as exc:
+            state = turn.task.state
+            after = failed(state, self.clock(), str(exc)[:500], self.plan.patience, wait=None)
+            await self._give_back(turn, after)
+        return turn
+
+    async def _go_on(self, turn: Turn, enough: Enough) -> None:
+        archive, chat = turn.task.archive, turn.task.chat
+        if chat is not None:
+            await self._walk(turn, await self._session(archive), enough)
+            return
+        known = await self.store.evidence(archive, None)
+        told = await self._asked(archive, known)
+        await self.store.go_on(archive, now=self.clock(), problem=WAITING)
+        await self._look_at_all(turn, told, known, enough)
+
+    async def _session(self, archive: Archived) -> EngineSession:
+        """Return what the engine told of the session, which may be some seconds old."""
+        recent = self._recent.get(archive.id)
+        if recent is not None and self.clock() - recent[0] < _RECENT:
+            return recent[1]
+        return await self._asked(archive, await self.store.evidence(archive, None))
+
+    async def _asked(self, archive: Archived, known: Evidence) -> EngineSession:
+        self._recent.pop(archive.id, None)
+        told = await self.engine.session(archive.session)
+        self._require_proof_worthy(told, archive, known)
+        self._recent[archive.id] = (self.clock(), told)
+        return told
+
+    def _require_proof_worthy(
+        self, told: EngineSession, archive: Archived, known: Evidence
+    ) -> None:
+        """Refuse a session of which the list of messages may still be filling."""
+        if told.account is None or told.account.phone != archive.account:
+            raise SessionNotReady("the session has another account now, or none")
+        if told.status is not SessionStatus.WORKING:
+            raise SessionNotReady(f"the session is {told.status}")
+        since = working_since(known.statuses)
+        if since is not None and self.clock() < since + self.plan.settle:
+            raise SessionNotReady("the session began to work a moment ago")
+
+    # Pages
+
+    async def _walk(
+        self,
+        turn: Turn,
+        told: EngineSession,
+        enough: Enough,
+        finish: Callable[[SyncState], SyncState] = lambda state: state,
+    ) -> None:
+        """Ask for pages; *finish* turns the state of a walk that ended into what is stored."""
+        while turn.task.state.walk is not None:
+            state = request(turn.task.state, self.clock())
+            rows = await self._page(told, turn.task, state)
+            turn.pages += 1
+            done = self._taken(state, rows)
+            over = turn.pages >= self.plan.turn_pages or enough()
+            keep = None if over else self.clock() + self.plan.lease
+            after, proven = done
+            if after.walk is None:
+                after, keep = finish(after), None
+            elif over:
+                after = turned(after)
+            turn.task = _with(turn.task, after)
+            recorded = await self.store.save(
+                turn.task,
+                proven=proven,
+                deliveries=[row.delivery for row in rows],
+                keep_until=keep,
+            )
+            self._count(turn, recorded)
+            if keep is None:
+                await self._look_further_back(turn, state, rows, recorded)
+                turn.done = after.walk is None
+                return
+            turn.task = _with(turn.task, self._widened(state, after, rows, recorded))
+
+    async def _page(
+        self, told: EngineSession, task: SyncTask, state: SyncState
+    ) -> Sequence[MessageRow]:
+        walk = state.walk or Walk()
+        return await self.engine.messages(
+            told, task.chat, limit=self.plan.batch, offset=walk.offset
+        )
+
+    def _taken(self, state: SyncState, rows: Sequence[MessageRow]) -> tuple[SyncState, Spans]:
+        walk = state.walk or Walk()
+        page = Page(
+            offset=walk.offset,
+            limit=self.plan.batch,
+            rows=tuple(Row(row.stanza, row.sent_at) for row in rows),
+        )
+        done = seen(state, page, self.clock())
+        return done.state, done.proven
+
+    @staticmethod
+    def _count(turn: Turn, recorded: Sequence[Recorded]) -> None:
+        turn.messages += len(recorded)
+        turn.stored += sum(each.outcome is Outcome.STORED for each in recorded)
+
+    # What came late: rows that are news although everything up to then was proven
+
+    def _late(
+        self, state: SyncState, rows: Sequence[MessageRow], recorded: Sequence[Recorded]
+    ) -> datetime | None:
+        if state.caught_up_at is None or state.forward is None:
+            return None
+        known_until = state.caught_up_at - SETTLE
+        news = [
+            row.sent_at
+            for row, each in zip(rows, recorded, strict=True)
+            if each.outcome is Outcome.STORED and row.sent_at and row.sent_at < known_until
+        ]
+        if not news:
+            return None
+        return max(min(news) - self.plan.overlap, self.clock() - self.plan.lookback)
+
+    def _widened(
+        self,
+        state: SyncState,
+        after: SyncState,
+        rows: Sequence[MessageRow],
+        recorded: Sequence[Recorded],
+    ) -> SyncState:
+        late = self._late(state, rows, recorded)
+        return after if late is None else widened(after, late)
+
+    async def _look_further_back(
+        self,
+        turn: Turn,
+        state: SyncState,
+        rows: Sequence[MessageRow],
+        recorded: Sequence[Recorded],
+    ) -> None:
+        """Begin another walk where one ended among what came late."""
+        late = self._late(state, rows, recorded)
+        walk = state.forward
+        if late is None or walk is None or walk.until is None or walk.until <= late:
+            return
+        again = woken(turn.task.state, self.clock(), until=late)
+        await self.store.change(_with(turn.task, again))
+
+    # All chats of a session
+
+    async def _look_at_all(
+        self, turn: Turn, told: EngineSession, known: Evidence, enough: Enough
+    ) -> None:
+        task = turn.task
+        begun = self.clock()
+        if task.state.forward is None:
+            full = self._people_are_due(task.state)
+            until = self._until(task.state, known, full=full)
+            await self._enrol_chats(task, told, until)
+            state = msgspec.structs.replace(task.state, forward=Walk(until=until))
+            turn.task = task = _with(task, state)
+        try:
+            await self._walk(turn, told, enough, self._next_look)
+        except NotSupported:
+            await self._look_by_chat(turn, begun)
+        if turn.done and self._people_are_due(turn.task.state):
+            await self._read_people(turn, told)
+
+    def _people_are_due(self, state: SyncState) -> bool:
+        return state.people_at is None or self.clock() >= state.people_at + self.plan.people_every
+
+    def _until(self, state: SyncState, known: Evidence, *, full: bool) -> datetime:
+        """Return how far back to look: behind the last look, a silence, or all the lookback."""
+        now = self.clock()
+        if state.caught_up_at is None or full:
+            return now - self.plan.lookback
+        at = state.caught_up_at - SETTLE
+        heard = known.last_heard_at
+        if heard is not None and now - heard > self.plan.silent_after:
+            at = min(at, heard)
+        return at - self.plan.overlap
+
+    async def _enrol_chats(self, task: SyncTask, told: EngineSession, until: datetime) -> None:
+        """Begin the chats that the engine lists; after the first time only what was active."""
+        state, offset = self.plan.begin(self.clock()), 0
+        everything = task.state.caught_up_at is None
+        while chats := await self.engine.chats(told, limit=_CHATS_AT_ONCE, offset=offset):
+            await self.store.enrol(task.archive, chats, state=state)
+            offset += len(chats)
+            times = [each.active_at for each in chats if each.active_at]
+            if not everything and times and min(times) < until:
+                break
+        await self.store.enrol_heard(task.archive, state=state, limit=_CHATS_AT_ONCE)
+
+    def _next_look(self, state: SyncState) -> SyncState:
+        return msgspec.structs.replace(
+            state, status=SyncStatus.PENDING, due_at=self.clock() + self.plan.interval
+        )
+
+    async def _look_by_chat(self, turn: Turn, begun: datetime) -> None:
+        """Wake the active chats, where the engine cannot list all messages at once.
+
+        In the others nothing happened, so what was complete there stays complete.
+        """
+        task = turn.task
+        before = task.state.caught_up_at
+        active = set()
+        for each in await self.store.tasks(task.archive):
+            state = each.state
+            if each.chat is None or each.active_at is None or state.caught_up_at is None:
+                continue
+            if each.active_at >= state.caught_up_at - SETTLE:
+                active.add(each.chat)
+                if state.forward is None and state.status is SyncStatus.IDLE:
+                    until = state.caught_up_at - SETTLE - self.plan.overlap
+                    again = woken(state, self.clock(), until=until)
+                    await self.store.change(_with(each, again))
+        if before is not None:
+            await self.store.extend_quiet(
+                task.archive, since=before - SETTLE, until=begun - SETTLE, active=active
+            )
+        after = msgspec.structs.replace(task.state, forward=None, caught_up_at=begun)
+        await self._give_back(turn, self._next_look(after))
+        turn.done = True
+
+    async def _read_people(self, turn: Turn, told: EngineSession) -> None:
+        await self.people(told, turn.task.archive)
+        [task] = [t for t in await self.store.tasks(turn.task.archive) if t.chat is None]
+        if task.lease is None:
+            state = msgspec.structs.replace(task.state, people_at=self.clock())
+            await self.store.change(_with(task, state))
+
+    # Giving back
+
+    async def _wait_for_session(self, turn: Turn, problem: str) -> None:
+        until = self.clock() + min(self.plan.interval, self.plan.settle)
+        state = put_off(turn.task.state, until, WAITING if turn.task.chat else problem)
+        await self._give_back(turn, state)
+        await self.store.put_off(
+            turn.task.archive, until=self.clock() + self.plan.interval, problem=WAITING
+        )
+
+    async def _give_back(self, turn: Turn, state: SyncState) -> None:
+        turn.task = _with(turn.task, state)
+        turn.problem = state.problem
+        try:
+            await self.store.save(turn.task)
+        except LeaseLost:
+            turn.problem = "another worker goes on"
+
+
+def _with(task: SyncTask, state: SyncState) -> SyncTask:
+    return msgspec.structs.replace(task, state=state)

@@ -1,0 +1,172 @@
+"""An engine in memory: lists of messages that tests change, and failures on request."""
+
+from datetime import datetime, timedelta
+
+from tests.support.deliveries import BAKERY, NOON, SESSION, delivery, seen
+from typing_extensions import override
+
+from wagateway.domain.errors import NotFound, NotSupported, SessionNotReady
+from wagateway.domain.events import Account, ContactSeen, SessionChanged, SessionStatus, Source
+from wagateway.domain.identity import Jid, SessionName, StanzaId
+from wagateway.ports.engine import (
+    Engine,
+    EngineChat,
+    EngineSession,
+    EngineVersion,
+    MessageRow,
+    Told,
+)
+
+
+class FakeEngine(Engine):
+    """One session.
+
+    Attributes:
+        rows: messages by chat, newest first.
+        failures: raised by the next requests for a chat's messages, in order; None lets one pass.
+        requests: how often each method was called.
+    """
+
+    def __init__(self, *, lists_all: bool = True) -> None:
+        self.lists_all = lists_all
+        self.status = SessionStatus.WORKING
+        self.account: Account | None = BAKERY
+        self.at = NOON
+        self.rows: dict[Jid, list[MessageRow]] = {}
+        self.names: dict[Jid, str] = {}
+        self.failures: list[Exception | None] = []
+        self.requests: dict[str, int] = {}
+
+    def _count(self, what: str) -> None:
+        self.requests[what] = self.requests.get(what, 0) + 1
+
+    def add(self, chat: Jid, stanza: str, sent_at: datetime) -> MessageRow:
+        """Put a message where its time belongs."""
+        told = delivery(
+            seen(stanza, chat=chat, stanza=stanza, sent_at=sent_at),
+            event="sync.message",
+            source=Source.SYNC,
+        )
+        row = MessageRow(
+            stanza=StanzaId(stanza), sent_at=sent_at.replace(microsecond=0), delivery=told
+        )
+        listed = self.rows.setdefault(chat, [])
+        listed.insert(0, row)
+        listed.sort(key=_sent_at, reverse=True)
+        return row
+
+    @override
+    async def version(self) -> EngineVersion:
+        return EngineVersion(version="2026.9.2", engine="NOWEB")
+
+    @override
+    async def healthy(self) -> bool:
+        return True
+
+    @override
+    async def sessions(self) -> list[EngineSession]:
+        self._count("sessions")
+        told = SessionChanged(status=self.status, at=self.at)
+        return [
+            EngineSession(
+                name=SESSION,
+                status=self.status,
+                engine="NOWEB",
+                account=self.account,
+                delivery=delivery(
+                    told, account=self.account, event="session.status", source=Source.SYNC
+                ),
+            )
+        ]
+
+    @override
+    async def session(self, name: SessionName) -> EngineSession:
+        self._count("session")
+        [found] = await self.sessions()
+        return found
+
+    async def _nothing(self, name: SessionName) -> None:
+        raise NotSupported(f"{name} is not real")
+
+    start = stop = restart = logout = _nothing
+
+    @override
+    async def qr(self, name: SessionName) -> str:
+        raise NotSupported(f"{name} is not real")
+
+    @override
+    async def pairing_code(self, name: SessionName, phone: str) -> str:
+        raise NotSupported(f"{name} is not real")
+
+    @override
+    async def chats(self, session: EngineSession, *, limit: int, offset: int) -> list[EngineChat]:
+        self._count("chats")
+        found = [
+            EngineChat(chat=chat, active_at=rows[0].sent_at if rows else None)
+            for chat, rows in self.rows.items()
+        ]
+        found.sort(key=lambda each: each.active_at or NOON - timedelta(days=9000), reverse=True)
+        return found[offset : offset + limit]
+
+    @override
+    async def messages(
+        self, session: EngineSession, chat: Jid | None, *, limit: int, offset: int
+    ) -> list[MessageRow]:
+        self._count("messages")
+        if self.status is not SessionStatus.WORKING:
+            raise SessionNotReady(self.status)
+        if chat is None and not self.lists_all:
+            raise NotSupported("this engine cannot list all chats at once")
+        if chat and self.failures and (failure := self.failures.pop(0)) is not None:
+            raise failure
+        if chat is None:
+            rows = [row for rows in self.rows.values() for row in rows]
+            rows.sort(key=_sent_at, reverse=True)
+        elif chat in self.rows:
+            rows = self.rows[chat]
+        else:
+            raise NotFound(f"no chat {chat}")
+        return rows[offset : offset + limit]
+
+    @override
+    async def message(
+        self, session: EngineSession, chat: Jid, stanza: StanzaId, *, download_media: bool = False
+    ) -> MessageRow:
+        return next(row for row in self.rows[chat] if row.stanza == stanza)
+
+    @override
+    async def contacts(self, session: EngineSession, *, limit: int, offset: int) -> list[Told]:
+        self._count("contacts")
+        found = [
+            Told(
+                about=who,
+                digest=name.encode(),
+                delivery=delivery(
+                    ContactSeen(contact=who, at=self.at, name=name),
+                    event="sync.contact",
+                    source=Source.SYNC,
+                ),
+            )
+            for who, name in sorted(self.names.items())
+        ]
+        return found[offset : offset + limit]
+
+    @override
+    async def groups(self, session: EngineSession) -> list[Told]:
+        raise NotSupported("no groups")
+
+    @override
+    async def members(self, session: EngineSession, group: Jid) -> Told:
+        raise NotSupported("no groups")
+
+    @override
+    async def lids(self, session: EngineSession, *, limit: int, offset: int) -> list[Told]:
+        raise NotSupported("no links")
+
+    @override
+    async def picture(self, session: EngineSession, chat: Jid) -> str | None:
+        return None
+
+
+def _sent_at(row: MessageRow) -> datetime:
+    return row.sent_at or NOON

@@ -1,0 +1,423 @@
+"""Sync brings in what webhooks lost, proves what is complete, and survives a bad engine."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from tests.support.deliveries import (
+    ANA,
+    BAKERY,
+    BRUNO,
+    GROUP,
+    NOON,
+    SECOND,
+    SESSION,
+    delivery,
+    seen,
+)
+from tests.support.engine import FakeEngine
+from typing_extensions import override
+
+from wagateway.adapters.memory.archive import InMemoryArchive
+from wagateway.adapters.memory.sync import InMemorySyncStore
+from wagateway.domain.coverage import Coverage, GapReason, coverage
+from wagateway.domain.errors import EngineUnavailable, RateLimited, Refused
+from wagateway.domain.events import Account, SessionChanged, SessionStatus, Source
+from wagateway.domain.identity import Jid
+from wagateway.domain.records import MessageRecord
+from wagateway.domain.spans import Span, covers
+from wagateway.domain.sync import SyncStatus
+from wagateway.domain.walk import SETTLE
+from wagateway.ports.archive import LogFilter
+from wagateway.ports.sync import Archived, SyncTask
+from wagateway.usecases.find_sessions import FindSessions
+from wagateway.usecases.sync import SyncPlan, SyncTurn, Turn
+from wagateway.usecases.sync_people import SyncPeople
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+PLAN = SyncPlan(batch=20, turn_pages=4)
+
+
+class World:
+    """An engine, an archive, and a clock that stands still unless it is moved."""
+
+    def __init__(self, *, lists_all: bool = True, plan: SyncPlan = PLAN) -> None:
+        self.engine = FakeEngine(lists_all=lists_all)
+        self.archive = InMemoryArchive()
+        self.store = InMemorySyncStore(self.archive)
+        self.now = NOON
+        self.plan = plan
+        people = SyncPeople(engine=self.engine, archive=self.archive, store=self.store)
+        self.turn = SyncTurn(
+            engine=self.engine, store=self.store, people=people, clock=self.clock, plan=plan
+        )
+        self.find = FindSessions(
+            engine=self.engine,
+            archive=self.archive,
+            reader=self.archive,
+            store=self.store,
+            clock=self.clock,
+        )
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def fill(self, chat: Jid, count: int, *, newest: datetime | None = None) -> None:
+        for n in range(count):
+            at = (newest or self.now - HOUR) - n * MINUTE
+            self.engine.add(chat, f"{chat[:6]}-{at.timestamp():.0f}-{n}", at)
+
+    async def settle(self, *, most: int = 200) -> list[Turn]:
+        """Give every due task its turns until none is due; return them."""
+        self.engine.at = self.now
+        await self.find()
+        turns: list[Turn] = []
+        for _ in range(most):
+            tasks = await self.store.claim(self.now, lease=self.plan.lease, limit=1)
+            if not tasks:
+                return turns
+            turns.append(await self.turn(tasks[0]))
+        raise AssertionError("sync does not come to rest")
+
+    async def archived(self) -> Archived:
+        [found] = await self.store.archives()
+        return found
+
+    async def task(self, chat: Jid | None) -> SyncTask:
+        tasks = await self.store.tasks(await self.archived())
+        [found] = [task for task in tasks if task.chat == chat]
+        return found
+
+    def stanzas(self, chat: Jid) -> set[str]:
+        """Return the messages of *chat* that are archived."""
+        records = self.archive.records(SESSION)
+        return {r.stanza for r in records if isinstance(r, MessageRecord) if r.chat == chat}
+
+    async def stored(self, chat: Jid) -> int:
+        return len(self.stanzas(chat))
+
+    async def logged(self) -> int:
+        return len((await self.archive.events(LogFilter(), limit=500)).events)
+
+    async def coverage(self, chat: Jid) -> Coverage:
+        return coverage(await self.store.evidence(await self.archived(), chat), self.now)
+
+
+class TestBackFill:
+    async def test_brings_in_all_history_and_proves_it(self) -> None:
+        world = World()
+        world.fill(ANA, 150)
+        world.fill(GROUP, 3)
+        await world.settle()
+        assert await world.stored(ANA) == 150
+        assert await world.stored(GROUP) == 3
+        known = await world.coverage(ANA)
+        first = world.engine.rows[ANA][-1].sent_at
+        assert first is not None
+        assert known.complete == (Span(first, NOON - SETTLE),)
+        assert known.gaps[0].reason is GapReason.ENGINE_HAS_NO_MORE
+        assert {gap.begin for gap in known.gaps[1:]} == {NOON - SETTLE}
+
+    async def test_takes_turns_so_that_a_long_chat_holds_nobody_back(self) -> None:
+        world = World()
+        world.fill(ANA, 400, newest=NOON - MINUTE)
+        world.fill(BRUNO, 3, newest=NOON - 9 * DAY)
+        turns = [turn for turn in await world.settle() if turn.task.chat]
+        order = [turn.task.chat for turn in turns]
+        assert order.index(BRUNO) == 1
+        assert order.count(ANA) > 2
+
+    async def test_goes_as_deep_as_the_plan_says(self) -> None:
+        world = World(plan=msgspec.structs.replace(PLAN, depth=10 * DAY))
+        world.fill(ANA, 200, newest=NOON - 20 * DAY)
+        world.fill(ANA, 5)
+        await world.settle()
+        assert 5 <= await world.stored(ANA) < 30
+
+    async def test_a_chat_that_only_webhooks_know_is_read_too(self) -> None:
+        world = World()
+        await world.archive.record([delivery(seen(stanza="W", chat=BRUNO))])
+        await world.settle()
+        state = (await world.task(BRUNO)).state
+        assert state.status is SyncStatus.IDLE
+        assert state.problem == "the engine does not know this chat"
+
+
+class TestCatchUp:
+    async def test_brings_in_what_no_webhook_told(self) -> None:
+        world = World()
+        world.fill(ANA, 30)
+        await world.settle()
+        world.now += HOUR
+        world.fill(ANA, 5, newest=world.now - 10 * MINUTE)
+        await world.settle()
+        assert await world.stored(ANA) == 35
+        assert covers(
+            (await world.coverage(ANA)).complete, Span(NOON - DAY // 48, world.now - SETTLE)
+        )
+
+    @pytest.mark.parametrize("lists_all", [True, False])
+    async def test_a_quiet_interval_costs_a_handful_of_requests(self, *, lists_all: bool) -> None:
+        world = World(lists_all=lists_all)
+        for n in range(300):
+            world.fill(Jid(f"55119{n:08}@c.us"), 1, newest=NOON - DAY)
+        await world.settle(most=2000)
+        for _ in range(3):
+            world.now += PLAN.interval
+            world.engine.requests.clear()
+            await world.settle()
+            assert sum(world.engine.requests.values()) <= 8
+        known = await world.coverage(Jid(f"55119{7:08}@c.us"))
+        assert known.complete[-1].end == world.now - SETTLE
+
+    async def test_an_engine_that_cannot_list_all_is_asked_for_active_chats(self) -> None:
+        world = World(lists_all=False)
+        world.fill(ANA, 30)
+        world.fill(BRUNO, 30)
+        await world.settle()
+        world.now += HOUR
+        world.fill(ANA, 5, newest=world.now - 10 * MINUTE)
+        world.engine.requests.clear()
+        await world.settle()
+        assert await world.stored(ANA) == 35
+        assert world.engine.requests["messages"] <= 4
+        for chat in (ANA, BRUNO):
+            end = (await world.coverage(chat)).complete[-1].end
+            assert end == world.now - SETTLE
+
+    async def test_what_came_late_makes_it_look_further_back(self) -> None:
+        world = World()
+        world.fill(ANA, 30)
+        await world.settle()
+        world.now += PLAN.interval
+        late = [world.now - HOUR + n * MINUTE for n in range(40)]
+        for n, at in enumerate(late):  # the engine was silent, and now shows what it missed
+            world.engine.add(BRUNO, f"late-{n}", at)
+        await world.settle()
+        assert await world.stored(BRUNO) == len(late)
+
+    async def test_after_a_silence_it_looks_back_to_the_last_webhook(self) -> None:
+        world = World()
+        world.fill(ANA, 30)
+        await world.archive.record([delivery(seen(stanza="W", chat=ANA), at=NOON)])
+        await world.settle()
+        for _ in range(12):
+            world.now += PLAN.interval
+            await world.settle()
+        world.engine.add(ANA, "missed", NOON + 8 * MINUTE)
+        world.now += PLAN.interval
+        await world.settle()
+        assert "missed" in world.stanzas(ANA)
+
+
+class TestFailures:
+    async def test_a_failing_chat_is_tried_again_and_stays_visible(self) -> None:
+        world = World()
+        world.fill(ANA, 5)
+        await world.find()
+        world.engine.failures = [EngineUnavailable("the engine answers 500") for _ in range(4)]
+        for _ in range(60):
+            await world.settle()
+            world.now += MINUTE
+            if (state := (await world.task(ANA)).state).status is SyncStatus.FAILED:
+                break
+        assert state.attempts == 4
+        assert state.problem == "the engine answers 500"
+        world.now += HOUR
+        await world.settle()
+        assert (await world.task(ANA)).state.status is SyncStatus.IDLE
+        assert await world.stored(ANA) == 5
+
+    async def test_a_bad_page_costs_no_progress(self) -> None:
+        world = World()
+        world.fill(ANA, 100)
+        await world.find()
+        world.engine.failures = [None] * 3 + [EngineUnavailable("cut")]
+        await world.settle()
+        world.now += HOUR
+        await world.settle()
+        assert await world.stored(ANA) == 100
+
+    async def test_waits_as_long_as_the_engine_asks(self) -> None:
+        world = World()
+        world.fill(ANA, 5)
+        await world.find()
+        world.engine.failures = [RateLimited("slow down", wait_s=120)]
+        await world.settle()
+        state = (await world.task(ANA)).state
+        assert state.due_at == NOON + 2 * MINUTE
+        assert state.attempts == 0
+
+    async def test_a_refused_key_is_told(self) -> None:
+        world = World()
+        world.fill(ANA, 5)
+        await world.find()
+        world.engine.failures = [Refused("WAHA does not accept the key")]
+        await world.settle()
+        state = (await world.task(ANA)).state
+        assert state.problem == "WAHA does not accept the key"
+        assert state.due_at == NOON + PLAN.patience.first
+
+
+class TestSessions:
+    async def test_all_wait_for_a_session_that_stopped_and_go_on_afterwards(self) -> None:
+        world = World()
+        world.fill(ANA, 5)
+        await world.find()
+        world.engine.status = SessionStatus.STOPPED
+        await world.settle()
+        assert (await world.task(None)).state.problem == "the session is STOPPED"
+        world.engine.status = SessionStatus.WORKING
+        world.now += HOUR
+        await world.settle()
+        world.now += HOUR
+        await world.settle()
+        assert await world.stored(ANA) == 5
+
+    async def test_nothing_is_proven_while_a_session_begins_to_work(self) -> None:
+        world = World()
+        world.fill(ANA, 5)
+        await world.archive.record(
+            [
+                delivery(SessionChanged(status=SessionStatus.STARTING, at=NOON - 2 * SECOND)),
+                delivery(SessionChanged(status=SessionStatus.WORKING, at=NOON - SECOND)),
+            ]
+        )
+        await world.settle()
+        assert world.engine.requests.get("messages", 0) == 0
+        world.now += SETTLE
+        await world.settle()
+        assert await world.stored(ANA) == 5
+
+    async def test_a_state_that_no_webhook_told_is_recorded(self) -> None:
+        world = World()
+        await world.settle()
+        world.engine.status = SessionStatus.FAILED
+        world.now += HOUR
+        await world.settle()
+        [view] = await world.archive.sessions()
+        assert view.status is SessionStatus.FAILED
+
+    async def test_another_account_is_another_archive(self) -> None:
+        world = World()
+        world.fill(ANA, 5)
+        await world.settle()
+        world.engine.account = Account(phone=Jid("5511912340009@c.us"))
+        world.engine.rows.clear()
+        world.now += HOUR
+        await world.settle()
+        views = await world.archive.sessions()
+        assert {view.account for view in views} == {BAKERY.phone, "5511912340009@c.us"}
+
+
+class TestPeople:
+    async def test_only_news_is_recorded(self) -> None:
+        world = World()
+        world.engine.names = {ANA: "Ana Prado", BRUNO: "Bruno"}
+        await world.settle()
+        logged = await world.logged()
+        world.now += 7 * HOUR
+        await world.settle()
+        assert await world.logged() == logged
+        world.engine.names[ANA] = "Ana P."
+        world.now += 7 * HOUR
+        await world.settle()
+        assert await world.logged() == logged + 1
+        contacts = (await world.archive.contacts(SESSION)).contacts
+        assert {c.id: c.name for c in contacts}[ANA] == "Ana P."
+
+
+class Machine(RuleBasedStateMachine):
+    """Whatever happens meanwhile: nothing that is offered is missed, and no claim is false."""
+
+    @initialize(lists_all=st.booleans(), counts=st.lists(st.integers(0, 70), max_size=3))
+    def begin(self, lists_all: bool, counts: list[int]) -> None:  # noqa: FBT001 - hypothesis's way
+        self.world = World(lists_all=lists_all)
+        self.number = 0
+        self.chats = [ANA, BRUNO, GROUP]
+        for chat, count in zip(self.chats, counts, strict=False):
+            for n in range(count):
+                self.world.engine.add(chat, f"{chat[:7]}-{n}", NOON - HOUR - n // 3 * MINUTE)
+        asyncio.run(self.world.find())
+
+    @rule(chat=st.integers(0, 2), count=st.integers(1, 30), heard=st.booleans())
+    def arrive(self, chat: int, count: int, heard: bool) -> None:  # noqa: FBT001
+        for _ in range(count):
+            self.number += 1
+            row = self.world.engine.add(self.chats[chat], f"new-{self.number}", self.world.now)
+            if heard:
+                told = msgspec.structs.replace(row.delivery, source=Source.WEBHOOK)
+                asyncio.run(self.world.archive.record([told]))
+
+    @rule(chat=st.integers(0, 2), start=st.integers(0, 60), count=st.integers(1, 40))
+    def forget(self, chat: int, start: int, count: int) -> None:
+        rows = self.world.engine.rows.get(self.chats[chat], [])
+        del rows[start : start + count]
+
+    @rule(kinds=st.lists(st.booleans(), min_size=1, max_size=4))
+    def fail(self, kinds: list[bool]) -> None:
+        self.world.engine.failures = [EngineUnavailable("no") if bad else None for bad in kinds]
+
+    @rule(working=st.booleans())
+    def stop_or_start(self, working: bool) -> None:  # noqa: FBT001
+        status = SessionStatus.WORKING if working else SessionStatus.STOPPED
+        self.world.engine.status = status
+
+    @rule(seconds=st.sampled_from([1, 30, 150, 310, 4000]))
+    def wait(self, seconds: int) -> None:
+        self.world.now += seconds * SECOND
+
+    @rule(turns=st.integers(1, 6))
+    def work(self, turns: int) -> None:
+        asyncio.run(self._work(turns))
+
+    async def _work(self, turns: int) -> None:
+        self.world.engine.at = self.world.now
+        await self.world.find()
+        for _ in range(turns):
+            tasks = await self.world.store.claim(self.world.now, lease=PLAN.lease, limit=1)
+            for task in tasks:
+                await self.world.turn(task)
+
+    @rule()
+    def crash(self) -> None:
+        """Let a worker claim work and die."""
+        asyncio.run(self.world.store.claim(self.world.now, lease=PLAN.lease, limit=2))
+
+    @invariant()
+    def claims_are_true(self) -> None:
+        world = getattr(self, "world", None)
+        if world is None or not asyncio.run(world.store.archives()):
+            return
+        for chat, rows in world.engine.rows.items():
+            known = asyncio.run(world.coverage(chat)).complete
+            claimed = {
+                row.stanza
+                for row in rows
+                if row.sent_at and any(row.sent_at in each for each in known)
+            }
+            assert claimed <= world.stanzas(chat)
+
+    @override
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            asyncio.run(self._end())
+
+    async def _end(self) -> None:
+        self.world.engine.failures = []
+        self.world.engine.status = SessionStatus.WORKING
+        for _ in range(4):
+            self.world.now += 2 * HOUR
+            await self.world.settle()
+        for chat, rows in self.world.engine.rows.items():
+            assert {row.stanza for row in rows} <= self.world.stanzas(chat)
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(max_examples=60, stateful_step_count=25)
