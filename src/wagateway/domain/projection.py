@@ -18,6 +18,7 @@ from wagateway.domain.events import (
     MessageSeen,
     PollVoted,
     ReactionChanged,
+    Source,
 )
 from wagateway.domain.identity import (
     ME,
@@ -129,7 +130,8 @@ def _message(ref: MessageRef, phones: Phones) -> MessageRecord:
 
 def _message_seen(seen: MessageSeen, delivery: Delivery, phones: Phones) -> Iterable[Record]:
     record = _message(seen.ref, phones)
-    key = facts_key(seen.message, delivery.occurred_at)
+    live = delivery.source is not Source.SYNC
+    key = facts_key(seen.message, delivery.occurred_at, live=live)
     yield replace(
         record,
         facts=seen.message,

@@ -135,12 +135,15 @@ def _offer_rank(offer: MediaOffer | None) -> tuple[bool, bool, datetime, bytes]:
 _CONTENT = slice(9, 17)
 
 
-def facts_key(message: Message, seen_at: datetime) -> bytes:
+_FROM_HISTORY = 1 << 63
+
+
+def facts_key(message: Message, seen_at: datetime, *, live: bool = True) -> bytes:
     """Return a key by which the better of two observations of one message is the smaller.
 
-    Fuller beats emptier, then earlier seen beats later: a history page shows an edited text as if
-    it were the original. Ties are decided by content. 25 bytes: completeness, microseconds,
-    a digest of what was said, a digest of everything.
+    Fuller beats emptier, then live beats a history page, which shows an edited text as if it were
+    the original, then earlier seen beats later. Ties are decided by content. 25 bytes:
+    completeness, history and microseconds, a digest of what was said, a digest of everything.
     """
     completeness = message.completeness
     if message.kind is Kind.UNKNOWN and not message.text and message.media is None:
@@ -149,7 +152,7 @@ def facts_key(message: Message, seen_at: datetime) -> bytes:
     micros = (seen_at - _EPOCH) // timedelta(microseconds=1)
     return (
         completeness.encode()
-        + max(micros, 0).to_bytes(8, "big")
+        + (max(micros, 0) | (0 if live else _FROM_HISTORY)).to_bytes(8, "big")
         + hashlib.blake2b(said, digest_size=8).digest()
         + hashlib.blake2b(_encode(message), digest_size=8).digest()
     )

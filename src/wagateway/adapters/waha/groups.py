@@ -41,15 +41,15 @@ def join_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
         InvalidInput: no group.
     """
     group = obj(payload.get("group"))
-    members, broken = _members(group.get("participants"), None)
+    people, broken = members(group.get("participants"), None)
     changed = GroupChanged(
         group=_group(payload),
         at=_at(payload, env),
         subject=text(group.get("subject")),
         description=_description(group),
-        members=members,
+        members=people,
     )
-    return [changed, *broken, *_member_links(payload)]
+    return [changed, *broken, *member_links(payload)]
 
 
 def leave_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
@@ -63,7 +63,7 @@ def leave_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
         return [NotArchived(reason="left a group, but the envelope names no account")]
     me = Member(jid=env.phone, role=Role.LEFT)
     changed = GroupChanged(group=group, at=_at(payload, env), members=(me,))
-    return [changed, *_member_links(payload)]
+    return [changed, *member_links(payload)]
 
 
 def members_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
@@ -75,11 +75,11 @@ def members_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
     group, change = _group(payload), text(payload.get("type")) or ""
     if change not in {"join", *_CHANGES} or not isinstance(payload.get("participants"), list):
         raise InvalidInput("expected participants and a type: join, leave, promote or demote")
-    members, broken = _members(payload.get("participants"), _CHANGES.get(change))
+    people, broken = members(payload.get("participants"), _CHANGES.get(change))
     said: list[AnyObservation] = [*broken]
-    if members:
-        said.insert(0, GroupChanged(group=group, at=_at(payload, env), members=members))
-    return [*(said or [NotArchived(reason="no participants")]), *_member_links(payload)]
+    if people:
+        said.insert(0, GroupChanged(group=group, at=_at(payload, env), members=people))
+    return [*(said or [NotArchived(reason="no participants")]), *member_links(payload)]
 
 
 def update_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
@@ -95,7 +95,7 @@ def update_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
     )
     if subject is None and description is None:
         changed = NotArchived(reason="group settings other than subject and description")
-    return [changed, *_member_links(payload)]
+    return [changed, *member_links(payload)]
 
 
 def join_request_observations(payload: Obj, _env: Envelope) -> list[AnyObservation]:
@@ -124,10 +124,10 @@ def _old(payload: Obj, role: Role, env: Envelope) -> list[AnyObservation]:
     recipients = payload.get("recipientIds")
     if not _is_group(group) or group is None or not isinstance(recipients, list):
         return [NotArchived(reason="a deprecated group event of a shape of its own")]
-    members, broken = _members(recipients, role)
-    if not members:
+    people, broken = members(recipients, role)
+    if not people:
         return list(broken) or [NotArchived(reason="no participants")]
-    return [GroupChanged(group=group, at=_at(payload, env), members=members), *broken]
+    return [GroupChanged(group=group, at=_at(payload, env), members=people), *broken]
 
 
 def _group(payload: Obj) -> Jid:
@@ -154,19 +154,19 @@ def _description(group: Obj) -> str | None:
     return clean_text(given) if isinstance(given, str) else None
 
 
-def _members(
+def members(
     participants: object, role: Role | None
 ) -> tuple[tuple[Member, ...], list[AnyObservation]]:
     """Return the members and one NotUnderstood per element that is none; *role* None: as given."""
-    members: list[Member] = []
+    found: list[Member] = []
     broken: list[AnyObservation] = []
     for each in items(participants):
         jid = _member_address(each)
         if jid is None:
             broken.append(NotUnderstood(reason=_MALFORMED))
         else:
-            members.append(Member(jid=jid, role=role or _role(obj(each).get("role"))))
-    return tuple(members), broken
+            found.append(Member(jid=jid, role=role or _role(obj(each).get("role"))))
+    return tuple(found), broken
 
 
 def _member_address(each: object) -> Jid | None:
@@ -182,7 +182,7 @@ def _role(value: object) -> Role:
     return Role.PARTICIPANT if role is Role.LEFT else role
 
 
-def _member_links(payload: Obj) -> Iterator[IdentityLinked]:
+def member_links(payload: Obj) -> Iterator[IdentityLinked]:
     """Tell each pair in the participants, and in the engine's own list of them."""
     data = fold(obj(payload.get("_data")))
     lists = (

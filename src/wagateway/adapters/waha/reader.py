@@ -5,7 +5,7 @@ from datetime import datetime
 
 from typing_extensions import override
 
-from wagateway.adapters.waha import answers, groups, notices
+from wagateway.adapters.waha import answers, groups, notices, synced
 from wagateway.adapters.waha.acks import ack_observations
 from wagateway.adapters.waha.changes import edited_observations
 from wagateway.adapters.waha.envelope import Envelope, envelope
@@ -58,6 +58,12 @@ _READERS: dict[str, Callable[[Obj, Envelope], list[AnyObservation]]] = {
     "group.v2.update": groups.update_observations,
     "group.join": groups.old_join_observations,
     "group.leave": groups.old_leave_observations,
+    # What we asked for ourselves, see listings.py:
+    "sync.message": message_observations,
+    "sync.contact": synced.contact_observations,
+    "sync.group": synced.group_observations,
+    "sync.members": synced.members_observations,
+    "sync.lid": synced.lid_observations,
 }
 _NOT_ARCHIVED = frozenset({"presence.update", "state.change", "engine.event"})
 

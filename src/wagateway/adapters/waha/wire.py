@@ -46,14 +46,21 @@ def envelopes(body: bytes) -> list[tuple[bytes, object]]:
             an object nor an array.
     """
     if _ARRAY.match(body):
-        return _elements(body)
-    value = _decoded(body)
+        return elements(body)
+    value = decoded(body)
     if not isinstance(value, dict):
         raise InvalidInput("the body must be a JSON object (one event) or an array of them")
     return [(body, value)]
 
 
-def _elements(body: bytes) -> list[tuple[bytes, object]]:
+def elements(body: bytes) -> list[tuple[bytes, object]]:
+    """Return each element of an array, its exact bytes and its decoded value, in order.
+
+    Raises:
+        InvalidInput: not JSON in UTF-8, nested too deeply, no array, or of more than 10,000.
+    """
+    if not _ARRAY.match(body):
+        raise InvalidInput("the body must be a JSON array")
     if body.count(b",") >= _MAX_ENVELOPES:  # it may have too many: 16 MiB hold 8 million
         return _split(_text(body))
     try:
@@ -62,10 +69,15 @@ def _elements(body: bytes) -> list[tuple[bytes, object]]:
         raise _too_deep() from exc
     except ValueError:
         return _split(_text(body))
-    return [(raw, _decoded(raw)) for raw in raws]
+    return [(raw, decoded(raw)) for raw in raws]
 
 
-def _decoded(data: bytes) -> object:
+def decoded(data: bytes) -> object:
+    """Return any JSON value.
+
+    Raises:
+        InvalidInput: not JSON in UTF-8, or nested too deeply.
+    """
     try:
         return _VALUE.decode(data)
     except RecursionError as exc:

@@ -1,0 +1,294 @@
+"""Requests to one WAHA server: patient, polite, and with errors that say what to do.
+
+Only reads are repeated. All tasks of one transport share a rate, a number of requests at once, and
+a circuit breaker, which spares a server that is down, and us the waiting for it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import NoReturn, Protocol
+
+import httpx
+import msgspec
+import stamina
+from limits import RateLimitItemPerSecond
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+from msgspec import Struct
+from purgatory import AsyncCircuitBreakerFactory
+from purgatory.domain.model import OpenedState
+from typing_extensions import override
+
+from wagateway.adapters.waha.fields import items, obj
+from wagateway.domain.errors import (
+    EngineUnavailable,
+    InvalidInput,
+    NotFound,
+    NotSupported,
+    RateLimited,
+    Refused,
+    SessionNotReady,
+)
+from wagateway.domain.text import clean_text
+
+CONNECT_S = 5.0
+_HINT_CHARS = 200
+_LONGEST_PATIENCE_S = 5.0
+_MOST_SECONDS = 3600.0
+_LOOK_AGAIN_S = 0.02
+
+
+class Manners(Struct, frozen=True, kw_only=True):
+    """How a server is treated.
+
+    Attributes:
+        attempts: of a read, 1 or more.
+        first_wait_s: before the second attempt; the waits double, with jitter.
+        per_second: requests a second, at most.
+        at_once: requests at the same time, at most.
+        failures: in a row that open the circuit.
+        rest_s: how long it stays open.
+        largest_bytes: of an answer.
+    """
+
+    attempts: int = 3
+    first_wait_s: float = 0.5
+    per_second: int = 20
+    at_once: int = 4
+    failures: int = 5
+    rest_s: float = 15.0
+    largest_bytes: int = 64 * 2**20
+
+
+class Turnstile(Protocol):
+    """Lets so many requests pass in a second."""
+
+    async def wait(self) -> None:
+        """Return when the next request may go."""
+
+
+class LocalTurnstile(Turnstile):
+    """Counts the requests of this process."""
+
+    def __init__(self, per_second: int) -> None:
+        """Let *per_second* requests pass."""
+        self._limit = RateLimitItemPerSecond(per_second)
+        self._window = MovingWindowRateLimiter(MemoryStorage())
+
+    @override
+    async def wait(self) -> None:
+        while not await self._window.hit(self._limit, "waha"):  # noqa: ASYNC110 - only time helps
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+class _Broken(Exception):
+    """A failure that counts against the server; its text is fit for people."""
+
+
+class _Busy(Exception):
+    """The server asks to wait."""
+
+    def __init__(self, wait_s: float | None) -> None:
+        super().__init__("WAHA asks to wait")
+        self.wait_s = wait_s
+
+
+class Answer(Struct, frozen=True):
+    """A status and the body, never shown to anybody where the status is 5xx."""
+
+    status: int
+    body: bytes
+    wait_s: float | None = None
+
+
+class Transport:
+    """An open connection pool to one server."""
+
+    def __init__(self, client: httpx.AsyncClient, manners: Manners, turnstile: Turnstile) -> None:
+        self._client = client
+        self._manners = manners
+        self._turnstile = turnstile
+        self._room = asyncio.Semaphore(manners.at_once)
+        self._breakers = AsyncCircuitBreakerFactory(
+            default_threshold=manners.failures, default_ttl=manners.rest_s, exclude=[_Busy]
+        )
+
+    async def get(
+        self, path: str, *, timeout_s: float, params: Mapping[str, str | int] | None = None
+    ) -> bytes:
+        """Return the body of a read, which is repeated where that may help.
+
+        Raises:
+            EngineUnavailable, RateLimited, Refused, SessionNotReady, NotFound, NotSupported,
+            InvalidInput: see `wagateway.ports.engine.Engine`.
+        """
+        manners = self._manners
+        return await self._done(
+            "GET", path, timeout_s=timeout_s, params=params, attempts=manners.attempts
+        )
+
+    async def post(
+        self, path: str, *, timeout_s: float, body: Mapping[str, object] | None = None
+    ) -> bytes:
+        """Return the body of a command, which is sent once."""
+        return await self._done("POST", path, timeout_s=timeout_s, body=body, attempts=1)
+
+    async def _done(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout_s: float,
+        attempts: int,
+        params: Mapping[str, str | int] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> bytes:
+        content = None if body is None else msgspec.json.encode(body)
+        request = self._client.build_request(
+            method,
+            path,
+            params=params,
+            content=content,
+            headers={"content-type": "application/json"} if content else None,
+            timeout=httpx.Timeout(timeout_s, connect=CONNECT_S),
+        )
+        try:
+            answer = await self._repeatedly(request, attempts, timeout_s)
+        except _Broken as exc:
+            raise EngineUnavailable(str(exc)) from exc
+        except _Busy as exc:
+            raise RateLimited(str(exc), wait_s=exc.wait_s) from exc
+        except OpenedState as exc:
+            raise EngineUnavailable("WAHA failed several times; it is left alone a while") from exc
+        return answer.body if httpx.codes.is_success(answer.status) else _refuse(answer)
+
+    async def _repeatedly(self, request: httpx.Request, attempts: int, timeout_s: float) -> Answer:
+        retries = stamina.retry_context(
+            on=_worth_repeating,
+            attempts=attempts,
+            timeout=None,
+            wait_initial=self._manners.first_wait_s,
+            wait_max=_LONGEST_PATIENCE_S,
+            wait_jitter=self._manners.first_wait_s,
+        )
+        async for attempt in retries:
+            with attempt:
+                async with await self._breakers.get_breaker("waha"):
+                    return await self._once(request, timeout_s)
+        raise EngineUnavailable("WAHA was not asked")
+
+    async def _once(self, request: httpx.Request, timeout_s: float) -> Answer:
+        try:
+            async with self._room:
+                await self._turnstile.wait()
+                async with asyncio.timeout(timeout_s):
+                    answer = await self._sent(request)
+        except TimeoutError as exc:
+            raise _Broken(f"WAHA did not answer within {timeout_s:g} s") from exc
+        except (httpx.HTTPError, httpx.StreamError) as exc:
+            raise _Broken(f"WAHA cannot be reached: {type(exc).__name__}") from exc
+        if answer.status == httpx.codes.TOO_MANY_REQUESTS:
+            raise _Busy(answer.wait_s)
+        if answer.status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            raise _Broken(f"WAHA answers {answer.status}")
+        return answer
+
+    async def _sent(self, request: httpx.Request) -> Answer:
+        response = await self._client.send(request, stream=True)
+        try:
+            return Answer(
+                response.status_code,
+                await self._read(response),
+                _asked_wait_s(response.headers.get("retry-after", "")),
+            )
+        finally:
+            await response.aclose()
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        largest, found = self._manners.largest_bytes, bytearray()
+        async for chunk in response.aiter_bytes():
+            found += chunk
+            if len(found) > largest:
+                raise _Broken(f"WAHA's answer is larger than {largest:,} bytes")
+        return bytes(found)
+
+
+def _worth_repeating(exc: Exception) -> bool:
+    if isinstance(exc, _Busy):
+        return exc.wait_s is None or exc.wait_s <= 0
+    return isinstance(exc, _Broken)
+
+
+def _asked_wait_s(value: str) -> float | None:
+    """Read ``Retry-After``: seconds, or a date."""
+    if value.isascii() and value.isdigit():
+        return min(float(value[:9]), _MOST_SECONDS)
+    with suppress(ValueError, TypeError):
+        at = parsedate_to_datetime(value)
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return min(max((at - datetime.now(UTC)).total_seconds(), 0.0), _MOST_SECONDS)
+    return None
+
+
+def _refuse(answer: Answer) -> NoReturn:
+    """Raise what a 3xx or 4xx means; it is told by status and shape, never by words."""
+    told = _decoded(answer.body)
+    hint = _hint(told)
+    match answer.status:
+        case 401 | 403:
+            raise Refused("WAHA does not accept the key: check WHATSAPP_API_KEY")
+        case 404:
+            raise NotFound(f"WAHA does not know it: {hint}")
+        case 422 if "expected" in told or "session" in told:
+            raise SessionNotReady(f"the session is {str(told.get('status'))[:40]}")
+        case 422:
+            raise NotSupported(f"WAHA cannot do this here: {hint}")
+        case 400 if _is_hint(told):
+            raise NotSupported(f"WAHA is not set up for this: {hint}")
+        case status if status >= httpx.codes.BAD_REQUEST:
+            raise InvalidInput(f"WAHA answers {status}: {hint}")
+        case status:
+            raise EngineUnavailable(f"WAHA answers {status}, which is no answer")
+
+
+def _is_hint(told: Mapping[str, object]) -> bool:
+    """Tell a store that is off, whose message is one text, from a failed validation's array."""
+    return isinstance(told.get("message"), str)
+
+
+def _hint(told: Mapping[str, object]) -> str:
+    message = told.get("message")
+    words = message if isinstance(message, str) else "; ".join(map(str, items(message)))
+    return clean_text(words or "without a reason")[:_HINT_CHARS]
+
+
+def _decoded(body: bytes) -> Mapping[str, object]:
+    try:
+        return obj(msgspec.json.decode(body))
+    except (ValueError, RecursionError):
+        return {}
+
+
+@asynccontextmanager
+async def open_transport(
+    url: str, key: str | None, *, manners: Manners, transport: httpx.AsyncBaseTransport | None
+) -> AsyncIterator[Transport]:
+    """Open connections to the server at *url*, whose path is kept.
+
+    Args:
+        url: e.g. ``http://127.0.0.1:3311``; proxies of the environment are not used.
+        key: sent as ``X-Api-Key``.
+        manners: see there.
+        transport: instead of the network, for tests.
+    """
+    async with httpx.AsyncClient(
+        base_url=url.rstrip("/") + "/",
+        headers={"X-Api-Key": key} if key else None,
+        trust_env=False,
+        follow_redirects=False,
+        transport=transport,
+    ) as client:
+        yield Transport(client, manners, LocalTurnstile(manners.per_second))
