@@ -347,7 +347,8 @@ class TestLog:
 
     async def test_the_way_it_came_is_kept(self, archive: Backend) -> None:
         for source in Source:
-            told = msgspec.structs.replace(delivery(seen()), source=source, envelope_id="evt_1")
+            news = delivery(seen(stanza=source.name))
+            told = msgspec.structs.replace(news, source=source, envelope_id="evt_1")
             await archive.record(told)
         rows = await archive.archive.logged(LogFilter(), after=0, limit=10)
         assert [row.source for row in rows] == list(Source)
