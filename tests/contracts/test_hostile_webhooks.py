@@ -19,6 +19,7 @@ from wagateway.entrypoints.http.auth import HttpSecurity
 from wagateway.entrypoints.http.health import store_health
 from wagateway.usecases.group_commit import GroupCommit
 from wagateway.usecases.ingest import IngestBody
+from wagateway.usecases.sync_control import SyncControl
 
 API_TOKEN = "api-token-of-this-test"
 TOKEN = "webhook-token-of-this-test"
@@ -96,6 +97,9 @@ async def gateway(archive: Backend, security: HttpSecurity) -> AsyncIterator[Cli
     app = create_app(
         ingest=ingest,
         reader=archive.reader,
+        sync=SyncControl(
+            store=archive.sync, reader=archive.reader, clock=lambda: datetime.now(UTC)
+        ),
         health=store_health(archive.reader),
         security=security,
         max_body_bytes=4 * 2**20,

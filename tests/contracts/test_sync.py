@@ -292,6 +292,7 @@ class TestCoverage:
         [task] = await claimed(sync)
         await sync.save(task, proven=(MORNING,), keep_until=NOON)
         await sync.save(task, proven=(Span(MORNING.end, NOON),), keep_until=NOON)
+        assert await sync.proven(mine) == {ANA: (Span(MORNING.begin, NOON),)}
         assert (await sync.evidence(mine, ANA)).proven == (Span(MORNING.begin, NOON),)
 
     async def test_what_the_session_proves_holds_for_each_chat(

@@ -62,11 +62,11 @@ class Coverage(Struct, frozen=True, kw_only=True):
 
 def working(statuses: tuple[tuple[datetime, SessionStatus], ...], now: datetime) -> Spans:
     """Return when the session was WORKING, up to *now*."""
-    ends = [at for at, _ in statuses[1:]] + [now]
+    ends = [*(at for at, _ in statuses[1:]), now]
     return union(
         *(
-            span(at, end)
-            for (at, status), end in zip(statuses, ends, strict=True)
+            span(at, min(end, now))
+            for (at, status), end in zip(statuses, ends, strict=False)
             if status is SessionStatus.WORKING
         )
     )
@@ -92,30 +92,37 @@ def live(known: Evidence, now: datetime) -> Spans:
     return intersection(working(known.statuses, now), known.up)
 
 
-def coverage(known: Evidence, now: datetime) -> Coverage:
-    """Judge all time up to *now*."""
-    complete = intersection(known.proven, span(BEGINNING, now))
-    left = difference(span(BEGINNING, now), complete)
+Absences = tuple[tuple[GapReason, Spans], ...]
+"""When the session or the gateway was away; the same for all chats of a session."""
+
+
+def absences(known: Evidence, now: datetime) -> Absences:
+    """Return when deliveries could not arrive, and why."""
+    everything = span(BEGINNING, now)
+    return (
+        (GapReason.ENGINE_AWAY, difference(everything, working(known.statuses, now))),
+        (GapReason.GATEWAY_AWAY, difference(everything, known.up)),
+    )
+
+
+def coverage(known: Evidence, now: datetime, away: Absences | None = None) -> Coverage:
+    """Judge all time up to *now*; *away* is what absences() said, where it is known."""
+    everything = span(BEGINNING, now)
+    complete = intersection(known.proven, everything)
+    left = difference(everything, complete)
+    bottom = known.state.bottom if known.state and known.state.bottom else BEGINNING
+    reasons: Absences = (  # of several, the first counts
+        (GapReason.ENGINE_HAS_NO_MORE, span(BEGINNING, bottom)),
+        (GapReason.BEFORE_PAIRING, span(BEGINNING, known.first_heard_at or now)),
+        *(absences(known, now) if away is None else away),
+        (GapReason.NOT_YET_SYNCED, everything),
+    )
     gaps: list[Gap] = []
-    for reason, where in _reasons(known, now):
+    for reason, where in reasons:
         gaps += [_gap(each, reason) for each in intersection(left, where)]
         left = difference(left, where)
     gaps.sort(key=lambda gap: gap.end)
     return Coverage(complete=complete, gaps=tuple(gaps))
-
-
-def _reasons(known: Evidence, now: datetime) -> list[tuple[GapReason, Spans]]:
-    """Return where each reason holds; of several, the first counts."""
-    bottom = known.state.bottom if known.state and known.state.bottom else BEGINNING
-    heard = known.first_heard_at or now
-    everything = span(BEGINNING, now)
-    return [
-        (GapReason.ENGINE_HAS_NO_MORE, span(BEGINNING, bottom)),
-        (GapReason.BEFORE_PAIRING, span(BEGINNING, heard)),
-        (GapReason.ENGINE_AWAY, difference(everything, working(known.statuses, now))),
-        (GapReason.GATEWAY_AWAY, difference(everything, known.up)),
-        (GapReason.NOT_YET_SYNCED, everything),
-    ]
 
 
 def _gap(each: Span, reason: GapReason) -> Gap:

@@ -1,26 +1,38 @@
 """The composition root: the one place that knows which adapter fills which port."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from dependency_injector import containers, providers
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres
 from wagateway.adapters.memory.archive import InMemoryArchive
+from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import open_pool
 from wagateway.adapters.timescale.reader import TimescaleReader
+from wagateway.adapters.timescale.sync import TimescaleSyncStore
+from wagateway.adapters.waha.client import open_engine
 from wagateway.adapters.waha.reader import WahaReader
+from wagateway.domain.errors import InvalidInput
+from wagateway.domain.sync import Patience
 from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.variables import FULL
 from wagateway.ports.archive import Archive, ArchiveReader
+from wagateway.ports.sync import SyncStore
+from wagateway.usecases.find_sessions import FindSessions
 from wagateway.usecases.group_commit import GroupCommit
 from wagateway.usecases.identity import LinkIdentity, UnlinkIdentity
 from wagateway.usecases.ingest import IngestBody
 from wagateway.usecases.replay import ReplayLog
+from wagateway.usecases.sync import SyncPlan, SyncTurn, Turn
+from wagateway.usecases.sync_control import SyncControl
+from wagateway.usecases.sync_people import SyncPeople
+from wagateway.usecases.work import SyncWorker
 
 _MAX_WRITERS = 4
 """Transactions at once; half of the connections are left to the readers in any case."""
@@ -36,20 +48,24 @@ class Services:
     replay: ReplayLog
     link: LinkIdentity
     unlink: UnlinkIdentity
+    store: SyncStore
+    sync: SyncControl
 
 
 @dataclass(frozen=True, slots=True)
 class _Store:
-    """Both sides of one archive, opened."""
+    """Both sides of one archive and its sync, opened."""
 
     archive: Archive
     reader: ArchiveReader
+    sync: SyncStore
 
 
 _PREPARE_EMBEDDED = 5
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """Return the present."""
     return datetime.now(UTC)
 
 
@@ -58,14 +74,19 @@ class Container(containers.DeclarativeContainer):
 
     archive: providers.Dependency[Archive] = providers.Dependency()
     reader: providers.Dependency[ArchiveReader] = providers.Dependency()
+    store: providers.Dependency[SyncStore] = providers.Dependency()
     writers: providers.Dependency[int] = providers.Dependency()
-    clock = providers.Object(_now)
+    interval: providers.Dependency[timedelta] = providers.Dependency()
+    clock = providers.Object(now)
     engine = providers.Singleton(WahaReader)
     commit = providers.Singleton(GroupCommit, archive, max_groups=writers)
     ingest = providers.Singleton(IngestBody, engine=engine, commit=commit, clock=clock)
     replay = providers.Singleton(ReplayLog, engine=engine, archive=archive)
     link = providers.Singleton(LinkIdentity, archive=archive, clock=clock)
     unlink = providers.Singleton(UnlinkIdentity, archive=archive, clock=clock)
+    sync = providers.Singleton(
+        SyncControl, store=store, reader=reader, clock=clock, interval=interval
+    )
     services = providers.Singleton(
         Services,
         ingest=ingest,
@@ -74,6 +95,8 @@ class Container(containers.DeclarativeContainer):
         replay=replay,
         link=link,
         unlink=unlink,
+        store=store,
+        sync=sync,
     )
 
 
@@ -102,6 +125,8 @@ async def open_services(
         container = Container(
             archive=providers.Object(store.archive),
             reader=providers.Object(store.reader),
+            store=providers.Object(store.sync),
+            interval=providers.Object(timedelta(milliseconds=settings.sync_interval_ms)),
             writers=providers.Object(max(1, min(_MAX_WRITERS, settings.pool_size // 2))),
         )
         container.check_dependencies()
@@ -111,8 +136,8 @@ async def open_services(
 
 async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
     if settings.backend == "memory":
-        archive = InMemoryArchive()
-        return _Store(archive, archive)
+        memory = InMemoryArchive()
+        return _Store(memory, memory, InMemorySyncStore(memory))
     url, migration_url = settings.database_url, settings.migration_url
     threshold = settings.prepare_threshold
     if url is None:
@@ -128,4 +153,59 @@ async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
             prepare_threshold=threshold,
         )
     )
-    return _Store(TimescaleArchive(pool), TimescaleReader(pool))
+    archive = TimescaleArchive(pool)
+    return _Store(archive, TimescaleReader(pool), TimescaleSyncStore(pool, archive))
+
+
+def sync_plan(settings: Settings) -> SyncPlan:
+    """Return how sync goes about it."""
+    depth = None if settings.sync_depth == FULL else timedelta(days=int(settings.sync_depth))
+    return SyncPlan(
+        interval=timedelta(milliseconds=settings.sync_interval_ms),
+        batch=settings.sync_batch_size,
+        lookback=timedelta(days=settings.sync_lookback_days),
+        depth=depth,
+        patience=Patience(max_retries=settings.sync_max_retries),
+        concurrent=settings.sync_concurrent_chats,
+    )
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings,
+    services: Services,
+    *,
+    told: Callable[[Turn], None],
+    troubled: Callable[[str | None], None],
+) -> AsyncIterator[SyncWorker]:
+    """Open the engine of *settings*, and a worker over *services*.
+
+    Args:
+        settings: with ``engine_url``.
+        services: opened, and kept open.
+        told: is told of each turn.
+        troubled: is told why nothing can be done, and None when it goes on.
+
+    Raises:
+        InvalidInput: no engine is configured.
+    """
+    if settings.engine_url is None:
+        raise InvalidInput("sync needs the address of WAHA: set WHATSAPP_CORE_URL")
+    plan = sync_plan(settings)
+    async with open_engine(settings.engine_url, settings.engine_key, clock=now) as engine:
+        people = SyncPeople(engine=engine, archive=services.archive, store=services.store)
+        yield SyncWorker(
+            find=FindSessions(
+                engine=engine,
+                archive=services.archive,
+                reader=services.reader,
+                store=services.store,
+                clock=now,
+            ),
+            turn=SyncTurn(engine=engine, store=services.store, people=people, clock=now, plan=plan),
+            store=services.store,
+            clock=now,
+            plan=plan,
+            told=told,
+            troubled=troubled,
+        )

@@ -8,6 +8,7 @@ from wagateway.domain.errors import InvalidInput
 from wagateway.domain.events import Source
 from wagateway.domain.identity import (
     ChatType,
+    Jid,
     SessionName,
     account_named,
     chat_candidates,
@@ -25,9 +26,11 @@ from wagateway.domain.views import (
 )
 from wagateway.entrypoints.containers import Services, open_services
 from wagateway.entrypoints.settings import Settings, load_settings
+from wagateway.entrypoints.worker import beating, working
 from wagateway.ports.archive import LogFilter
 from wagateway.usecases.ingest import Ingested
 from wagateway.usecases.replay import Replayed
+from wagateway.usecases.sync_control import ChatCoverage, SessionCoverage, SyncReport
 
 _PAGE = 500
 _ANY = LogFilter()
@@ -45,11 +48,15 @@ class Gateway:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings | None = None) -> AsyncIterator["Gateway"]:
+    async def open(
+        cls, settings: Settings | None = None, *, worker: bool = False
+    ) -> AsyncIterator["Gateway"]:
         """Open the archive of *settings*; leaving the context writes what was taken in.
 
         Args:
             settings: those of the environment when None, see `load_settings`.
+            worker: while it is open, read from the engine of *settings* what webhooks did not
+                bring, and keep in mind that webhooks are taken in.
 
         Raises:
             InvalidInput: the settings or the data folder cannot be used.
@@ -57,8 +64,13 @@ class Gateway:
             Rejected: the server is too old, or the extra ``embedded`` is not installed.
             StoreUnavailable: the database cannot be reached for its migrations.
         """
-        async with open_services(load_settings() if settings is None else settings) as services:
-            yield cls(services)
+        settings = load_settings() if settings is None else settings
+        async with open_services(settings) as services:
+            if not worker:
+                yield cls(services)
+                return
+            async with beating(services.store), working(settings, services):
+                yield cls(services)
 
     async def ingest(self, body: bytes, *, source: Source = Source.WEBHOOK) -> Ingested:
         """Take in one webhook body; when this returns, its events are durable.
@@ -254,6 +266,79 @@ class Gateway:
         """
         return await self._services.unlink(_session(session), jid(lid))
 
+    async def coverage(self, session: str) -> SessionCoverage:
+        """Return for each chat which spans of time are complete, and why others are not.
+
+        Raises:
+            NotFound: no such session.
+        """
+        return await self._services.sync.coverage(_session(session))
+
+    async def chat_coverage(self, session: str, chat: str) -> ChatCoverage:
+        """Return which spans of a chat are complete; *chat* as in messages().
+
+        Raises:
+            NotFound: no such session, or sync knows no such chat in it.
+            InvalidInput: *chat* is no JID and no phone number.
+        """
+        return await self._services.sync.chat_coverage(_session(session), chat_candidates(chat))
+
+    async def sync_report(self, session: str) -> SyncReport:
+        """Return the session's health, and where the sync of each chat stands.
+
+        Raises:
+            NotFound: no such session.
+        """
+        return await self._services.sync.report(_session(session))
+
+    async def sync(
+        self,
+        session: str,
+        chat: str | None = None,
+        *,
+        full: bool = False,
+        since: datetime | None = None,
+    ) -> int:
+        """Let a worker read a chat, or all of a session, now; this does not wait for it.
+
+        Args:
+            session: the engine's session name.
+            chat: as in messages(); all chats when None.
+            full: the whole history again, back to *since* or to the engine's end; else only what
+                is missing since the chat was last complete, or since *since*.
+            since: an aware instant.
+
+        Returns:
+            How many tasks were woken.
+
+        Raises:
+            NotFound: no such session or chat, or no worker has found it yet.
+            InvalidInput: a malformed argument.
+        """
+        if since is not None and since.tzinfo is None:
+            raise InvalidInput("since must be an aware datetime, such as datetime.now(UTC)")
+        return await self._services.sync.start(
+            _session(session), _chat(chat), full=full, since=since
+        )
+
+    async def pause_sync(self, session: str, chat: str | None = None) -> int:
+        """Ask the engine nothing about a chat, or a session, until resume_sync(); how many tasks.
+
+        Raises:
+            NotFound: no such session or chat.
+            InvalidInput: *chat* is no JID and no phone number.
+        """
+        return await self._services.sync.pause(_session(session), _chat(chat))
+
+    async def resume_sync(self, session: str, chat: str | None = None) -> int:
+        """Go on with what was paused or failed; return how many tasks.
+
+        Raises:
+            NotFound: no such session or chat.
+            InvalidInput: *chat* is no JID and no phone number.
+        """
+        return await self._services.sync.resume(_session(session), _chat(chat))
+
     async def ping(self) -> None:
         """Return when the store answers; for the health check of the service around."""
         await self._services.reader.ping()
@@ -263,6 +348,10 @@ def _session(name: str) -> SessionName:
     if len(name) > MAX_ID_CHARS:
         raise InvalidInput(f"a session name has at most {MAX_ID_CHARS} characters")
     return SessionName(clean_id(name))
+
+
+def _chat(chat: str | None) -> list[Jid] | None:
+    return None if chat is None else chat_candidates(chat)
 
 
 def _position(at: datetime | str | None) -> str | None:

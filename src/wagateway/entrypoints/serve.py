@@ -24,7 +24,7 @@ from wagateway.entrypoints.bounded_http import BoundedHttp
 from wagateway.entrypoints.containers import Services
 from wagateway.entrypoints.http.app import create_app
 from wagateway.entrypoints.http.auth import HttpSecurity
-from wagateway.entrypoints.http.health import store_health
+from wagateway.entrypoints.http.health import Health, store_health
 from wagateway.entrypoints.http.webhooks import Ingest
 from wagateway.entrypoints.secrets import GatewaySecrets
 from wagateway.entrypoints.settings import Settings
@@ -43,13 +43,19 @@ _SHOW_CURSOR = "\x1b[?25h"
 
 
 def build_app(
-    settings: Settings, services: Services, secrets: GatewaySecrets, *, ingest: Ingest | None = None
+    settings: Settings,
+    services: Services,
+    secrets: GatewaySecrets,
+    *,
+    ingest: Ingest | None = None,
+    health: Health | None = None,
 ) -> App:
-    """Return the application over opened *services*; *ingest* stands in for their own."""
+    """Return the application over opened *services*; *ingest*, *health* stand in for their own."""
     return create_app(
         ingest=ingest or services.ingest,
         reader=services.reader,
-        health=store_health(services.reader),
+        sync=services.sync,
+        health=health or store_health(services.reader),
         security=HttpSecurity(
             api_token=secrets.api_token,
             webhook_token=secrets.webhook_token,

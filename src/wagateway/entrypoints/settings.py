@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from wagateway.domain.errors import InvalidInput
 from wagateway.entrypoints.environment import Environment, near_misses
-from wagateway.entrypoints.variables import MEMORY_URL, VARIABLES, Kind, Variable
+from wagateway.entrypoints.variables import FULL, MEMORY_URL, VARIABLES, Kind, Variable
 
 _SECRET_FIELDS = frozenset(v.field for v in VARIABLES.values() if v.secret)
 _DATABASE_PARTS = frozenset(
@@ -62,6 +62,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         max_body_bytes: of one webhook, 64 KiB to 1 GiB.
         engine_url: WAHA's address; None: not configured.
         engine_key: WAHA's key.
+        sync_enabled: ask the engine for what webhooks did not bring; needs ``engine_url``.
+        sync_interval_ms: between two looks at all chats of a session, 1 s to a day.
+        sync_batch_size: messages per request, 20 to 1000.
+        sync_lookback_days: how far the first look at all chats goes back, and a regular one.
+        sync_depth: how far the history of each chat is filled: ``full``, or days.
+        sync_concurrent_chats: chats of one worker at the same time, 1 to 100.
+        sync_max_retries: failures of a chat before it waits long, 0 to 100.
+        worker_health_port: where `wagateway worker` answers health checks; None: nowhere.
         log_level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
         log_format: ``console`` or ``json``; None: ``console`` on a terminal, else ``json``.
         timezone: of the times that commands show to people and take from them; what is stored
@@ -85,6 +93,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_body_bytes: int = 16 * 2**20
     engine_url: str | None = None
     engine_key: str | None = None
+    sync_enabled: bool = True
+    sync_interval_ms: int = 300_000
+    sync_batch_size: int = 100
+    sync_lookback_days: int = 7
+    sync_depth: str = FULL
+    sync_concurrent_chats: int = 5
+    sync_max_retries: int = 3
+    worker_health_port: int | None = None
     log_level: str = "info"
     log_format: str | None = None
     timezone: str = "UTC"

@@ -16,6 +16,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 LOG_FORMATS = ("console", "json")
 
 _MEBIBYTE = 2**20
+_MOST_DAYS = 36_500
 _YES = frozenset({"true", "yes", "on", "1"})
 _NO = frozenset({"false", "no", "off", "0"})
 
@@ -113,6 +114,12 @@ _FOLDER = Kind("a folder", lambda path: isinstance(path, Path), _read_folder)
 _WEB = Kind("an address such as http://127.0.0.1:3311", _is_web_address)
 _ZONE = Kind("a time zone of this system, such as America/Sao_Paulo", _is_zone)
 _PORT = _whole(1, 65535)
+FULL = "full"
+_DEPTH = Kind(
+    "full, or a number of days from 1 to 36500",
+    lambda d: d == FULL or (isinstance(d, str) and d.isdigit() and 0 < int(d[:9]) <= _MOST_DAYS),
+    str.lower,
+)
 
 VARIABLES: Mapping[str, Variable] = {
     "WHATSAPP_DATABASE_URL": Variable("database_url", _DATABASE, secret=True),
@@ -138,6 +145,14 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "WHATSAPP_CORE_URL": Variable("engine_url", _WEB, secret=True),
     "WHATSAPP_API_KEY": Variable("engine_key", _TEXT, secret=True),
+    "WHATSAPP_SYNC_ENABLED": Variable("sync_enabled", _FLAG),
+    "WHATSAPP_SYNC_INTERVAL_MS": Variable("sync_interval_ms", _whole(1000, 86_400_000)),
+    "WHATSAPP_SYNC_BATCH_SIZE": Variable("sync_batch_size", _whole(20, 1000)),
+    "WHATSAPP_SYNC_LOOKBACK_DAYS": Variable("sync_lookback_days", _whole(1, 36_500)),
+    "WHATSAPP_SYNC_DEPTH": Variable("sync_depth", _DEPTH),
+    "WHATSAPP_SYNC_CONCURRENT_CHATS": Variable("sync_concurrent_chats", _whole(1, 100)),
+    "WHATSAPP_SYNC_MAX_RETRIES": Variable("sync_max_retries", _whole(0, 100)),
+    "WHATSAPP_WORKER_HEALTH_PORT": Variable("worker_health_port", _PORT),
     "WHATSAPP_LOG_LEVEL": Variable("log_level", _one_of(*LOG_LEVELS)),
     "WHATSAPP_LOG_FORMAT": Variable("log_format", _one_of(*LOG_FORMATS)),
     "WHATSAPP_TZ": Variable("timezone", _ZONE),

@@ -144,6 +144,10 @@ class SyncStore(ABC):
         """Take back what is claimed to be complete between two instants, for all chats."""
 
     @abstractmethod
+    async def proven(self, archive: Archived) -> dict[Jid, Spans]:
+        """Return what is proven of each chat by itself."""
+
+    @abstractmethod
     async def evidence(self, archive: Archived, chat: Jid | None) -> Evidence:
         """Return what is known of the completeness of *chat*, or of the session for None."""
 

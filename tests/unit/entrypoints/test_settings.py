@@ -20,6 +20,7 @@ NAMES_OF_EXAMPLES = {
     "WHATSAPP_DB_HOST",
     "WHATSAPP_DB_PREPARE_THRESHOLD",
     "WHATSAPP_LOG_FORMAT",
+    "WHATSAPP_WORKER_HEALTH_PORT",
 }
 """Lines of the example that show no default, because it is none or depends on the machine."""
 
@@ -365,7 +366,6 @@ class TestTypos:
             "WHATSAPP_CORE_PORT",
             "WHATSAPP_API_PORT",
             "WHATSAPP_REDIS_PORT",
-            "WHATSAPP_SYNC_ENABLED",
             "WHATSAPP_DASHBOARD_PASSWORD",
             "WHATSAPP_MINIO_BUCKET",
             "WHATSAPP_DEFAULT_ENGINE",

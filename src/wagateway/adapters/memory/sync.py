@@ -223,6 +223,14 @@ class InMemorySyncStore(SyncStore):
                 self._coverage[key] = difference(spans, span(since, until))
 
     @override
+    async def proven(self, archive: Archived) -> dict[Jid, Spans]:
+        return {
+            chat: spans
+            for (archive_id, chat), spans in self._coverage.items()
+            if archive_id == archive.id and chat
+        }
+
+    @override
     async def evidence(self, archive: Archived, chat: Jid | None) -> Evidence:
         task = self._tasks.get((archive.id, chat))
         of_session = self._coverage.get((archive.id, None), ())

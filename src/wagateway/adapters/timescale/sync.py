@@ -143,6 +143,11 @@ class TimescaleSyncStore(SyncStore):
         await self._rows("retract_coverage", session_id=archive.id, since=since, until=until)
 
     @override
+    async def proven(self, archive: Archived) -> dict[Jid, Spans]:
+        rows = await self._rows("proven_by_chat", session_id=archive.id)
+        return {Jid(row["chat_id"]): _spans(row["spans"]) for row in rows}
+
+    @override
     async def evidence(self, archive: Archived, chat: Jid | None) -> Evidence:
         key = {"session_id": archive.id, "chat_id": chat or ""}
         [row] = await self._rows("completeness", session=archive.session, **key)

@@ -143,6 +143,18 @@ WITH going AS (
 )
 SELECT count(*) AS changed FROM going;
 
+-- name: proven_by_chat
+-- What is proven of each chat by itself, spans as arrays.
+SELECT
+    c.chat_id,
+    (
+        SELECT coalesce(json_agg(json_build_array(lower(s.span), upper(s.span))), '[]')
+        FROM (SELECT unnest(c.spans) AS span) AS s
+    )::text AS spans
+FROM whatsapp_gateway.coverage AS c
+WHERE c.session_id = %(session_id)s AND c.chat_id <> ''
+ORDER BY c.chat_id;
+
 -- name: completeness
 -- What bears on the completeness of a chat: proven spans as arrays, states, times up, first delivery.
 SELECT

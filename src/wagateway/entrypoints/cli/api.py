@@ -11,16 +11,17 @@ from multiprocessing.context import SpawnProcess
 import structlog
 from msgspec.structs import replace
 
-from wagateway.domain.errors import InvalidInput, StoreUnavailable
+from wagateway.domain.errors import InvalidInput
 from wagateway.entrypoints.cli.announce import exposure_warning
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import note
-from wagateway.entrypoints.cli.place import require_schema, settings_at
+from wagateway.entrypoints.cli.place import require_schema_if_there, settings_at
 from wagateway.entrypoints.cli.up import hide_from_logs
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.secrets import GatewaySecrets, configured_secrets
 from wagateway.entrypoints.serve import base_url, build_app, listen, run_until_stopped, serve
 from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.worker import beating
 
 _RESPAWN_S = 1.0
 _LAST_S = 30.0
@@ -40,7 +41,7 @@ def run_api(database_url: str | None, *, host: str | None, port: int | None, wor
         Place(data_dir=None, database_url=database_url), host=host, port=port, quiet=False
     )
     _require_configured(settings)
-    asyncio.run(_require_schema_if_there(settings))
+    asyncio.run(require_schema_if_there(settings, "webhooks are answered 503 meanwhile"))
     settings = replace(settings, auto_migrate=False)
     secrets = configured_secrets(settings)  # what one machine kept is no secret of all replicas
     with listen(settings.host, settings.port) as listener:
@@ -70,18 +71,11 @@ def _require_configured(settings: Settings) -> None:
         )
 
 
-async def _require_schema_if_there(settings: Settings) -> None:
-    try:
-        await require_schema(settings)
-    except StoreUnavailable as exc:
-        _log.warning("the database is away; webhooks are answered 503 meanwhile", reason=str(exc))
-
-
 async def _serve(settings: Settings, secrets: GatewaySecrets, listener: socket.socket) -> None:
     def announce() -> None:
         _log.info("ready", url=base_url(listener))
 
-    async with open_services(settings) as services:
+    async with open_services(settings) as services, beating(services.store):
         await serve(build_app(settings, services, secrets), listener, on_ready=announce)
 
 

@@ -3,15 +3,24 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
 from msgspec.structs import replace
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres, url_of_running
 from wagateway.adapters.timescale.migrate import status
-from wagateway.domain.errors import Conflict, NotFound, Rejected, WagatewayError
+from wagateway.domain.errors import (
+    Conflict,
+    NotFound,
+    Rejected,
+    StoreUnavailable,
+    WagatewayError,
+)
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.containers import Services, open_services
 from wagateway.entrypoints.logs import configure_logging
 from wagateway.entrypoints.settings import Settings, load_settings
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.database")
 
 
 def settings_at(
@@ -126,3 +135,15 @@ async def require_schema(settings: Settings) -> None:
             f"The database lacks {', '.join(migration.name for migration in pending)}: "
             "run `wagateway migrate` first."
         )
+
+
+async def require_schema_if_there(settings: Settings, meanwhile: str) -> None:
+    """Return when the schema is this version's, or the database is away; *meanwhile* is logged.
+
+    Raises:
+        Conflict: the schema is another.
+    """
+    try:
+        await require_schema(settings)
+    except StoreUnavailable as exc:
+        _log.warning(f"the database is away; {meanwhile}", reason=str(exc))

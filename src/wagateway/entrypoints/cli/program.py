@@ -7,6 +7,7 @@ import rich_click as click
 from wagateway.entrypoints.cli.commands_connecting import database_url, psql, waha_env
 from wagateway.entrypoints.cli.commands_serving import api, demo, up
 from wagateway.entrypoints.cli.commands_simulating import simulate
+from wagateway.entrypoints.cli.commands_syncing import coverage, sync, worker
 from wagateway.entrypoints.cli.commands_upkeep import doctor, identity, migrate, replay
 from wagateway.entrypoints.cli.endings import MEANINGS, ExitCode
 from wagateway.entrypoints.cli.version import show_version, version
@@ -56,6 +57,7 @@ def program(**_: object) -> None:
 
 for _command in (
     *(up, demo, doctor, waha_env, psql, database_url),
+    *(sync, coverage, worker),
     *(api, migrate, replay, identity, simulate, version),
 ):
     program.add_command(_command)

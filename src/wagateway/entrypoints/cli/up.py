@@ -8,11 +8,13 @@ from wagateway.entrypoints.cli.announce import exposure_warning, ready_lines
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import note
 from wagateway.entrypoints.cli.place import schema_warning, settings_at
-from wagateway.entrypoints.containers import open_services
+from wagateway.entrypoints.containers import now, open_services
+from wagateway.entrypoints.http.health import store_health, with_worker
 from wagateway.entrypoints.logs import configure_logging
 from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets
 from wagateway.entrypoints.serve import build_app, listen, run_until_stopped, serve
 from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.worker import beating, working
 
 
 def run_up(place: Place, *, host: str | None, port: int | None) -> None:
@@ -43,12 +45,20 @@ def hide_from_logs(settings: Settings, secrets: GatewaySecrets) -> None:
 
 
 async def _up(settings: Settings, secrets: GatewaySecrets, listener: socket.socket) -> None:
-    async with open_services(settings) as services:
+    async with (
+        open_services(settings) as services,
+        beating(services.store),
+        working(settings, services) as worker,
+    ):
         warning = await schema_warning(settings)
+        health = store_health(services.reader)
+        if worker is not None:
+            health = with_worker(health, worker, now, alone=False)
 
         def announce() -> None:
             click.echo("\n".join(ready_lines(settings, secrets, listener)))
             if warning:
                 note(f"Warning: {warning}")
 
-        await serve(build_app(settings, services, secrets), listener, on_ready=announce)
+        app = build_app(settings, services, secrets, health=health)
+        await serve(app, listener, on_ready=announce)

@@ -43,17 +43,17 @@ class SessionList(msgspec.Struct, frozen=True, kw_only=True):
     sessions: list[SessionView]
 
 
-def _answers(
-    kind: type[msgspec.Struct], example: msgspec.Struct, *problems: int
+def answers(
+    kind: type[msgspec.Struct], example: msgspec.Struct, *problems: int, success: int = 200
 ) -> dict[int, ResponseSpec]:
     """Return the documentation of a route: its answer, and the problems it can have."""
-    success = ResponseSpec(
+    answer = ResponseSpec(
         kind,
         description=(kind.__doc__ or "").partition("\n")[0].replace("``", "`"),
         generate_examples=False,
         examples=[Example(value=msgspec.to_builtins(example))],
     )
-    return {200: success, **documented(*problems)}
+    return {success: answer, **documented(*problems)}
 
 
 @get(
@@ -61,7 +61,7 @@ def _answers(
     summary="Messages of a chat",
     operation_id="list_messages",
     tags=["Archive"],
-    responses=_answers(MessagePage, examples.MESSAGES, 400, 401, 404, 500, 503),
+    responses=answers(MessagePage, examples.MESSAGES, 400, 401, 404, 500, 503),
 )
 async def list_messages(
     reader: Reader,
@@ -93,7 +93,7 @@ async def list_messages(
     summary="Chats of a session",
     operation_id="list_chats",
     tags=["Archive"],
-    responses=_answers(ChatPage, examples.CHATS, 400, 401, 404, 500, 503),
+    responses=answers(ChatPage, examples.CHATS, 400, 401, 404, 500, 503),
 )
 async def list_chats(
     reader: Reader,
@@ -113,7 +113,7 @@ async def list_chats(
     summary="Contacts of a session",
     operation_id="list_contacts",
     tags=["Archive"],
-    responses=_answers(ContactPage, examples.CONTACTS, 400, 401, 404, 500, 503),
+    responses=answers(ContactPage, examples.CONTACTS, 400, 401, 404, 500, 503),
 )
 async def list_contacts(
     reader: Reader,
@@ -138,7 +138,7 @@ async def list_contacts(
     summary="All sessions",
     operation_id="list_sessions",
     tags=["Archive"],
-    responses=_answers(SessionList, examples.SESSIONS, 401, 500, 503),
+    responses=answers(SessionList, examples.SESSIONS, 401, 500, 503),
 )
 async def list_sessions(reader: Reader) -> SessionList:
     """Return every session with its account, its latest status, and when it was last heard of.
@@ -154,7 +154,7 @@ async def list_sessions(reader: Reader) -> SessionList:
     summary="The event log",
     operation_id="list_events",
     tags=["Event log"],
-    responses=_answers(EventPage, examples.EVENTS, 400, 401, 500, 503),
+    responses=answers(EventPage, examples.EVENTS, 400, 401, 500, 503),
 )
 async def list_events(
     reader: Reader,

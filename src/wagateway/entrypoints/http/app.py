@@ -15,16 +15,19 @@ from wagateway.entrypoints.http.health import Health, health_router
 from wagateway.entrypoints.http.openapi import openapi_config
 from wagateway.entrypoints.http.problems import ERROR_HANDLERS
 from wagateway.entrypoints.http.security_headers import with_security_headers
+from wagateway.entrypoints.http.sync import sync_router
 from wagateway.entrypoints.http.webhooks import Ingest, Intake, receive_event
 from wagateway.ports.archive import ArchiveReader
+from wagateway.usecases.sync_control import SyncControl
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - all that the application is made of, by name
     *,
     ingest: Ingest,
     reader: ArchiveReader,
+    sync: SyncControl,
     health: Health,
     security: HttpSecurity,
     max_body_bytes: int = 16 * 2**20,
@@ -37,6 +40,7 @@ def create_app(
     Args:
         ingest: records one webhook body durably.
         reader: what ``/api`` reads.
+        sync: answers and obeys ``/api/sync`` and ``/api/coverage``.
         health: what ``/health`` tells, without a token.
         security: tokens and keys.
         max_body_bytes: of a webhook; larger ones are refused without being read.
@@ -53,6 +57,7 @@ def create_app(
     routes: list[ControllerRouterHandler] = [
         receive_event,
         api_router(api_guard(security)),
+        sync_router(api_guard(security)),
         health_router(),
     ]
     app = Litestar(
@@ -60,6 +65,7 @@ def create_app(
         dependencies={
             "intake": Provide(lambda: intake, sync_to_thread=False),
             "reader": Provide(lambda: reader, sync_to_thread=False),
+            "sync": Provide(lambda: sync, sync_to_thread=False),
             "health": Provide(lambda: health, sync_to_thread=False),
         },
         exception_handlers=dict(ERROR_HANDLERS),
@@ -70,4 +76,18 @@ def create_app(
     )
     # Litestar's own middleware sees only requests that match a route; these see all of them.
     app.asgi_handler = access_logged(with_security_headers(api_gate(app.asgi_handler, security)))
+    return app
+
+
+def create_health_app(health: Health) -> Litestar:
+    """Build an application that only answers ``/health``, for processes that serve nothing else."""
+    app = Litestar(
+        route_handlers=[health_router()],
+        dependencies={"health": Provide(lambda: health, sync_to_thread=False)},
+        exception_handlers=dict(ERROR_HANDLERS),
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )
+    app.asgi_handler = with_security_headers(app.asgi_handler)
     return app

@@ -5,9 +5,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from wagateway.domain.coverage import Gap, GapReason, Next
 from wagateway.domain.events import Outcome, SessionStatus, Source
+from wagateway.domain.health import Health, HealthLevel
 from wagateway.domain.identity import ChatType, Jid, SessionName, StanzaId
 from wagateway.domain.messages import Ack, Kind
+from wagateway.domain.spans import Span
+from wagateway.domain.sync import SyncStatus
 from wagateway.domain.views import (
     ChatPage,
     ChatView,
@@ -23,6 +27,12 @@ from wagateway.domain.views import (
     SessionView,
 )
 from wagateway.usecases.ingest import Ingested
+from wagateway.usecases.sync_control import (
+    ChatCoverage,
+    SessionCoverage,
+    SyncReport,
+    TaskView,
+)
 
 _SESSION = SessionName("default")
 _ANA = Jid("5511987650102@c.us")
@@ -156,3 +166,53 @@ EVENTS = EventPage(
     ],
     next=None,
 )
+
+_YESTERDAY = datetime(2026, 10, 2, 9, 30, tzinfo=UTC)
+_FIRST = datetime(2025, 3, 1, 8, 0, tzinfo=UTC)
+
+CHAT_COVERAGE = ChatCoverage(
+    chat_id=_ANA,
+    complete=(Span(_FIRST, _YESTERDAY),),
+    gaps=(
+        Gap(begin=None, end=_FIRST, reason=GapReason.ENGINE_HAS_NO_MORE),
+        Gap(begin=_YESTERDAY, end=_AT, reason=GapReason.ENGINE_AWAY),
+    ),
+    next=Next.CATCH_UP,
+)
+
+SESSION_COVERAGE = SessionCoverage(
+    session=_SESSION,
+    account=_ME,
+    live=(Span(_FIRST, _YESTERDAY),),
+    complete=(),
+    chats=(CHAT_COVERAGE,),
+)
+
+_TASK = TaskView(
+    chat_id=_ANA,
+    status=SyncStatus.PENDING,
+    work=Next.BACK_FILL,
+    pages=12,
+    reached=_FIRST,
+    attempts=0,
+    problem=None,
+    due_at=_AT,
+    caught_up_at=_YESTERDAY,
+)
+
+SYNC_REPORT = SyncReport(
+    session=_SESSION,
+    account=_ME,
+    status=SessionStatus.WORKING,
+    health=Health(level=HealthLevel.HEALTHY, probed_at=_AT, last_event_at=_AT),
+    counts={status: int(status is SyncStatus.PENDING) for status in SyncStatus},
+    session_task=None,
+    chats=(_TASK,),
+)
+
+
+class _Woken(Struct, frozen=True, kw_only=True):
+    tasks: int
+
+
+WOKEN = _Woken(tasks=1)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
@@ -15,6 +16,11 @@ from litestar.params import SkipValidation
 from wagateway.domain.errors import Unavailable
 from wagateway.entrypoints.http.problems import documented
 from wagateway.ports.archive import ArchiveReader
+from wagateway.ports.clock import Clock
+from wagateway.usecases.work import WorkerState
+
+_STUCK = timedelta(minutes=2)
+"""A worker looks for work every second or so; longer than a hanging database may hold it."""
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.health")
 
@@ -70,6 +76,36 @@ def store_health(reader: ArchiveReader, *, timeout_s: float = 2.0) -> Health:
         return HealthReport(status=store.status, parts={"store": store})
 
     return report
+
+
+def with_worker(store: Health, state: WorkerState, clock: Clock, *, alone: bool) -> Health:
+    """Return the health check *store* with how the sync worker is as another part.
+
+    Args:
+        store: the archive's own check.
+        state: what the worker tells of itself.
+        clock: for how long it has told nothing.
+        alone: the process is there for the worker, so that one that does not look for work any
+            more is down; beside the webhook it is never worse than degraded.
+    """
+
+    async def report() -> HealthReport:
+        told = await store()
+        part = _worker_part(state, clock(), alone=alone)
+        status = max(told.status, part.status, key=list(HealthStatus).index)
+        return HealthReport(status=status, parts={**told.parts, "sync": part})
+
+    return report
+
+
+def _worker_part(state: WorkerState, now: datetime, *, alone: bool) -> PartHealth:
+    if state.beat_at is None or now - state.beat_at > _STUCK:
+        stuck = HealthStatus.DOWN if alone else HealthStatus.DEGRADED
+        return PartHealth(status=stuck, detail="The sync worker does not look for work.")
+    if state.problem is not None:
+        detail = "The sync worker cannot work now; the log says why."
+        return PartHealth(status=HealthStatus.DEGRADED, detail=detail)
+    return PartHealth(status=HealthStatus.OK)
 
 
 def _trouble(asked: asyncio.Task[None]) -> str | None:

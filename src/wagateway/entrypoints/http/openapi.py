@@ -54,6 +54,10 @@ _SCHEMES: dict[str, SecurityScheme | Reference] = {
 
 _TAGS = [
     Tag(name="Archive", description="What was archived: messages, chats, contacts, sessions."),
+    Tag(
+        name="Completeness",
+        description="Which parts of the history are complete, and the sync that makes them so.",
+    ),
     Tag(name="Event log", description="Everything that the engine told, raw, and its outcome."),
     Tag(name="Webhooks", description="Where the engine posts its events."),
     Tag(name="Health", description="For people, container runtimes and load balancers."),

@@ -22,6 +22,7 @@ ACCEPTED = {
     "type": "one of " + ", ".join(ChatType),
     "outcome": "one of " + ", ".join(Outcome),
     "event_id": "a whole number from 1 on",
+    "mode": "incremental or full",
 }
 """What is accepted, for each parameter that Litestar checks; the others are read below."""
 

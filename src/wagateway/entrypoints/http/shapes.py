@@ -10,10 +10,15 @@ from typing import Any
 
 import msgspec
 
-from wagateway.domain import messages, views
-from wagateway.entrypoints.http import api, health, problems
-from wagateway.usecases import ingest
+from wagateway.domain import coverage, messages, spans, views
+from wagateway.domain import health as session_health
+from wagateway.entrypoints.http import api, health, problems, sync
+from wagateway.usecases import ingest, sync_control
 
+_MODULES = (
+    *(messages, views, ingest, health, problems, api),
+    *(spans, coverage, session_health, sync_control, sync),
+)
 _ATTRIBUTES = "\n\nAttributes:\n"
 _FIELD = re.compile(r"^    (\w+(?:, \w+)*): (.+(?:\n     +.+)*)", re.MULTILINE)
 
@@ -46,7 +51,7 @@ def _describe(properties: dict[str, Any], field: str, meaning: str) -> None:
 
 
 def _structs() -> Iterator[type[msgspec.Struct]]:
-    for module in (messages, views, ingest, health, problems, api):
+    for module in _MODULES:
         for kind in vars(module).values():
             if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
                 yield kind

@@ -13,6 +13,7 @@ from litestar.types import HTTPReceiveMessage, Message
 from typing_extensions import override
 
 from wagateway.adapters.memory.archive import InMemoryArchive
+from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.domain.events import (
     Account,
@@ -31,6 +32,7 @@ from wagateway.entrypoints.http.auth import HttpSecurity
 from wagateway.entrypoints.http.health import Health, store_health
 from wagateway.ports.archive import ArchiveReader
 from wagateway.usecases.ingest import Ingested
+from wagateway.usecases.sync_control import SyncControl
 
 API_TOKEN = "api-sécret-0001"
 WEBHOOK_TOKEN = "webhook-secret-0002"
@@ -93,15 +95,19 @@ def application(
     *,
     ingest: Ingesting | None = None,
     reader: ArchiveReader | None = None,
+    sync: SyncControl | None = None,
     health: Health | None = None,
     security: HttpSecurity = TOKEN_ONLY,
     **options: Any,  # noqa: ANN401 - whatever create_app takes
 ) -> Litestar:
     """Build the application over fakes."""
-    reader = reader or InMemoryArchive()
+    memory = InMemoryArchive()
+    reader = reader or memory
+    store = InMemorySyncStore(reader if isinstance(reader, InMemoryArchive) else memory)
     return create_app(
         ingest=ingest or Ingesting(),
         reader=reader,
+        sync=sync or SyncControl(store=store, reader=reader, clock=lambda: datetime.now(UTC)),
         health=health or store_health(reader),
         security=security,
         **options,

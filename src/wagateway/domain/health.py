@@ -1,0 +1,87 @@
+"""How well a session is, from what its engine and its sync tell."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from msgspec import Struct
+
+from wagateway.domain.coverage import Evidence
+from wagateway.domain.events import SessionStatus
+from wagateway.domain.sync import SyncState, SyncStatus
+
+
+class HealthLevel(StrEnum):
+    """How well, in one word."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    """Something is late or missing, and will be made up for."""
+    UNHEALTHY = "unhealthy"
+    """Nothing comes in; somebody must do something."""
+    UNKNOWN = "unknown"
+    """Nobody has asked the engine lately."""
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """How well a session is, and why it is not well.
+
+    Attributes:
+        probed_at: when the engine last answered with all that was asked of it.
+        last_event_at: the latest webhook.
+    """
+
+    level: HealthLevel
+    reason: str | None = None
+    probed_at: datetime | None = None
+    last_event_at: datetime | None = None
+
+
+_AWAY = {SessionStatus.STOPPED, SessionStatus.FAILED, SessionStatus.SCAN_QR_CODE}
+_LATE = 3
+"""Intervals without a look at the engine after which nobody knows."""
+
+
+def session_health(
+    status: SessionStatus | None,
+    state: SyncState | None,
+    known: Evidence,
+    *,
+    now: datetime,
+    interval: timedelta,
+) -> Health:
+    """Judge a session.
+
+    Args:
+        status: the latest that the engine told.
+        state: the sync of the session as a whole; None where no worker found it.
+        known: see there.
+        now: the present.
+        interval: between two looks at the engine.
+    """
+    probed_at = state.caught_up_at if state else None
+    level, reason = _judged(status, state, probed_at, now, interval)
+    return Health(
+        level=level, reason=reason, probed_at=probed_at, last_event_at=known.last_heard_at
+    )
+
+
+def _judged(  # noqa: PLR0911 - one line for each answer, the worst first
+    status: SessionStatus | None,
+    state: SyncState | None,
+    probed_at: datetime | None,
+    now: datetime,
+    interval: timedelta,
+) -> tuple[HealthLevel, str | None]:
+    if status in _AWAY:
+        return HealthLevel.UNHEALTHY, f"the session is {status}"
+    if state is None or probed_at is None:
+        return HealthLevel.UNKNOWN, "no worker has looked at it yet"
+    if state.status is SyncStatus.FAILED:
+        return HealthLevel.UNHEALTHY, state.problem
+    if now - probed_at > interval * _LATE + timedelta(minutes=2):
+        return HealthLevel.UNKNOWN, state.problem or "no worker has looked at it lately"
+    if status is not SessionStatus.WORKING:
+        return HealthLevel.DEGRADED, f"the session is {status or 'in a state that was not told'}"
+    if state.problem:
+        return HealthLevel.DEGRADED, state.problem
+    return HealthLevel.HEALTHY, None

@@ -1,0 +1,155 @@
+"""``wagateway coverage``: what is complete, as bars of text."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+import rich_click as click
+
+from wagateway.domain.coverage import Gap, GapReason
+from wagateway.domain.spans import BEGINNING, Span, Spans, intersection, span
+from wagateway.entrypoints.cli.options import Place
+from wagateway.entrypoints.cli.output import echo_json
+from wagateway.entrypoints.cli.place import archive_of, settings_at
+from wagateway.entrypoints.containers import now
+from wagateway.entrypoints.gateway import Gateway
+from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.zones import aware, shown
+from wagateway.usecases.sync_control import ChatCoverage, SessionCoverage
+
+_COMPLETE = "█"
+_MARKS = {
+    GapReason.ENGINE_AWAY: ("▒", "the session was not working"),
+    GapReason.GATEWAY_AWAY: ("░", "wagateway was not running"),
+    GapReason.NOT_YET_SYNCED: ("?", "webhooks came; not yet proven that none was lost"),
+    GapReason.BEFORE_PAIRING: ("-", "before the session was first heard of"),
+    GapReason.ENGINE_HAS_NO_MORE: ("·", "WAHA has nothing older"),
+}
+_NAME = 32
+_NARROW, _WIDE = 20, 100
+_USUAL = timedelta(days=30)
+
+
+def run_coverage(
+    place: Place, session: str, chat: str | None, *, since: datetime | None, as_json: bool
+) -> None:
+    """Print the coverage of *session*, or of one of its chats.
+
+    Raises:
+        NotFound: no such session or chat.
+        InvalidInput: *chat* is no JID and no phone number.
+    """
+    settings = settings_at(place)
+    found = asyncio.run(_coverage(settings, session, chat))
+    if as_json:
+        echo_json(found)
+        return
+    begin = since and aware(since, settings.timezone)
+    if isinstance(found, ChatCoverage):
+        click.echo("\n".join(_of_chat(found, begin, settings.timezone)))
+    else:
+        click.echo("\n".join(_of_session(found, begin, settings.timezone)))
+
+
+async def _coverage(
+    settings: Settings, session: str, chat: str | None
+) -> SessionCoverage | ChatCoverage:
+    async with archive_of(settings) as services:
+        gateway = Gateway(services)
+        return (
+            await gateway.coverage(session)
+            if chat is None
+            else await gateway.chat_coverage(session, chat)
+        )
+
+
+def _of_session(found: SessionCoverage, since: datetime | None, timezone: str) -> Iterator[str]:
+    if not found.chats:
+        yield f"No worker has read {found.session} yet: see `wagateway sync --help`."
+        return
+    frame = _frame(found.chats, since)
+    width = _width()
+    yield _ruler(frame, width, timezone)
+    for chat in found.chats:
+        yield f"{chat.chat_id[:_NAME]:<{_NAME}} {_bar(chat, frame, width)}"
+    yield from _legend(found.chats, frame)
+
+
+def _of_chat(chat: ChatCoverage, since: datetime | None, timezone: str) -> Iterator[str]:
+    frame = _frame([chat], since)
+    width = _width()
+    yield _ruler(frame, width, timezone)
+    yield f"{chat.chat_id[:_NAME]:<{_NAME}} {_bar(chat, frame, width)}"
+    yield from _legend([chat], frame)
+    yield ""
+    parts: list[tuple[datetime, str]] = [
+        (each.begin, _part(each.begin, each.end, "complete", timezone)) for each in chat.complete
+    ]
+    parts += [
+        (gap.begin or BEGINNING, _part(gap.begin, gap.end, gap.reason, timezone))
+        for gap in chat.gaps
+    ]
+    yield from (text for _, text in sorted(parts))
+    yield f"next: {chat.next}"
+
+
+def _part(begin: datetime | None, end: datetime, what: str, timezone: str) -> str:
+    first = shown(begin, timezone) if begin and begin != BEGINNING else "the beginning"
+    return f"{first:<22} to {shown(end, timezone):<22} {what}"
+
+
+def _frame(chats: Sequence[ChatCoverage], since: datetime | None) -> Span:
+    """Return what the bars show: from where anything is complete until now."""
+    end = max((gap.end for chat in chats for gap in chat.gaps), default=now())
+    end = max([end, *(each.end for chat in chats for each in chat.complete)])
+    begins = [each.begin for chat in chats for each in chat.complete if each.begin > BEGINNING]
+    begins += [gap.begin for chat in chats for gap in chat.gaps if gap.begin is not None]
+    begin = since or min(begins, default=end - _USUAL)
+    return Span(min(begin, end - timedelta(minutes=1)), end)
+
+
+def _width() -> int:
+    columns = shutil.get_terminal_size().columns
+    return max(_NARROW, min(_WIDE, columns - _NAME - 2))
+
+
+def _ruler(frame: Span, width: int, timezone: str) -> str:
+    left, right = shown(frame.begin, timezone), shown(frame.end, timezone)
+    gap = max(1, width - len(left) - len(right))
+    return f"{'':<{_NAME}} {left}{' ' * gap}{right}"
+
+
+def _bar(chat: ChatCoverage, frame: Span, width: int) -> str:
+    step = (frame.end - frame.begin) / width
+    cells = (Span(frame.begin + n * step, frame.begin + (n + 1) * step) for n in range(width))
+    return "".join(_mark(chat, cell) for cell in cells)
+
+
+def _mark(chat: ChatCoverage, cell: Span) -> str:
+    """Return the mark of the longest gap in *cell*, that of complete only where there is none."""
+    longest: tuple[timedelta, str] = (timedelta(0), _COMPLETE)
+    for gap in chat.gaps:
+        length = _length(intersection(_of_gap(gap), (cell,)))
+        if length > max(longest[0], timedelta(milliseconds=1)):
+            longest = (length, _MARKS[gap.reason][0])
+    return longest[1]
+
+
+def _of_gap(gap: Gap) -> Spans:
+    return span(gap.begin or BEGINNING, gap.end)
+
+
+def _length(spans: Spans) -> timedelta:
+    return sum((each.end - each.begin for each in spans), timedelta(0))
+
+
+def _legend(chats: Sequence[ChatCoverage], frame: Span) -> Iterator[str]:
+    shown_reasons = {
+        gap.reason for chat in chats for gap in chat.gaps if intersection(_of_gap(gap), (frame,))
+    }
+    yield ""
+    yield f"{_COMPLETE} complete: all that WAHA had is archived"
+    for reason, (mark, meaning) in _MARKS.items():
+        if reason in shown_reasons:
+            yield f"{mark} {reason}: {meaning}"

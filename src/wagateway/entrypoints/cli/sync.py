@@ -1,0 +1,212 @@
+"""``wagateway sync``: read now what is missing, with a look at how far it is."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+import rich_click as click
+from msgspec import Struct
+
+from wagateway.domain.errors import NotFound, Rejected
+from wagateway.domain.identity import chat_candidates
+from wagateway.domain.sync import SyncStatus
+from wagateway.entrypoints.cli.endings import ExitCode
+from wagateway.entrypoints.cli.options import Place
+from wagateway.entrypoints.cli.output import counted, echo_json
+from wagateway.entrypoints.cli.place import archive_of, settings_at
+from wagateway.entrypoints.cli.sync_screen import Progress, open_sync_screen
+from wagateway.entrypoints.cli.worker import require_engine
+from wagateway.entrypoints.containers import Services, now, open_worker
+from wagateway.entrypoints.gateway import Gateway
+from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.worker import log_trouble, log_turn, run_worker
+from wagateway.entrypoints.zones import aware, shown
+from wagateway.usecases.sync_control import SyncReport, TaskView
+from wagateway.usecases.work import SyncWorker
+
+_LOOK_S = 0.5
+_STUCK_LOOKS = 60
+"""Looks at an engine that cannot be asked, after which the command gives up."""
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """What the command line asks for; a naive instant is of the settings' time zone.
+
+    Attributes:
+        what: ``sync``, ``status``, ``pause`` or ``resume``.
+    """
+
+    session: str | None
+    chat: str | None
+    full: bool
+    since: datetime | None
+    what: str
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What ``--json`` prints.
+
+    Attributes:
+        messages: read by this process; stored: of these, what was news.
+        sessions: where each stands in the end.
+    """
+
+    messages: int
+    stored: int
+    sessions: list[SyncReport]
+
+
+def run_sync(place: Place, wish: Wish, *, as_json: bool) -> ExitCode:
+    """Do what *wish* says, and print where sync stands then.
+
+    Raises:
+        InvalidInput: no engine is configured, or the chat is no JID and no phone number.
+        NotFound: no such session or chat.
+        EngineUnavailable: WAHA cannot be asked.
+    """
+    settings = settings_at(place)
+    if wish.what == "sync":
+        require_engine(settings)
+    outcome = asyncio.run(_sync(settings, wish))
+    if as_json:
+        echo_json(outcome)
+    else:
+        _show(outcome, wish, settings.timezone)
+    failed = any(_unread(report, wish) for report in outcome.sessions)
+    return ExitCode.FAILED if wish.what == "sync" and failed else ExitCode.OK
+
+
+async def _sync(settings: Settings, wish: Wish) -> Outcome:
+    async with archive_of(settings) as services:
+        gateway = Gateway(services)
+        if wish.what == "sync":
+            return await _read(settings, services, wish)
+        for session in await _sessions(gateway, wish.session):
+            if wish.what == "pause":
+                await gateway.pause_sync(session, wish.chat)
+            elif wish.what == "resume":
+                await gateway.resume_sync(session, wish.chat)
+        return await _outcome(gateway, wish)
+
+
+async def _sessions(gateway: Gateway, session: str | None) -> list[str]:
+    if session is not None:
+        return [session]
+    found = [view.session for view in await gateway.sessions() if view.current]
+    if not found:
+        raise NotFound("WAHA has no session yet that was paired: scan its QR code first.")
+    return list(found)
+
+
+async def _outcome(gateway: Gateway, wish: Wish, worker: SyncWorker | None = None) -> Outcome:
+    reports = [await gateway.sync_report(name) for name in await _sessions(gateway, wish.session)]
+    messages, stored = (worker.state.messages, worker.state.stored) if worker else (0, 0)
+    return Outcome(messages=messages, stored=stored, sessions=reports)
+
+
+async def _read(settings: Settings, services: Services, wish: Wish) -> Outcome:
+    gateway, begun = Gateway(services), now()
+    async with open_worker(settings, services, told=log_turn, troubled=log_trouble) as worker:
+        await worker.find()
+        since = wish.since and aware(wish.since, settings.timezone)
+        for session in await _sessions(gateway, wish.session):
+            await gateway.sync(session, wish.chat, full=wish.full, since=since)
+        stop = asyncio.Event()
+        running = asyncio.create_task(run_worker(worker, stop))
+        try:
+            await _watch(gateway, worker, wish, begun)
+        finally:
+            stop.set()
+            await running
+        return await _outcome(gateway, wish, worker)
+
+
+async def _watch(gateway: Gateway, worker: SyncWorker, wish: Wish, begun: datetime) -> None:
+    """Show how far it is until all that *wish* means is read, or cannot be."""
+    stuck = 0
+    with open_sync_screen() as screen:
+        while True:
+            outcome = await _outcome(gateway, wish, worker)
+            left = sum(_left(report, wish, begun) for report in outcome.sessions)
+            chats = sum(sum(report.counts.values()) for report in outcome.sessions)
+            screen.show(
+                Progress(
+                    chats=1 if wish.chat else chats,
+                    left=left,
+                    messages=outcome.messages,
+                    stored=outcome.stored,
+                    problem=worker.state.problem or _problem(outcome.sessions),
+                )
+            )
+            if left == 0:
+                return
+            stuck = stuck + 1 if _cannot_be_asked(worker, outcome.sessions) else 0
+            if stuck >= _STUCK_LOOKS:
+                problem = worker.state.problem or _problem(outcome.sessions)
+                raise Rejected(f"WAHA cannot be asked now: {problem}. A worker will go on later.")
+            await asyncio.sleep(_LOOK_S)
+
+
+def _cannot_be_asked(worker: SyncWorker, sessions: Sequence[SyncReport]) -> bool:
+    if worker.state.problem is not None:
+        return True
+    tasks = [report.session_task for report in sessions]
+    return worker.state.running == 0 and any(task and task.problem for task in tasks)
+
+
+def _problem(sessions: Sequence[SyncReport]) -> str | None:
+    tasks = [report.session_task for report in sessions]
+    return next((task.problem for task in tasks if task and task.problem), None)
+
+
+def _meant(report: SyncReport, wish: Wish) -> list[TaskView]:
+    """Return the chats of *report*, none of which is idle, that *wish* is about."""
+    if wish.chat is None:
+        return list(report.chats)
+    names = chat_candidates(wish.chat)
+    return [task for task in report.chats if task.chat_id in names]
+
+
+def _left(report: SyncReport, wish: Wish, begun: datetime) -> int:
+    """Return how many chats, and looks at all chats, are not done."""
+    doing = {SyncStatus.PENDING, SyncStatus.RUNNING}
+    chats = sum(task.status in doing for task in _meant(report, wish))
+    whole = report.session_task
+    if wish.chat is not None or whole is None or whole.status not in doing:
+        return chats
+    return chats + (whole.caught_up_at is None or whole.caught_up_at < begun)
+
+
+def _unread(report: SyncReport, wish: Wish) -> bool:
+    return any(task.status is SyncStatus.FAILED for task in _meant(report, wish))
+
+
+def _show(outcome: Outcome, wish: Wish, timezone: str) -> None:
+    if wish.what == "sync":
+        read = counted(outcome.messages, "message")
+        click.echo(f"{read} read, {outcome.stored:,} of them news.")
+    for report in outcome.sessions:
+        click.echo("\n".join(_lines(report, wish, timezone)))
+
+
+def _lines(report: SyncReport, wish: Wish, timezone: str) -> list[str]:
+    health = report.health
+    reason = f" ({health.reason})" if health.reason else ""
+    counts = ", ".join(f"{number:,} {status}" for status, number in report.counts.items() if number)
+    lines = [f"{report.session}: {health.level}{reason}; chats: {counts or 'none yet'}"]
+    if health.probed_at is not None:
+        lines[0] += f"; all looked at {shown(health.probed_at, timezone)}"
+    tasks = _meant(report, wish)
+    lines += [_line(task, timezone) for task in tasks[:20]]
+    if len(tasks) > 20:  # noqa: PLR2004 - as many as are shown
+        lines.append(f"  … and {counted(len(tasks) - 20, 'other chat')}; --json has them all")
+    return lines
+
+
+def _line(task: TaskView, timezone: str) -> str:
+    parts = [f"  {task.chat_id or 'all chats':<32}{task.status:<9}{task.work:<10}"]
+    if task.reached is not None:
+        parts.append(f"back to {shown(task.reached, timezone)}")
+    if task.problem is not None:
+        parts.append(task.problem)
+    return " ".join(parts).rstrip()

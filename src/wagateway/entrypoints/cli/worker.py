@@ -1,0 +1,80 @@
+"""``wagateway worker``: sync in a process of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from msgspec.structs import replace
+
+from wagateway.domain.errors import InvalidInput, Rejected
+from wagateway.entrypoints.cli.options import Place
+from wagateway.entrypoints.cli.place import database, require_schema_if_there, settings_at
+from wagateway.entrypoints.containers import Services, now, open_services
+from wagateway.entrypoints.http.app import create_health_app
+from wagateway.entrypoints.http.health import store_health, with_worker
+from wagateway.entrypoints.serve import base_url, listen, run_until_stopped, serving
+from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.worker import working
+from wagateway.usecases.work import WorkerState
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.worker")
+
+
+def run_worker_process(place: Place, *, health_port: int | None) -> None:
+    """Run until stopped.
+
+    Raises:
+        InvalidInput: no engine is configured.
+        Conflict: the health port is in use, or the schema is not up to date.
+        Rejected: sync is switched off.
+        NotFound: there is no archive.
+    """
+    settings = settings_at(place, quiet=False)
+    require_engine(settings)
+    if not settings.sync_enabled:
+        raise Rejected("Sync is switched off: set WHATSAPP_SYNC_ENABLED=true.")
+    if health_port is not None:
+        settings = replace(settings, worker_health_port=health_port)
+    run_until_stopped(_work(settings))
+
+
+def require_engine(settings: Settings) -> None:
+    """Return when an engine is configured.
+
+    Raises:
+        InvalidInput: none is.
+    """
+    if settings.engine_url is None:
+        raise InvalidInput(
+            "Sync reads from WAHA: set WHATSAPP_CORE_URL to its address, such as "
+            "http://127.0.0.1:3311, and WHATSAPP_API_KEY to its key."
+        )
+
+
+async def _work(settings: Settings) -> None:
+    async with database(settings) as opened:
+        await require_schema_if_there(opened, "sync waits for it")
+        async with (
+            open_services(replace(opened, auto_migrate=False)) as services,
+            working(settings, services) as state,
+        ):
+            if state is None:
+                raise InvalidInput("no engine is configured")
+            async with _health(settings, services, state):
+                _log.info("ready", health_port=settings.worker_health_port)
+                await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def _health(
+    settings: Settings, services: Services, state: WorkerState
+) -> AsyncIterator[None]:
+    if settings.worker_health_port is None:
+        yield
+        return
+    health = with_worker(store_health(services.reader), state, now, alone=True)
+    with listen(settings.host, settings.worker_health_port) as listener:
+        _log.info("health", url=f"{base_url(listener)}/health")
+        async with serving(create_health_app(health), listener):
+            yield

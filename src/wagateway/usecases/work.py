@@ -1,0 +1,149 @@
+"""The worker: claims what is due, a few tasks at a time, until it is told to stop."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from wagateway.domain.errors import Rejected, Unavailable
+from wagateway.ports.clock import Clock
+from wagateway.ports.engine import EngineSession
+from wagateway.ports.sync import SyncStore, SyncTask
+from wagateway.usecases.find_sessions import FindSessions
+from wagateway.usecases.sync import SyncPlan, SyncTurn, Turn
+
+_AGAIN = timedelta(seconds=10)
+"""After the engine or the database could not be asked."""
+
+
+class WorkerState(Struct, kw_only=True):
+    """How a worker is, for its health check.
+
+    Attributes:
+        beat_at: when it last looked for work.
+        running: tasks that have their turn now.
+        turns, messages, stored: since it began.
+        sessions: what the engine told last; None before it answered.
+        problem: why it cannot work now.
+    """
+
+    beat_at: datetime | None = None
+    running: int = 0
+    turns: int = 0
+    messages: int = 0
+    stored: int = 0
+    sessions: int | None = None
+    problem: str | None = None
+
+
+def _silent(_: Turn | str | None) -> None:
+    return None
+
+
+@dataclass(slots=True, kw_only=True)
+class SyncWorker:
+    """One process's share of the sync work; any number of them share one archive.
+
+    Attributes:
+        told: is told of each turn.
+        troubled: is told why nothing can be done, once for each reason; None: it goes on.
+        poll: between two looks for due work.
+        deadline: for what runs when it is told to stop; the rest goes back by its lease.
+        state: changes while run() is at work.
+    """
+
+    find: FindSessions
+    turn: SyncTurn
+    store: SyncStore
+    clock: Clock
+    plan: SyncPlan
+    told: Callable[[Turn], None] = _silent
+    troubled: Callable[[str | None], None] = _silent
+    poll: timedelta = timedelta(seconds=1)
+    deadline: timedelta = timedelta(seconds=20)
+    state: WorkerState = field(default_factory=WorkerState)
+    _running: set[asyncio.Task[None]] = field(default_factory=set)
+    _find_at: datetime | None = None
+    _engine_problem: str | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until *stop* is set; then finish the pages that are under way."""
+        while not stop.is_set():
+            await self._look(stop)
+            await self._rest(stop)
+        if self._running:
+            await asyncio.wait(self._running, timeout=self.deadline.total_seconds())
+        for task in list(self._running):
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running, timeout=1.0)
+
+    async def _look(self, stop: asyncio.Event) -> None:
+        self.state.beat_at = now = self.clock()
+        if self._find_at is None or now >= self._find_at:
+            await self._find(now)
+        try:
+            await self._begin(stop)
+        except Unavailable as exc:
+            self._trouble(str(exc))
+        else:
+            self._trouble(self._engine_problem)
+
+    async def _find(self, now: datetime) -> None:
+        try:
+            found = await self.find()
+        except (Unavailable, Rejected) as exc:
+            self._engine_problem = str(exc)
+            self._find_at = now + _AGAIN
+        else:
+            self._engine_problem = None
+            self._find_at = now + self._find_every(found)
+            self.state.sessions = len(found)
+
+    def _trouble(self, problem: str | None) -> None:
+        if problem != self.state.problem:
+            self.state.problem = problem
+            self.troubled(problem)
+
+    def _find_every(self, found: list[EngineSession]) -> timedelta:
+        """A server without sessions will have one soon."""
+        return min(self.plan.interval, timedelta(minutes=1)) if found else _AGAIN
+
+    async def _begin(self, stop: asyncio.Event) -> None:
+        room = self.plan.concurrent - len(self._running)
+        if room <= 0:
+            return
+        for task in await self.store.claim(self.clock(), lease=self.plan.lease, limit=room):
+            running = asyncio.create_task(self._do(task, stop))
+            self._running.add(running)
+            running.add_done_callback(self._running.discard)
+
+    async def _do(self, task: SyncTask, stop: asyncio.Event) -> None:
+        self.state.running += 1
+        try:
+            turn = await self.turn(task, enough=stop.is_set)
+        except Unavailable as exc:  # the database: the task goes back by its lease
+            self._trouble(str(exc))
+            return
+        except Exception as exc:  # noqa: BLE001 - a defect of ours must not stop the others
+            turn = Turn(task=task, problem=f"a defect of sync, {type(exc).__name__}: {exc}"[:500])
+        finally:
+            self.state.running -= 1
+        self.state.turns += 1
+        self.state.messages += turn.messages
+        self.state.stored += turn.stored
+        self.told(turn)
+
+    async def _rest(self, stop: asyncio.Event) -> None:
+        """Wait until there may be something to do: a task ended, or some time is over."""
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait(
+                {stopping, *self._running},
+                timeout=self.poll.total_seconds(),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            stopping.cancel()

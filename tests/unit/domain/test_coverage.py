@@ -1,0 +1,122 @@
+"""Coverage fills all time with what is complete and with gaps, each for the right reason."""
+
+from datetime import datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wagateway.domain.coverage import (
+    Coverage,
+    Evidence,
+    GapReason,
+    Next,
+    absences,
+    coverage,
+    live,
+    next_step,
+    working,
+    working_since,
+)
+from wagateway.domain.events import SessionStatus
+from wagateway.domain.spans import BEGINNING, Span, Spans
+from wagateway.domain.sync import SyncState, SyncStatus, fresh, paused
+from wagateway.domain.walk import Walk
+
+WORKING, STOPPED = SessionStatus.WORKING, SessionStatus.STOPPED
+_TICKS = 16
+
+
+def at(tick: int) -> datetime:
+    return BEGINNING + timedelta(seconds=tick)
+
+
+NOW = at(_TICKS)
+ticks = st.integers(0, _TICKS + 3)
+
+
+@st.composite
+def spans(draw: st.DrawFn) -> Spans:
+    pairs = draw(st.lists(st.tuples(ticks, st.integers(1, 5)), max_size=4))
+    return tuple(Span(at(begin), at(begin + length)) for begin, length in pairs)
+
+
+@st.composite
+def evidence(draw: st.DrawFn) -> Evidence:
+    moments = sorted(draw(st.sets(ticks, max_size=5)))
+    bottom = draw(st.none() | ticks)
+    heard = draw(st.none() | ticks)
+    return Evidence(
+        proven=draw(spans()),
+        up=draw(spans()),
+        statuses=tuple((at(m), draw(st.sampled_from([WORKING, STOPPED]))) for m in moments),
+        first_heard_at=None if heard is None else at(heard),
+        state=SyncState(bottom=None if bottom is None else at(bottom)),
+    )
+
+
+def naive(known: Evidence, tick: int) -> GapReason | None:
+    """Return what is said of one tick; None: complete."""
+    moment = at(tick)
+    told = [status for since, status in known.statuses if since <= moment]
+    if any(moment in each for each in known.proven):
+        return None
+    if known.state and known.state.bottom and moment < known.state.bottom:
+        return GapReason.ENGINE_HAS_NO_MORE
+    if known.first_heard_at is None or moment < known.first_heard_at:
+        return GapReason.BEFORE_PAIRING
+    if not told or told[-1] is not WORKING:
+        return GapReason.ENGINE_AWAY
+    if not any(moment in each for each in known.up):
+        return GapReason.GATEWAY_AWAY
+    return GapReason.NOT_YET_SYNCED
+
+
+def said(judged: Coverage, tick: int) -> GapReason | None:
+    moment = at(tick)
+    reasons = [g.reason for g in judged.gaps if (g.begin or BEGINNING) <= moment < g.end]
+    complete = any(moment in each for each in judged.complete)
+    assert len(reasons) + complete == 1
+    return None if complete else reasons[0]
+
+
+@given(evidence())
+def test_every_instant_is_complete_or_in_one_gap(known: Evidence) -> None:
+    judged = coverage(known, NOW)
+    for tick in range(_TICKS):
+        assert said(judged, tick) is naive(known, tick)
+    assert all(gap.end <= NOW for gap in judged.gaps)
+    assert coverage(known, NOW, absences(known, NOW)) == judged
+
+
+@given(evidence())
+def test_live_is_when_both_were_there(known: Evidence) -> None:
+    for tick in range(_TICKS):
+        told = [status for since, status in known.statuses if since <= at(tick)]
+        up = any(at(tick) in each for each in known.up)
+        both = up and bool(told) and told[-1] is WORKING
+        assert any(at(tick) in each for each in live(known, NOW)) == both
+
+
+def test_nothing_told_is_not_working() -> None:
+    assert working((), NOW) == ()
+
+
+def test_a_session_works_since_it_last_began_to() -> None:
+    assert working_since(()) is None
+    assert working_since(((at(1), WORKING),)) is None
+    assert working_since(((at(1), STOPPED), (at(2), WORKING), (at(3), WORKING))) == at(2)
+    assert working_since(((at(1), STOPPED), (at(2), WORKING), (at(3), STOPPED))) is None
+
+
+def test_the_first_gap_has_no_begin() -> None:
+    [gap] = coverage(Evidence(), NOW).gaps
+    assert (gap.begin, gap.end, gap.reason) == (None, NOW, GapReason.BEFORE_PAIRING)
+
+
+def test_next_says_what_comes() -> None:
+    assert next_step(None) is Next.WAIT
+    assert next_step(SyncState(status=SyncStatus.FAILED)) is Next.WAIT
+    assert next_step(fresh(NOW)) is Next.BACK_FILL
+    assert next_step(SyncState(forward=Walk(until=NOW))) is Next.CATCH_UP
+    assert next_step(paused(fresh(NOW))) is Next.PAUSED
+    assert next_step(SyncState(status=SyncStatus.IDLE)) is Next.NOTHING
