@@ -5,6 +5,8 @@ from enum import StrEnum
 from typing import ClassVar, assert_never
 from urllib.parse import quote
 
+from typing_extensions import override
+
 from wagateway.simulator.contents import Attachment, Fetch
 from wagateway.simulator.group_events import group_event, group_payload
 from wagateway.simulator.happenings import (
@@ -76,6 +78,17 @@ class Engine(ABC):
         self.world = world
         self.account = world.account
         self.session = session
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Engine):
+            return NotImplemented
+        same_account = (self.session, self.account) == (other.session, other.account)
+        return type(self) is type(other) and same_account
+
+    @override
+    def __hash__(self) -> int:
+        return hash((type(self), self.session, self.account.phone))
 
     def tell(self, happening: AnyHappening) -> Emission | None:
         """Return the event for *happening*; of an incoming message, the ``message.any``."""

@@ -6,6 +6,20 @@ from wagateway.simulator.happenings import AnyHappening
 from wagateway.simulator.world import Person
 
 
+class Listing(Struct, frozen=True, kw_only=True):
+    """How an engine's message list shows a message in the end.
+
+    Attributes:
+        edits: the later texts, oldest first; the list shows the last one alone.
+        first_ack, ack: WAHA's numbers when the message came into the list, and in the end; None
+            where the list tells none.
+    """
+
+    edits: tuple[str, ...] = ()
+    first_ack: int | None = None
+    ack: int | None = None
+
+
 class Fact(Struct, frozen=True, kw_only=True):
     """One happening, as an engine told it.
 
@@ -18,6 +32,7 @@ class Fact(Struct, frozen=True, kw_only=True):
         revealed: people whose phone and hidden id stand together in the event.
         repeats: the event repeats the whole content of the message that it is about.
         broken: what names the event, where a broken copy of it is sent too; else None.
+        listing: for a message that is told by the message list instead of an event.
         sure: False for what is not told well enough to be archived for certain.
     """
 
@@ -29,4 +44,5 @@ class Fact(Struct, frozen=True, kw_only=True):
     revealed: tuple[Person, ...] = ()
     repeats: bool = False
     broken: str | None = None
+    listing: Listing | None = None
     sure: bool = True

@@ -12,7 +12,7 @@ class Faults(Struct, frozen=True, kw_only=True):
 
     Which ones happen where depends on the seed alone.
 
-    Each field is explained in `MEANINGS`, by its name with dashes.
+    Each field is explained in `MEANINGS` or `SERVED_MEANINGS`, by its name with dashes.
     """
 
     duplicate: float = 0.0
@@ -29,6 +29,14 @@ class Faults(Struct, frozen=True, kw_only=True):
     unknown: float = 0.0
     forged: float = 0.0
     nul: float = 0.0
+    rest_500: float = 0.0
+    rest_429: float = 0.0
+    rest_hang: float = 0.0
+    rest_slow: float = 0.0
+    rest_cut: float = 0.0
+    stopped: float = 0.0
+    silent: float = 0.0
+    shrink: float = 0.0
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -37,34 +45,43 @@ class Faults(Struct, frozen=True, kw_only=True):
                 raise ValueError(f"the rate of {name.replace('_', '-')} is from 0 to 1, not {rate}")
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str, *, served: bool = False) -> Self:
         """Read ``none``, ``usual``, ``all``, or names with rates, separated by commas.
 
         A name without a rate has the one of ``all``; later words change what earlier ones said:
         ``all,loss=0,forged=0.1``.
+
+        Args:
+            text: those words.
+            served: the simulated WAHA has a REST API: ``all`` has the faults of it as well.
 
         Raises:
             ValueError: a name is unknown, or a rate is not a number from 0 to 1.
         """
         faults = cls()
         for word in filter(None, (word.strip() for word in text.split(","))):
-            faults = faults.with_word(word)
+            faults = faults.with_word(word, served=served)
         return faults
 
-    def with_word(self, word: str) -> Self:
+    def with_word(self, word: str, *, served: bool = False) -> Self:
         """Return these faults, changed by one word of `parse`."""
         if word in _PRESETS:
-            return type(self)(**_PRESETS[word])
+            preset = _ALL_SERVED if served and word == "all" else _PRESETS[word]
+            return type(self)(**preset)
         name, given, rate = word.partition("=")
         field = name.strip().replace("-", "_")
         if field not in self.__struct_fields__:
-            known = ", ".join((*_PRESETS, *MEANINGS))
+            known = ", ".join((*_PRESETS, *MEANINGS, *SERVED_MEANINGS))
             raise ValueError(f"{name.strip()!r} is no fault; there are: {known}")
         try:
-            value = float(rate) if given else _ALL[field]
+            value = float(rate) if given else _ALL_SERVED[field]
         except ValueError:
             raise ValueError(f"the rate of {name.strip()} is a number, not {rate!r}") from None
         return replace(self, **{field: value})
+
+    def need_serving(self) -> list[str]:
+        """Return the names of those that there are only where REST is served too."""
+        return [name for name in self.rates() if name in SERVED_MEANINGS]
 
     def rates(self) -> dict[str, float]:
         """Return the rates above 0 by the names that `parse` reads."""
@@ -88,6 +105,17 @@ _ALL = {
     "forged": 0.02,
     "nul": 0.02,
 }
+_ALL_SERVED = {
+    **_ALL,
+    "rest_500": 0.03,
+    "rest_429": 0.02,
+    "rest_hang": 0.005,
+    "rest_slow": 0.02,
+    "rest_cut": 0.02,
+    "stopped": 0.02,
+    "silent": 0.02,
+    "shrink": 0.01,
+}
 _PRESETS: dict[str, dict[str, float]] = {"none": {}, "usual": {"duplicate": 0.04}, "all": _ALL}
 
 MEANINGS = {
@@ -107,5 +135,16 @@ MEANINGS = {
     "nul": "of texts: with NUL and other unwanted characters in it",
 }
 """The words that `Faults.parse` reads, beside its presets, and what their rates are shares of."""
+SERVED_MEANINGS = {
+    "rest-500": "of REST calls: answered with 500",
+    "rest-429": "of REST calls: answered with 429 and Retry-After",
+    "rest-hang": "of REST calls: never answered",
+    "rest-slow": "of REST calls: the body comes in drips",
+    "rest-cut": "of REST calls: the body ends in the middle",
+    "stopped": "of the time, in windows of 10 s: the session is stopped, and catches up afterwards",
+    "silent": "of the time, in windows of 10 s: WORKING, but nothing comes; the store has it later",
+    "shrink": "of the time, in windows of 10 s: the store loses half of its older messages",
+}
+"""The same for what is there only where the REST API is served too."""
 USUAL = Faults.parse("usual")
 """What WAHA does on a good day."""

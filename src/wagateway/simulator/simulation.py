@@ -34,6 +34,10 @@ class Scenario(Struct, frozen=True, kw_only=True):
         rate: deliveries per second, all sessions together; None: as fast as they are taken.
         history: how far before *start* the past begins, which is delivered first.
         also_as_message: share of incoming messages that come as ``message`` too.
+        served: there is a REST API beside the webhooks, so that each session has one engine: for
+            None the sessions have different ones in turn.
+        past: how many messages of all sessions are in their stores from the beginning, and in no
+            webhook; 0 or more.
     """
 
     seed: int = 1
@@ -46,6 +50,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
     faults: Faults = USUAL
     also_as_message: float = 0.0
     hmac_key: str | None = None
+    served: bool = False
+    past: int = 0
 
     def __post_init__(self) -> None:
         if self.sessions < 1:
@@ -54,6 +60,10 @@ class Scenario(Struct, frozen=True, kw_only=True):
             raise ValueError(f"there can be {SMALLEST} to {MOST} chats, not {self.chats}")
         if self.rate is not None and not 0 < self.rate < math.inf:
             raise ValueError("rate must be above 0")
+        if self.past < 0 or (self.past and not self.served):
+            raise ValueError("a past that no webhook tells needs a REST API, and is 0 or more")
+        if (missing := self.faults.need_serving()) and not self.served:
+            raise ValueError(f"{', '.join(missing)}: there is no REST API that could have it")
         if not _FIRST_YEAR <= self.start.year <= _LAST_YEAR:
             raise ValueError(f"start must be in the years {_FIRST_YEAR} to {_LAST_YEAR}")
 
@@ -67,6 +77,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
         """Return what decides on the deliveries, as JSON values, without the key."""
         held = msgspec.to_builtins(self)
         held.pop("hmac_key")
+        if not self.served:
+            del held["served"], held["past"]
         return {**held, "history": self.history.total_seconds(), "faults": self.faults.rates()}
 
 
@@ -75,13 +87,24 @@ def simulate(scenario: Scenario) -> Iterator[Delivery]:
 
     Those that are `lost` are among them: a poster does not send them.
     """
+    streams = traffics(scenario)
+    merged = heapq.merge(*streams, key=attrgetter("offset_s"))
+    if scenario.rate:
+        yield from merged
+    else:
+        for delivery in merged:
+            yield msgspec.structs.replace(delivery, offset_s=0.0)
+
+
+def traffics(scenario: Scenario) -> list[Traffic]:
+    """Return the stream of each session, in the order of their names."""
     pace = scenario.rate / scenario.sessions if scenario.rate else _PACE
-    streams = [
+    return [
         Traffic(
             start=scenario.start,
             seed=scenario.seed + _SEEDS_APART * number,
             session=session,
-            engine=scenario.engine,
+            engine=_engine_of(scenario, number),
             chats=scenario.chats,
             history=scenario.history,
             rate=pace,
@@ -91,9 +114,9 @@ def simulate(scenario: Scenario) -> Iterator[Delivery]:
         )
         for number, session in enumerate(scenario.session_names())
     ]
-    merged = heapq.merge(*streams, key=attrgetter("offset_s"))
-    if scenario.rate:
-        yield from merged
-    else:
-        for delivery in merged:
-            yield msgspec.structs.replace(delivery, offset_s=0.0)
+
+
+def _engine_of(scenario: Scenario, number: int) -> EngineName | None:
+    if scenario.engine is None and scenario.served:
+        return list(EngineName)[number % len(EngineName)]
+    return scenario.engine

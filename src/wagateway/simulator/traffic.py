@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from wagateway.simulator.crowd import crowded_world
 from wagateway.simulator.dice import Dice
-from wagateway.simulator.engine import EngineName
+from wagateway.simulator.engine import Engine, EngineName
 from wagateway.simulator.eras import Plan, eras, life_of
 from wagateway.simulator.facts import Fact
 from wagateway.simulator.faults import USUAL, Faults
 from wagateway.simulator.happenings import AnyHappening
-from wagateway.simulator.voice import Request, Voice, voices
+from wagateway.simulator.voice import ENGINES, Request, Voice, voices
 from wagateway.simulator.world import SMALLEST, World
 
 BURST_PER_S = 100.0
@@ -35,6 +35,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
         cut: WAHA loses the connection before the first answer, and sends it again.
         lost: WAHA gave up on it: it is never sent.
         fact: what it tells; None for what tells nothing that is archived.
+        due_ms: when it is sent on the simulated clock, in epoch milliseconds.
+        engine: whose words it is; None for what no simulated engine tells.
     """
 
     offset_s: float
@@ -45,6 +47,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     cut: bool = False
     lost: bool = False
     fact: Fact | None = None
+    due_ms: int = 0
+    engine: Engine | None = None
 
 
 class Traffic:
@@ -57,6 +61,8 @@ class Traffic:
 
     Attributes:
         world: who and what the traffic is about, in the beginning.
+        session: WAHA's name of it.
+        plan: what the stream depends on.
     """
 
     def __init__(  # noqa: PLR0913 - what can be set of a simulated session
@@ -100,7 +106,7 @@ class Traffic:
             raise ValueError("history must not be negative, and rate must be above 0")
         self.world: World = crowded_world(seed, chats)
         start_ms = int(start.astimezone(UTC).timestamp() * 1000)
-        self._plan = Plan(
+        self.plan = Plan(
             seed=seed,
             chats=chats,
             key=f"{seed}/{session}/{start_ms}",
@@ -110,7 +116,7 @@ class Traffic:
             faults=faults,
         )
         self._engine = engine
-        self._session = session
+        self.session = session
         self._also_as_message = also_as_message
         self._metadata = metadata or {}
         self._hmac_key = hmac_key
@@ -118,20 +124,25 @@ class Traffic:
     def __iter__(self) -> Iterator[Delivery]:
         burst = count()
         burst_s = 0.0
-        loss = _Loss(self._plan)
+        loss = _Loss(self.plan)
         for due_ms, request in self._requests():
-            if due_ms < self._plan.start_ms:
+            if due_ms < self.plan.start_ms:
                 burst_s = next(burst) / BURST_PER_S
                 offset_s = burst_s
             else:
-                offset_s = max(burst_s, (due_ms - self._plan.start_ms) / 1000)
-            yield _delivery(request, offset_s, lost=loss.covers(due_ms))
+                offset_s = max(burst_s, (due_ms - self.plan.start_ms) / 1000)
+            yield _delivery(request, offset_s, due_ms, lost=loss.covers(due_ms))
+
+    def first_engine(self) -> Engine:
+        """Return who speaks in the beginning; of several, the first."""
+        kind = next(kind for kind in ENGINES if self._engine in {None, kind.name})
+        return kind(self.world, self.session)
 
     def _requests(self) -> Iterator[tuple[int, Request]]:
         """Yield requests with the instant at which they are sent, in its order."""
         waiting: list[tuple[int, int, Request]] = []
         number = count()
-        dice = Dice("network", self._plan.key)
+        dice = Dice("network", self.plan.key)
         for happening, voice in self._told():
             while waiting and waiting[0][0] <= happening.at_ms:
                 due_ms, _, request = heapq.heappop(waiting)
@@ -141,18 +152,18 @@ class Traffic:
 
     def _told(self) -> Iterator[tuple[AnyHappening, Voice]]:
         """Yield all that happens, with who tells it."""
-        for era in eras(self._plan):
+        for era in eras(self.plan):
             speaking = voices(
                 self._engine,
                 era.world,
-                session=self._session,
-                key=f"{self._plan.key}/{era.number}",
-                faults=self._plan.faults,
+                session=self.session,
+                key=f"{self.plan.key}/{era.number}",
+                faults=self.plan.faults,
                 also_as_message=self._also_as_message,
                 metadata=self._metadata,
                 hmac_key=self._hmac_key,
             )
-            for happening in life_of(era, self._plan):
+            for happening in life_of(era, self.plan):
                 yield happening, speaking[happening.scene % len(speaking)]
 
 
@@ -169,7 +180,7 @@ class _Loss:
         )
 
 
-def _delivery(request: Request, offset_s: float, *, lost: bool) -> Delivery:
+def _delivery(request: Request, offset_s: float, due_ms: int, *, lost: bool) -> Delivery:
     return Delivery(
         offset_s=offset_s,
         event=request.event,
@@ -179,4 +190,6 @@ def _delivery(request: Request, offset_s: float, *, lost: bool) -> Delivery:
         cut=request.cut,
         lost=lost,
         fact=request.fact,
+        due_ms=due_ms,
+        engine=request.engine,
     )

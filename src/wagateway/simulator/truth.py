@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from wagateway.simulator.facts import Fact
+from wagateway.simulator.facts import Fact, Listing
 from wagateway.simulator.happenings import (
     Acked,
     AckLevel,
@@ -27,7 +27,7 @@ from wagateway.simulator.happenings import (
     jid,
 )
 from wagateway.simulator.statement import facts_of
-from wagateway.simulator.world import Channel
+from wagateway.simulator.world import Channel, Person
 
 Line = dict[str, Any]
 """One line of the truth: a JSON object; docs/SIMULATOR.md describes its fields."""
@@ -54,6 +54,13 @@ class _Place(NamedTuple):
     author: str
 
 
+class _Listed(NamedTuple):
+    """A message as the engine's list shows it in the end, or showed it before it went."""
+
+    note: Note
+    listing: Listing
+
+
 class _Known:
     """What is told of one message at one place.
 
@@ -63,14 +70,20 @@ class _Known:
         sure: it was told well enough to be archived for certain.
         shaken: something of it was sent, and nobody knows whether it arrived.
         ack: WAHA's number.
+        listed: how the engine's list shows it, if it was ever asked for: the text there is the
+            latest, and how it got there is not told.
         edits: by instant and the edit's own id; the latest counts.
         reactions, votes: by person, with the instant; the latest counts.
     """
 
-    __slots__ = ("ack", "edits", "kind", "note", "reactions", "revoked", "shaken", "sure", "votes")
+    __slots__ = (
+        *("ack", "edits", "kind", "listed", "note", "reactions", "revoked", "shaken", "sure"),
+        "votes",
+    )
 
     def __init__(self) -> None:
         self.note: Note | None = None
+        self.listed: _Listed | None = None
         self.kind: str | None = None
         self.sure = False
         self.shaken = False
@@ -83,9 +96,16 @@ class _Known:
     @property
     def written(self) -> Note:
         """The content; only of what has one."""
-        if self.note is None:
+        if self.note is not None:
+            return self.note
+        if self.listed is None:
             raise LookupError("nobody told what the message says")
-        return self.note
+        return self.listed.note
+
+    @property
+    def has_content(self) -> bool:
+        """Whether anybody told what it says."""
+        return self.note is not None or self.listed is not None
 
     @property
     def certain(self) -> bool:
@@ -94,14 +114,15 @@ class _Known:
 
     def people(self, place: _Place) -> set[str]:
         """Return the addresses of all that are named in it, at *place*."""
-        mentioned = self.note.mentions if self.note else ()
-        address = self.note.address if self.note else Address.PHONE
+        mentioned = self.written.mentions if self.has_content else ()
+        address = self.written.address if self.has_content else Address.PHONE
         named = {jid(person, address) for person in mentioned}
         return {place.chat, place.author, *named, *self.reactions, *self.votes}
 
     def add(self, other: "_Known", phones: dict[str, str]) -> None:
         """Take over what *other* knows; people are named by phone where *phones* has it."""
         self.note = self.note or other.note
+        self.listed = self.listed or other.listed
         self.kind = self.kind or other.kind
         self.sure |= other.sure
         self.shaken |= other.shaken
@@ -128,6 +149,7 @@ class Truth:
         self._broken_subjects: dict[str, tuple[_Archive, str]] = {}
         self._doubted: dict[_Archive, set[str]] = {}
         self._doubted_subjects: set[tuple[_Archive, str]] = set()
+        self._shown_subjects: dict[tuple[_Archive, str], set[str]] = {}
         self._subjects: dict[tuple[_Archive, str], tuple[int, str]] = {}
 
     def tell(self, fact: Fact) -> None:
@@ -173,6 +195,26 @@ class Truth:
         elif isinstance(happening, SubjectChanged):
             self._doubted_subjects.add((_archive(fact), happening.group.jid))
 
+    def glimpse(self, fact: Fact) -> None:
+        """Take in what the engine's list showed for a while: somebody may have read it or not."""
+        self.suspect(fact.session, fact.account, fact.revealed)
+        happening = fact.happening
+        if isinstance(happening, Sent) and fact.listing:
+            known = self._messages.setdefault(_place(fact, happening.note), _Known())
+            known.listed = _Listed(happening.note, fact.listing)
+
+    def suspect(self, session: str, account: Person, people: Iterable[Person]) -> None:
+        """Take in that somebody may know both addresses of *people*, beside what is told."""
+        archive = _Archive(session, account.phone_jid)
+        self._doubted.setdefault(archive, set()).update(person.lid_jid for person in people)
+
+    def suspect_subjects(
+        self, session: str, account: Person, group: str, subjects: Iterable[str]
+    ) -> None:
+        """Take in names of *group* that somebody may have read at any time."""
+        key = _Archive(session, account.phone_jid), group
+        self._shown_subjects.setdefault(key, set()).update(subjects)
+
     def lines(self) -> Iterator[Line]:
         """Yield an archive, its chats and messages, for each archive, in a fixed order."""
         merged = self._merged()
@@ -182,7 +224,7 @@ class Truth:
             for lid, phone in sorted(phones.items()):
                 yield _line("link", archive) | {"lid": lid, "phone": phone}
             places = sorted(place for place in merged if place.archive == archive)
-            shown = [place for place in places if merged[place].note is not None]
+            shown = [place for place in places if merged[place].has_content]
             certain = [place for place in shown if merged[place].certain]
             yield from self._chats(archive, certain)
             named, written = _more_than_once(places), _more_than_once(certain)
@@ -219,7 +261,8 @@ class Truth:
         for chat in dict.fromkeys(place.chat for place in places):
             line = _line("chat", archive) | {"id": chat}
             told = self._subjects.get((archive, chat))
-            sure = told and (archive, chat) not in doubted
+            others = self._shown_subjects.get((archive, chat), set()) - {told[1] if told else ""}
+            sure = told and not others and (archive, chat) not in doubted
             yield {**line, "name": told[1]} if told and sure else line
 
 
@@ -246,6 +289,10 @@ def _learn(known: _Known, fact: Fact) -> None:
     if fact.ack is not None and isinstance(happening, Sent | Acked):
         known.ack = max(known.ack, fact.ack)
     match happening:
+        case Sent() if fact.listing:
+            known.listed = _Listed(happening.note, fact.listing)
+            known.kind = known.kind or fact.kind
+            known.sure = True
         case Sent():
             known.note = happening.note
             known.kind = fact.kind
@@ -296,8 +343,11 @@ def _message(
     edits = [text for text, _ in groupby(text for _, text in sorted(known.edits.items()))]
     if edits:
         line |= {"text": edits[-1], "edits": edits}
-    if isinstance(note.chat, Direct) and known.ack >= 0:
-        line["ack"] = AckLevel(known.ack).name.lower()
+    if known.listed:
+        _leave_out_what_depends_on_when_it_was_read(line, known, known.listed.listing)
+    ack = _certain_ack(known)
+    if isinstance(note.chat, Direct) and ack >= 0:
+        line["ack"] = AckLevel(ack).name.lower()
     if known.revoked or not ambiguous:  # an admin's deletion names an id, not an author
         line["revoked"] = known.revoked
     if clash or not ambiguous:
@@ -305,6 +355,27 @@ def _message(
     if not ambiguous:  # nor do reactions and votes
         _add_answers(line, known)
     return line
+
+
+def _leave_out_what_depends_on_when_it_was_read(
+    line: Line, known: _Known, listing: Listing
+) -> None:
+    """Keep the text and edits where events told all that the list came to show."""
+    if not listing.edits:
+        return
+    told = [text for _, text in sorted(known.edits.items())]
+    if known.note is None or not set(listing.edits) <= set(told):
+        line.pop("edits", None)
+        if not told or told[-1] != listing.edits[-1]:
+            line.pop("text", None)
+
+
+def _certain_ack(known: _Known) -> int:
+    """Return WAHA's number of how far it got; below 0 where none is certain."""
+    listed = known.listed.listing.ack if known.listed else None
+    if known.listed is None or listed is None or known.ack >= listed:
+        return known.ack
+    return listed if known.listed.listing.first_ack == listed else -1
 
 
 def _add_answers(line: Line, known: _Known) -> None:

@@ -37,6 +37,7 @@ class Request(Struct, frozen=True, kw_only=True):
     body: bytes
     headers: dict[str, str]
     fact: Fact | None
+    engine: Engine
     repeated: bool = False
     cut: bool = False
 
@@ -168,7 +169,9 @@ class Voice:
         fields = headers(
             body, request_id=request_id(*key), built_ms=built_ms, hmac_key=self._hmac_key
         )
-        return Request(event=emission.event, body=body, headers=fields, fact=fact)
+        return Request(
+            event=emission.event, body=body, headers=fields, fact=fact, engine=self._engine
+        )
 
     def _fact(self, happening: AnyHappening, emission: Emission, broken: str | None) -> Fact:
         ack = emission.payload.get("ack")

@@ -1,6 +1,6 @@
 import pytest
 
-from wagateway.simulator.faults import MEANINGS, USUAL, Faults
+from wagateway.simulator.faults import MEANINGS, SERVED_MEANINGS, USUAL, Faults
 
 
 def test_nothing_goes_wrong_unless_it_is_asked_for() -> None:
@@ -16,8 +16,23 @@ def test_the_usual_is_a_few_repetitions() -> None:
 def test_all_has_a_rate_for_every_fault_and_each_is_explained() -> None:
     everything = Faults.parse("all").rates()
     assert everything.keys() == MEANINGS.keys()
+    assert all(0 < rate <= 0.05 for rate in everything.values())
+
+
+def test_all_has_the_faults_of_rest_where_it_is_served() -> None:
+    everything = Faults.parse("all", served=True).rates()
+    assert everything.keys() == MEANINGS.keys() | SERVED_MEANINGS.keys()
     assert len(everything) == len(Faults.__struct_fields__)
     assert all(0 < rate <= 0.05 for rate in everything.values())
+    assert {name: everything[name] for name in MEANINGS} == Faults.parse("all").rates()
+
+
+def test_a_fault_of_rest_is_known_everywhere_and_needs_serving() -> None:
+    everything = Faults.parse("all", served=True).rates()
+    faults = Faults.parse("late,rest-500,silent=0.2")
+    assert faults.rest_500 == everything["rest-500"]
+    assert faults.need_serving() == ["rest-500", "silent"]
+    assert not Faults.parse("all").need_serving()
 
 
 def test_a_name_without_a_rate_has_the_one_of_all() -> None:

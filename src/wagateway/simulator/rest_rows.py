@@ -1,0 +1,158 @@
+"""Messages and chats as WAHA's REST API lists them, for each engine."""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from wagateway.simulator.contents import Attachment, Fetch
+from wagateway.simulator.dice import digest
+from wagateway.simulator.engine import Engine, EngineName
+from wagateway.simulator.facts import Fact, Listing
+from wagateway.simulator.happenings import Address, Direct, Note, Sent
+from wagateway.simulator.shapes import ACK_NAMES, engine_chat_jid, wid
+from wagateway.simulator.store import Kept
+from wagateway.simulator.surroundings import Surroundings
+from wagateway.simulator.wire import Payload
+from wagateway.simulator.world import Channel, Group
+
+_UNKNOWN = 8
+"""One in so many of GOWS' rows of own messages has no acknowledgement."""
+
+
+def message_row(engine: Engine, kept: Kept, *, download: bool) -> Payload:
+    """Return *kept* as a WAMessage of a list.
+
+    What was sent by the API is not remembered as such, and the engine's own data counts states
+    where events name them.
+
+    Args:
+        engine: whose list it is.
+        kept: in the list.
+        download: WAHA fetches the attached file; else ``media`` has no address.
+    """
+    row = engine.message(_as_listed(kept.shown, download=download))
+    ack = shown_ack(engine, kept)
+    row["ack"] = ack
+    row["ackName"] = "UNKNOWN" if ack is None else ACK_NAMES[ack]
+    if engine.name is EngineName.NOWEB:
+        row["_data"]["status"] = (kept.ack or 0) + 1
+    elif engine.name is EngineName.WEBJS:
+        row["_data"]["ack"] = ack
+    return row
+
+
+def shown_ack(engine: Engine, kept: Kept) -> int | None:
+    """Return the ``ack`` of a row; GOWS does not know all of them."""
+    if engine.name is not EngineName.GOWS or kept.note is None or not kept.note.from_me:
+        return kept.ack
+    return None if digest(1, "ack", kept.note.stanza)[0] % _UNKNOWN == 0 else kept.ack
+
+
+def row_fact(engine: Engine, kept: Kept, session: str) -> Fact:
+    """Return what a list tells by the row of *kept*."""
+    note, ack = kept.shown, shown_ack(engine, kept)
+    return Fact(
+        session=session,
+        account=engine.account,
+        happening=Sent(at_ms=note.at_ms, scene=0, note=note),
+        kind=engine.kind(note),
+        revealed=engine.reveals_by(_as_listed(note, download=False)),
+        listing=Listing(
+            edits=kept.texts(), first_ack=None if ack is None else kept.first_ack, ack=ack
+        ),
+    )
+
+
+def chat_row(
+    engine: Engine, around: Surroundings, rows: Sequence[Kept], *, merged: bool = True
+) -> Payload:
+    """Return the chat whose messages *rows* are, oldest first, as ``/chats`` lists it."""
+    note = rows[-1].shown
+    named = _named(note, around) if merged else note
+    name = chat_name(note, around)
+    if engine.name is EngineName.WEBJS:
+        return _browser_chat(note, named.chat_jid, name)
+    stamp = note.at_ms // 1000
+    if engine.name is EngineName.GOWS:
+        return {"id": named.chat_jid, "name": name or "", "conversationTimestamp": stamp}
+    row: Payload = {"id": engine_chat_jid(named), "conversationTimestamp": stamp}
+    if name:
+        row["name"] = name
+    if merged and isinstance(note.chat, Direct) and around.knows(note.chat.person):
+        row["lidJid"] = note.chat.person.lid_jid
+    return row
+
+
+def chat_id(note: Note, around: Surroundings) -> str:
+    """Return how lists name the chat of *note*: by phone where both addresses are known."""
+    return _named(note, around).chat_jid
+
+
+def chat_name(note: Note, around: Surroundings) -> str | None:
+    """Return what the chat of *note* is called, None where nobody gave it a name."""
+    match note.chat:
+        case Direct():
+            known = not note.chat.person.hidden or around.knows(note.chat.person)
+            return note.chat.person.name if known else None
+        case Group():
+            circle = around.circles.get(note.chat.jid)
+            return circle.subject if circle else note.chat.subjects[0]
+        case Channel():
+            return note.chat.name
+        case _:
+            return None
+
+
+def overview_row(
+    engine: Engine, around: Surroundings, rows: Sequence[Kept], *, merged: bool = True
+) -> Payload:
+    """Return the chat whose messages *rows* are, as ``/chats/overview`` lists it."""
+    note = rows[-1].shown
+    return {
+        "id": chat_id(note, around) if merged else note.chat_jid,
+        "name": chat_name(note, around),
+        "picture": picture(chat_id(note, around)),
+        "lastMessage": message_row(engine, rows[-1], download=False),
+        "_chat": chat_row(engine, around, rows, merged=merged),
+    }
+
+
+def picture(chat: str) -> str | None:
+    """Return the signed address of a chat's picture, which nobody serves; half have none."""
+    number = int.from_bytes(digest(8, "picture", chat))
+    if number % 2:
+        return None
+    return f"https://pps.whatsapp.net/v/t61.24694-24/{number}_n.jpg?ccb=11-4&oe=6A0F1C00"
+
+
+def _named(note: Note, around: Surroundings) -> Note:
+    """Return *note* with the address by which its chat is listed."""
+    if not isinstance(note.chat, Direct) or not around.knows(note.chat.person):
+        return note
+    return replace(note, address=Address.PHONE)
+
+
+def _browser_chat(note: Note, chat: str, name: str | None) -> Payload:
+    return {
+        "id": wid(chat),
+        "name": name or chat.partition("@")[0],
+        "isGroup": isinstance(note.chat, Group),
+        "isReadOnly": False,
+        "unreadCount": 0,
+        "timestamp": note.at_ms // 1000,
+        "archived": False,
+        "pinned": False,
+        "isMuted": False,
+        "muteExpiration": 0,
+        "lastMessage": None,
+    }
+
+
+def _as_listed(note: Note, *, download: bool) -> Note:
+    said = note.content
+    if isinstance(said, Attachment):
+        if not download:
+            said = replace(said, fetch=Fetch.SKIPPED)
+        elif said.fetch is not Fetch.FAILED:
+            said = replace(said, fetch=Fetch.SAVED)
+    return replace(note, content=said, source="app")
