@@ -114,6 +114,15 @@ def judge(truth: Truth) -> Callable[[Delivery, bool], None]:
     return ended
 
 
+async def pass_time(deliveries: Iterable[Delivery], due: Callable[[Delivery], object]) -> None:
+    """Tell *due* of each delivery when its time has come, and send nothing."""
+    loop = asyncio.get_running_loop()
+    begin_s = loop.time()
+    for delivery in deliveries:
+        await asyncio.sleep(max(0.0, begin_s + delivery.offset_s - loop.time()))
+        due(delivery)
+
+
 class Poster:
     """Posts deliveries to one webhook.
 
@@ -131,6 +140,7 @@ class Poster:
         max_open: int = 10_000,
         timeout_s: float = SOCKET_TIMEOUT_S,
         ended: Callable[[Delivery, bool], None] | None = None,
+        due: Callable[[Delivery], bool] | None = None,
     ) -> None:
         """Describe the webhook.
 
@@ -144,6 +154,8 @@ class Poster:
             timeout_s: silence that counts as failure.
             ended: told of each delivery that was sent, when it is accepted (True), or given up or
                 still open when run() is cancelled (False): the webhook may have it even so.
+            due: told of each delivery, lost ones too, when its time has come; it answers whether
+                it may be sent.
 
         Raises:
             ValueError: *url* is not an http or https address, or a header cannot be sent.
@@ -155,6 +167,7 @@ class Poster:
         self._retries = retries or Retries()
         self._timeout_s = timeout_s
         self._ended = ended or (lambda _delivery, _accepted: None)
+        self._due = due
         self._max_connections = max_connections
         self._begun: set[int] = set()
         self._room = asyncio.Semaphore(max_open)
@@ -169,14 +182,18 @@ class Poster:
         begin_s = loop.time()
         async with self._open_connections() as connections, asyncio.TaskGroup() as tasks:
             for delivery in deliveries:
-                if delivery.lost:
+                if not delivery.lost or self._due:
+                    await asyncio.sleep(max(0.0, begin_s + delivery.offset_s - loop.time()))
+                if not self._may_be_sent(delivery) or delivery.lost:
                     self.counts.lost += 1
                     await asyncio.sleep(0)  # many in a row must not hold everything else up
                     continue
-                await asyncio.sleep(max(0.0, begin_s + delivery.offset_s - loop.time()))
                 await self._room.acquire()
                 self.counts.posted += 1
                 tasks.create_task(self._deliver(connections, delivery))
+
+    def _may_be_sent(self, delivery: Delivery) -> bool:
+        return self._due is None or self._due(delivery)
 
     @asynccontextmanager
     async def _open_connections(self) -> AsyncIterator["_Connections"]:

@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from msgspec import Struct
-
 from wagateway.simulator.crowd import crowded_world
+from wagateway.simulator.delivery import Delivery
 from wagateway.simulator.dice import Dice
+from wagateway.simulator.disruptions import Disruptions
 from wagateway.simulator.engine import Engine, EngineName
 from wagateway.simulator.eras import Plan, eras, life_of
-from wagateway.simulator.facts import Fact
 from wagateway.simulator.faults import USUAL, Faults
 from wagateway.simulator.happenings import AnyHappening
 from wagateway.simulator.voice import ENGINES, Request, Voice, voices
@@ -21,34 +20,6 @@ BURST_PER_S = 100.0
 """How fast the past is delivered."""
 
 _LOSS_WINDOW_MS = 10_000
-
-
-class Delivery(Struct, frozen=True, kw_only=True):
-    """One webhook request.
-
-    Attributes:
-        offset_s: when to send it, in seconds after the first delivery of the stream; never falls.
-        event: the event's name, as in the body.
-        body: UTF-8 JSON.
-        headers: all that WAHA sets, apart from custom ones.
-        repeated: the same request was in the stream before; WAHA did not see its answer.
-        cut: WAHA loses the connection before the first answer, and sends it again.
-        lost: WAHA gave up on it: it is never sent.
-        fact: what it tells; None for what tells nothing that is archived.
-        due_ms: when it is sent on the simulated clock, in epoch milliseconds.
-        engine: whose words it is; None for what no simulated engine tells.
-    """
-
-    offset_s: float
-    event: str
-    body: bytes
-    headers: dict[str, str]
-    repeated: bool = False
-    cut: bool = False
-    lost: bool = False
-    fact: Fact | None = None
-    due_ms: int = 0
-    engine: Engine | None = None
 
 
 class Traffic:
@@ -122,6 +93,9 @@ class Traffic:
         self._hmac_key = hmac_key
 
     def __iter__(self) -> Iterator[Delivery]:
+        return Disruptions(self.plan).held_back(self._deliveries())
+
+    def _deliveries(self) -> Iterator[Delivery]:
         burst = count()
         burst_s = 0.0
         loss = _Loss(self.plan)
@@ -152,6 +126,7 @@ class Traffic:
 
     def _told(self) -> Iterator[tuple[AnyHappening, Voice]]:
         """Yield all that happens, with who tells it."""
+        disruptions = Disruptions(self.plan)
         for era in eras(self.plan):
             speaking = voices(
                 self._engine,
@@ -163,7 +138,7 @@ class Traffic:
                 metadata=self._metadata,
                 hmac_key=self._hmac_key,
             )
-            for happening in life_of(era, self.plan):
+            for happening in disruptions.told(life_of(era, self.plan)):
                 yield happening, speaking[happening.scene % len(speaking)]
 
 
@@ -193,3 +168,6 @@ def _delivery(request: Request, offset_s: float, due_ms: int, *, lost: bool) -> 
         due_ms=due_ms,
         engine=request.engine,
     )
+
+
+__all__ = ["BURST_PER_S", "Delivery", "Traffic"]

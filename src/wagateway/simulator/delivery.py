@@ -1,0 +1,34 @@
+"""One webhook request of the simulated WAHA."""
+
+from msgspec import Struct
+
+from wagateway.simulator.engine import Engine
+from wagateway.simulator.facts import Fact
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """One webhook request.
+
+    Attributes:
+        offset_s: when to send it, in seconds after the first delivery of the stream; never falls.
+        event: the event's name, as in the body.
+        body: UTF-8 JSON.
+        headers: all that WAHA sets, apart from custom ones.
+        repeated: the same request was in the stream before; WAHA did not see its answer.
+        cut: WAHA loses the connection before the first answer, and sends it again.
+        lost: WAHA gave up on it: it is never sent.
+        fact: what it tells; None for what tells nothing that is archived.
+        due_ms: when it is sent on the simulated clock, in epoch milliseconds.
+        engine: whose words it is; None for what no simulated engine tells.
+    """
+
+    offset_s: float
+    event: str
+    body: bytes
+    headers: dict[str, str]
+    repeated: bool = False
+    cut: bool = False
+    lost: bool = False
+    fact: Fact | None = None
+    due_ms: int = 0
+    engine: Engine | None = None
