@@ -114,13 +114,27 @@ def judge(truth: Truth) -> Callable[[Delivery, bool], None]:
     return ended
 
 
-async def pass_time(deliveries: Iterable[Delivery], due: Callable[[Delivery], object]) -> None:
-    """Tell *due* of each delivery when its time has come, and send nothing."""
-    loop = asyncio.get_running_loop()
-    begin_s = loop.time()
-    for delivery in deliveries:
-        await asyncio.sleep(max(0.0, begin_s + delivery.offset_s - loop.time()))
-        due(delivery)
+class Timekeeper:
+    """Tells of deliveries when their time has come, and sends nothing.
+
+    Attributes:
+        counts: changes while run() is at work; what is not lost counts as accepted.
+    """
+
+    def __init__(self, due: Callable[[Delivery], object]) -> None:
+        self.counts = Counts()
+        self._due = due
+
+    async def run(self, deliveries: Iterable[Delivery]) -> None:
+        """Tell of *deliveries*, each at its offset from now."""
+        loop = asyncio.get_running_loop()
+        begin_s = loop.time()
+        for delivery in deliveries:
+            await asyncio.sleep(max(0.0, begin_s + delivery.offset_s - loop.time()))
+            self._due(delivery)
+            self.counts.lost += delivery.lost
+            self.counts.posted += not delivery.lost
+            self.counts.accepted = self.counts.posted
 
 
 class Poster:

@@ -17,7 +17,40 @@ _truth_file = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.group("simulate", cls=Group, invoke_without_command=True)
-@click.option("--webhook", metavar="URL", help="Where to deliver; needed.")
+@click.option("--webhook", metavar="URL", help="Where to deliver; needed without --serve.")
+@click.option(
+    "--serve",
+    metavar="HOST:PORT",
+    is_flag=False,
+    flag_value="127.0.0.1:3311",
+    help="Answer WAHA's REST API there, until Ctrl-C, with all that the engines keep; "
+    "127.0.0.1:3311 where no place follows.",
+)
+@click.option(
+    "--api-key",
+    envvar="WHATSAPP_API_KEY",
+    metavar="KEY",
+    help="What REST calls must carry as X-Api-Key; better by WHATSAPP_API_KEY. Default: anything.",
+)
+@click.option(
+    "--past",
+    type=click.IntRange(0, 1_000_000),
+    metavar="NUMBER",
+    default=0,
+    show_default=True,
+    help="Older messages of all sessions together, which REST alone tells.",
+)
+@click.option(
+    "--without-store", is_flag=True, help="NOWEB keeps nothing: REST answers 400 to its lists."
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 60),
+    metavar="SECONDS",
+    default=0,
+    show_default=True,
+    help="How long REST waits for a session to be WORKING before it answers 422; WAHA: 5.",
+)
 @click.option(
     "--token",
     envvar="WHATSAPP_WEBHOOK_TOKEN",
@@ -93,7 +126,7 @@ _truth_file = click.Path(dir_okay=False, path_type=Path)
     default="usual",
     show_default=True,
     help="none, usual, all, or names with rates from 0 to 1: duplicate=0.1,loss=0.02. "
-    "`wagateway simulate faults` explains them.",
+    "`wagateway simulate faults` explains them; those of REST need --serve.",
 )
 @click.option(
     "--with-message",
@@ -150,20 +183,26 @@ def simulate(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401 - se
       wagateway simulate --webhook http://127.0.0.1:4011/webhooks/messages --count 500
       wagateway simulate --webhook http://127.0.0.1:3000/waha --faults all --truth truth.jsonl
       wagateway simulate --webhook http://127.0.0.1:3000/waha --engine gows --rate 50 --duration 60
+      wagateway simulate --serve 127.0.0.1:3311 --past 2000 --rate 5 --truth truth.jsonl
     """  # noqa: D301 - \b keeps click from re-wrapping
     if ctx.invoked_subcommand:
         return 0
     from wagateway.entrypoints.cli.simulate import Order, run_simulate
 
-    if options["webhook"] is None:
-        raise click.UsageError("Missing option '--webhook URL': where to deliver.", ctx)
+    if options["webhook"] is None and options["serve"] is None:
+        raise click.UsageError(
+            "Missing option '--webhook URL': where to deliver; or --serve, or both.", ctx
+        )
     return run_simulate(Order(**options))
 
 
 @simulate.command("faults", cls=Command)
 @json_option
 def faults(*, as_json: bool) -> None:
-    """List the faults that --faults takes, what each is a share of, and its rate in `all`."""
+    """List the faults that --faults takes, what each is a share of, and its rate in `all`.
+
+    Those of REST and of the stores need --serve, and are in `all` only then.
+    """
     from wagateway.entrypoints.cli.simulate import run_faults
 
     run_faults(as_json=as_json)

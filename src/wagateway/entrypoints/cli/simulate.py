@@ -2,31 +2,27 @@
 
 import asyncio
 import math
-import os
 import signal
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 from pathlib import Path
-from typing import IO
 
 import httpx
-import msgspec
 import rich_click as click
 from msgspec import Struct
 
-from wagateway.domain.errors import InvalidInput, StoreUnavailable
+from wagateway.domain.errors import InvalidInput
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.output import counted, echo_json, note
+from wagateway.entrypoints.cli.truth_file import require_writable, write_truth
+from wagateway.simulator.delivery import Delivery
 from wagateway.simulator.engine import EngineName
-from wagateway.simulator.faults import MEANINGS, Faults
-from wagateway.simulator.post import Counts, Policy, Poster, Retries, judge, limited
+from wagateway.simulator.faults import MEANINGS, SERVED_MEANINGS, Faults
+from wagateway.simulator.post import Counts, Policy, Poster, Retries, Timekeeper, judge, limited
 from wagateway.simulator.simulation import START, Scenario, simulate
-from wagateway.simulator.traffic import Delivery
-from wagateway.simulator.truth import VERSION, Truth
+from wagateway.simulator.truth import Truth
 
 _TOKEN_HEADER = "X-Whatsapp-Token"  # noqa: S105 - its name
 _DEFAULT_COUNT = 1000
@@ -37,7 +33,12 @@ _TERMINAL_LINE_EVERY_S = 0.5
 class Order(Struct, frozen=True, kw_only=True):
     """What the command line asks for; see its help."""
 
-    webhook: str
+    webhook: str | None
+    serve: str | None
+    api_key: str | None
+    past: int
+    without_store: bool
+    wait: float
     token: str | None
     hmac_key: str | None
     headers: tuple[str, ...]
@@ -75,9 +76,11 @@ class Order(Struct, frozen=True, kw_only=True):
                 rate=self.rate,
                 start=start if start.tzinfo else start.replace(tzinfo=UTC),
                 history=timedelta(days=self.history),
-                faults=Faults.parse(self.faults),
+                faults=Faults.parse(self.faults, served=self.serve is not None),
                 also_as_message=1.0 if self.with_message else 0.0,
                 hmac_key=self.hmac_key,
+                served=self.serve is not None,
+                past=self.past,
             )
         except (ValueError, OverflowError) as exc:
             raise InvalidInput(str(exc)) from exc
@@ -88,7 +91,10 @@ class Order(Struct, frozen=True, kw_only=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What ``--json`` prints: see `post.Counts`; *interrupted* ones may have been taken or not."""
+    """What ``--json`` prints: see `post.Counts`; *interrupted* ones may have been taken or not.
+
+    Without a webhook, those that reached the stores count as accepted.
+    """
 
     posted: int
     accepted: int
@@ -109,12 +115,28 @@ def run_simulate(order: Order) -> int:
         StoreUnavailable: the truth cannot be written.
     """
     scenario, truth = order.scenario(), Truth()
-    poster = _poster(order, truth)
-    _require_writable(order.truth)
-    seconds, interrupted = asyncio.run(_deliver(order, scenario, poster))
+    if order.serve is not None:
+        from wagateway.entrypoints.cli.simulate_serve import run_serving  # noqa: PLC0415 - an extra
+
+        return run_serving(order, scenario, truth)
+    poster = poster_of(order, truth)
+    require_writable(order.truth)
+    seconds, interrupted = asyncio.run(deliver(order, scenario, poster))
+    return conclude(order, scenario, truth, poster.counts, seconds, interrupted=interrupted)
+
+
+def conclude(
+    order: Order,
+    scenario: Scenario,
+    truth: Truth,
+    counts: Counts,
+    seconds: float,
+    *,
+    interrupted: bool,
+) -> int:
+    """Write the truth and print the sum; return the exit code."""
     if order.truth:
-        _write(order.truth, scenario, truth)
-    counts = poster.counts
+        write_truth(order.truth, scenario, truth)
     result = Result(
         posted=counts.posted,
         accepted=counts.accepted,
@@ -137,23 +159,30 @@ def run_simulate(order: Order) -> int:
 
 def run_faults(*, as_json: bool) -> None:
     """Print every fault, with its rate in ``all`` and what that is a share of."""
-    rates = Faults.parse("all").rates()
+    rates = Faults.parse("all", served=True).rates()
+    meanings = MEANINGS | SERVED_MEANINGS
     if as_json:
-        echo_json([{"name": n, "rate": rates[n], "meaning": m} for n, m in MEANINGS.items()])
+        echo_json([{"name": n, "rate": rates[n], "meaning": m} for n, m in meanings.items()])
         return
-    for name, meaning in MEANINGS.items():
+    for name, meaning in meanings.items():
         click.echo(f"{name:<15} {rates[name]:<7} {meaning}")
 
 
-def _poster(order: Order, truth: Truth) -> Poster:
+def poster_of(order: Order, truth: Truth, due: Callable[[Delivery], bool] | None = None) -> Poster:
+    """Return what posts to the webhook that *order* names.
+
+    Raises:
+        InvalidInput: an option's value means nothing.
+    """
     try:
         return Poster(
-            order.webhook,
+            order.webhook or "",
             headers=_headers(order),
             retries=_retries(order.retries),
             max_connections=order.connections,
             max_open=max(10_000, order.connections),
             ended=judge(truth),
+            due=due,
         )
     except ValueError as exc:
         raise InvalidInput(str(exc)) from exc
@@ -180,7 +209,9 @@ def _retries(text: str) -> Retries:
         ) from exc
 
 
-async def _deliver(order: Order, scenario: Scenario, poster: Poster) -> tuple[float, bool]:
+async def deliver(
+    order: Order, scenario: Scenario, poster: Poster | Timekeeper
+) -> tuple[float, bool]:
     """Return how many seconds it took, and whether it was interrupted."""
     loop = asyncio.get_running_loop()
     begin_s = loop.time()
@@ -227,6 +258,12 @@ async def _report(counts: Counts) -> None:
 def _summary(order: Order, result: Result, counts: Counts) -> Iterator[str]:
     if sys.stderr.isatty():
         note("")
+    if order.webhook is None:
+        what = counted(result.accepted, "event")
+        yield f"{what} reached the stores in {result.seconds:,.1f} s."
+        if result.truth:
+            yield f"The truth is in {result.truth}."
+        return
     yield (
         f"{counted(result.accepted, 'delivery', 'deliveries')} accepted in {result.seconds:,.1f} s "
         f"({result.per_second:,.0f}/s), after {counted(result.retried, 'retry', 'retries')}."
@@ -253,46 +290,3 @@ def _hint(refusal: str | None) -> str:
     if refusal and refusal.startswith("5"):
         return "look into the log of the receiver."
     return "is the address right?"
-
-
-def _write(path: Path, scenario: Scenario, truth: Truth) -> None:
-    """Write the truth; a regular file is replaced whole or not at all."""
-    target = path.resolve()
-    try:
-        if target.exists() and not target.is_file():  # a pipe or device: for whoever reads it
-            with target.open("wb") as file:
-                _write_lines(file, scenario, truth)
-            return
-        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-            new = Path(file.name)
-            try:
-                _write_lines(file, scenario, truth)
-                new.replace(target)
-            except BaseException:
-                new.unlink(missing_ok=True)
-                raise
-    except OSError as exc:
-        raise StoreUnavailable(f"the truth cannot be written to {path}: {exc.strerror}") from exc
-
-
-def _write_lines(file: IO[bytes], scenario: Scenario, truth: Truth) -> None:
-    encoder = msgspec.json.Encoder()
-    head = {"type": "simulation", "version": VERSION, "scenario": scenario.description()}
-    count = 0
-    for count, line in enumerate(chain([head], truth.lines()), 1):  # noqa: B007 - counted
-        file.write(encoder.encode(line) + b"\n")
-    file.write(encoder.encode({"type": "end", "lines": count}) + b"\n")
-    file.flush()
-
-
-def _require_writable(path: Path | None) -> None:
-    """Refuse early what would fail after all the work."""
-    if path is None:
-        return
-    if path == Path("-"):
-        raise InvalidInput("--truth names a file; standard output has the summary")
-    folder = path.resolve().parent
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InvalidInput(
-            f"--truth cannot be written: is {folder} a folder that you may write to?"
-        )

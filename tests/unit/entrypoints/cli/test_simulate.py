@@ -11,11 +11,12 @@ from tests.unit.simulator.test_post import Receiver, receiving
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.program import program
 from wagateway.simulator.check import compare
-from wagateway.simulator.faults import MEANINGS
+from wagateway.simulator.faults import MEANINGS, SERVED_MEANINGS
 from wagateway.simulator.wire import signature
 
 TOKEN = "kX3-9vQz_7LmT2bRw8Ye"
 AT_ONCE = ("--retries", "constant:0:15")
+EXPLAINED = MEANINGS | SERVED_MEANINGS
 NOWHERE = "http://127.0.0.1:1/webhooks"
 
 
@@ -123,13 +124,13 @@ class TestFaults:
         result = run("faults")
         assert result.exit_code == ExitCode.OK
         lines = result.stdout.splitlines()
-        assert [line.split()[0] for line in lines] == list(MEANINGS)
-        assert all(line.endswith(MEANINGS[line.split()[0]]) for line in lines)
+        assert [line.split()[0] for line in lines] == list(EXPLAINED)
+        assert all(line.endswith(EXPLAINED[line.split()[0]]) for line in lines)
         assert "0.0005" in next(line for line in lines if line.startswith("huge"))
 
     def test_scripts_are_told_the_same(self) -> None:
         told = json.loads(run("faults", "--json").stdout)
-        assert {fault["name"]: fault["meaning"] for fault in told} == MEANINGS
+        assert {fault["name"]: fault["meaning"] for fault in told} == EXPLAINED
         assert all(0 < fault["rate"] <= 1 for fault in told)
 
 
