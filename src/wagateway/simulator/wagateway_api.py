@@ -23,14 +23,24 @@ class WagatewayApi:
     Args:
         url: where the gateway is, without ``/api``.
         token: for ``X-Api-Token``.
+        timeout_s: of one request.
+        transport: instead of the network, for instance ``httpx.ASGITransport``.
     """
 
-    def __init__(self, url: str, token: str, *, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        timeout_s: float = 60.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self._client = httpx.AsyncClient(
             base_url=url.rstrip("/").removesuffix("/api"),
             headers={"X-Api-Token": token},
             timeout=timeout_s,
             trust_env=False,
+            transport=transport,
         )
 
     async def lines(self, sessions: list[str]) -> AsyncIterator[Line]:
