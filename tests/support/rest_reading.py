@@ -30,7 +30,7 @@ class Waha:
     async def get(self, path: str, **query: Any) -> httpx.Response:  # noqa: ANN401 - any value
         """Return one answer; dots in names are written as two underscores."""
         params = {name.replace("__", "."): value for name, value in query.items()}
-        answer = await self._client.get(path, params=params)
+        answer = await self._client.get(path, params=params or None)
         self.statuses[answer.status_code] = self.statuses.get(answer.status_code, 0) + 1
         return answer
 

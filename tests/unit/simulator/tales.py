@@ -40,12 +40,13 @@ def note(
     stanza: str = "A1",
     author: Person | None = ANA,
     address: Address = Address.PHONE,
+    at_ms: int = AT_MS,
     **facts: Any,  # noqa: ANN401 - any other fact of a Note
 ) -> Note:
     """Return a message."""
     return Note(
         stanza=stanza,
-        at_ms=AT_MS,
+        at_ms=at_ms,
         chat=chat,
         author=author,
         from_me=author is BAKERY,

@@ -52,17 +52,18 @@ async def judged(services: Services, truth: Truth, sessions: list[str]) -> Repor
     gateway = create_gateway(
         ingest=services.ingest,
         reader=services.reader,
+        sync=services.sync,
         health=store_health(services.reader),
         security=HttpSecurity(api_token=TOKEN, webhook_token=TOKEN),
     )
-    api = WagatewayApi("http://gateway", TOKEN, transport=httpx.ASGITransport(gateway))
+    api = WagatewayApi("http://gateway", TOKEN, transport=httpx.ASGITransport(gateway))  # type: ignore[arg-type] # Litestar's stricter types
     return compare(truth.lines(), [line async for line in api.lines(sessions)])
 
 
 @pytest.mark.parametrize("engine", EngineName)
 @pytest.mark.parametrize("shrinks", [False, True])
 async def test_an_archive_of_webhooks_and_lists_equals_the_truth(
-    engine: EngineName, shrinks: bool
+    engine: EngineName, *, shrinks: bool
 ) -> None:
     faults = Faults.parse(f"{STORMY},shrink={0.2 if shrinks else 0}", served=True)
     scenario = Scenario(seed=11, engine=engine, served=True, past=150, faults=faults)

@@ -1,0 +1,259 @@
+"""Every answer of the simulated REST API has the keys and types of the samples of its engine."""
+
+import json
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.rest_reading import Waha, chat_of
+from tests.unit.simulator.test_shapes import alike, common, fits, json_type, types
+
+from wagateway.simulator.engine import EngineName
+from wagateway.simulator.faults import Faults
+from wagateway.simulator.rest import create_app
+from wagateway.simulator.simulation import Scenario, simulate
+from wagateway.simulator.waha_server import WahaServer
+
+Body = dict[str, Any]
+
+DATA = Path(__file__).parents[2] / "data" / "waha" / "rest"
+UNSAMPLED = {
+    ("chats-noweb", "name"): "string",
+    ("groups-noweb", "subjectOwnerPn"): "string",
+}
+SOMETIMES = {"name", "lidJid", "subjectOwnerPn", "ownerPn", "phoneNumber", "pushname", "lid"}
+"""Keys of NOWEB that stand only where there is something to say."""
+
+
+@cache
+def server_of(engine: EngineName) -> WahaServer:
+    scenario = Scenario(seed=7, engine=engine, served=True, past=120, faults=Faults())
+    server = WahaServer.of(scenario)
+    for _ in islice(server.watch(simulate(scenario)), 2500):
+        pass
+    server.settle()
+    return server
+
+
+@pytest.fixture(params=EngineName)
+def engine(request: pytest.FixtureRequest) -> EngineName:
+    return EngineName(request.param)
+
+
+@pytest.fixture
+def waha(engine: EngineName) -> Waha:
+    return Waha(create_app(server_of(engine)))
+
+
+def sample(name: str) -> Any:  # noqa: ANN401 - any JSON value
+    return json.loads((DATA / f"{name}.json").read_text())
+
+
+def same_shape(found: Body, name: str, *known: Body) -> None:
+    """Assert that *found* has the keys of all *known* samples, with types that one has."""
+    needed, shown = common(list(known)), types(known)
+    assert needed - SOMETIMES <= set(found) <= set(shown), name
+    fits({key: value for key, value in found.items() if value != ""}, shown)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/ping", "ping"),
+        ("/health", "health-ok"),
+        ("/api/default/lids/count", "lids-count"),
+        ("/api/default/lids/271000000000999%40lid", "lid-unknown"),
+        ("/api/default/lids/pn/5511900000000", "lid-by-phone-unknown"),
+        ("/api/nope", "error-404-message"),
+        ("/api/nope/chats", "error-404-session"),
+        ("/api/default/chats?limit=many", "error-400-validation"),
+        ("/api/default/chats/1@c.us/messages/3EB0", "error-404-message"),
+        ("/api/default/auth/qr?format=raw", "error-422-session-not-working"),
+    ],
+)
+async def test_single_answers(waha: Waha, path: str, name: str) -> None:
+    found, known = (await waha.get(path)).json(), sample(name)
+    assert list(found) == list(known)
+    assert {k: json_type(v) for k, v in found.items()} == {
+        k: json_type(v) for k, v in known.items()
+    }
+
+
+async def test_the_server_and_its_sessions(waha: Waha, engine: EngineName) -> None:
+    version = await waha.json("/api/server/version")
+    assert list(version) == list(sample("server-version"))
+    assert version["engine"] == engine
+    (found,) = await waha.json("/api/sessions", all="true")
+    assert found == await waha.json("/api/sessions/default")
+    known = sample("session-get")
+    assert found.keys() == known.keys()
+    fits(found, types([known]))
+    assert found["me"] == await waha.json("/api/sessions/default/me")
+    assert set(found["me"]) <= set(sample("me"))
+
+
+async def test_messages_are_like_those_of_events(waha: Waha, engine: EngineName) -> None:
+    rows = await waha.messages("default")
+    assert len(rows) > 500
+    known = [body["payload"] for body in alike("message.any", engine)]
+    every = [body["payload"] for body in alike("message.any")]
+    shown = types([*every, *sample("chat-messages-page-gows-all")])
+    for row in rows:
+        assert common(known) <= set(row) <= set(types(known))
+        fits(row, shown)
+        assert row["source"] == "app"
+
+
+async def test_rows_have_the_engine_data_of_the_samples(waha: Waha, engine: EngineName) -> None:
+    names = {
+        EngineName.NOWEB: "chat-messages-page-noweb",
+        EngineName.GOWS: "chat-messages-page-gows-all",
+    }
+    if engine not in names:
+        rows = await waha.messages("default")
+        assert all(row["_data"]["ack"] == row["ack"] for row in rows)
+        return
+    known = [row["_data"] for row in sample(names[engine])]
+    for row in await waha.messages("default"):
+        data = row["_data"]
+        missing = common(known) - set(data)
+        assert missing <= {"message", "pushName"}  # of what may be seen once; in channels
+        shared = {key: value for key, value in data.items() if key in types(known)}
+        fits(shared, types(known) | {"NewsletterMeta": {"object", "null"}})
+
+
+async def test_a_message_by_id_has_its_file_again(waha: Waha, engine: EngineName) -> None:
+    rows = await waha.messages("default")
+    with_file = [row for row in rows if row["hasMedia"]]
+    assert all(row["media"]["url"] is None for row in with_file)
+    row = with_file[0]
+    chat = row["id"].split("_")[1]
+    found = await waha.json(f"/api/default/chats/{chat}/messages/{row['id']}")
+    assert found["id"] == row["id"]
+    assert found["media"].keys() == sample("message-by-id-media")["media"].keys()
+    assert found["media"]["url"] or "error" in found["media"]
+
+
+async def test_chats(waha: Waha, engine: EngineName) -> None:
+    known = sample(f"chats-{engine.lower()}")
+    chats = await waha.json("/api/default/chats", limit=500)
+    assert len(chats) > 10
+    for chat in chats:
+        same_shape(chat, f"chats-{engine.lower()}", *known)
+    stamp = "timestamp" if engine is EngineName.WEBJS else "conversationTimestamp"
+    latest = [chat[stamp] for chat in chats]
+    if engine is EngineName.GOWS:
+        assert [chat["id"] for chat in chats] == sorted(chat["id"] for chat in chats)
+    else:
+        assert latest == sorted(latest, reverse=True)
+    assert len(await waha.json("/api/default/chats")) == min(20, len(chats))
+
+
+async def test_overviews(waha: Waha) -> None:
+    known = sample("chats-overview")
+    found = await waha.json("/api/default/chats/overview")
+    for row in found:
+        assert list(row) == list(known[0])
+        fits(row, types(known) | {"name": {"string", "null"}, "picture": {"string", "null"}})
+    asked = await waha.post(
+        "/api/default/chats/overview",
+        pagination={"limit": 20, "offset": 0},
+        filter={"ids": [found[0]["id"]]},
+    )
+    assert asked.json() == found[:1]
+    assert (await waha.post("/api/default/chats/overview")).status_code == 400
+
+
+async def test_contacts(waha: Waha, engine: EngineName) -> None:
+    name = f"contacts-all-{engine.lower()}"
+    contacts = await waha.json("/api/contacts/all", session="default")
+    assert len(contacts) == 12
+    for contact in contacts:
+        same_shape(contact, name, *sample(name))
+        assert await waha.json(f"/api/default/contacts/{contact['id']}") == contact
+    assert await waha.json("/api/default/contacts/5511900000000") == {"id": "5511900000000@c.us"}
+    few = await waha.json("/api/contacts/all", session="default", limit=5, offset=2)
+    assert few == contacts[2:7]
+
+
+def members_of(engine: EngineName, row: Body) -> list[Body]:
+    if engine is EngineName.WEBJS:
+        row = row["groupMetadata"]
+    members: list[Body] = row["Participants" if engine is EngineName.GOWS else "participants"]
+    return members
+
+
+async def test_groups(waha: Waha, engine: EngineName) -> None:
+    name = f"groups-{engine.lower()}"
+    found, known = await waha.json("/api/default/groups"), sample(name)
+    if engine is EngineName.NOWEB:
+        assert all(key == row["id"] for key, row in found.items())
+        found, known = list(found.values()), list(known.values())
+    assert len(found) >= 3
+    for row in found:
+        same_shape(row, name, *known)
+        assert members_of(engine, row)
+        for member in members_of(engine, row):
+            same_shape(member, name, *(m for group in known for m in members_of(engine, group)))
+    spare = await waha.json("/api/default/groups", exclude="participants")
+    assert len(spare) == len(found)
+    assert '"admin": ' not in json.dumps(spare)
+    assert "Admin" not in json.dumps(spare)
+
+
+async def test_members_whose_phone_nobody_told_have_none(waha: Waha, engine: EngineName) -> None:
+    hosted = server_of(engine).sessions["default"]
+    for circle in hosted.around.circles.values():
+        path = f"/api/default/groups/{circle.group.jid}/participants/v2"
+        found = await waha.json(path)
+        assert found
+        for member in found:
+            assert list(member) == list(sample("group-participants-v2")[0])
+            if circle.group.by_lid:
+                told = hosted.around.linked.get(member["id"])
+                assert member["pn"] == (told.phone_jid if told else None)
+
+
+async def test_links_are_those_that_events_told(waha: Waha, engine: EngineName) -> None:
+    hosted = server_of(engine).sessions["default"]
+    pairs = await waha.json("/api/default/lids")
+    assert {pair["lid"] for pair in pairs} == hosted.around.linked.keys()
+    assert (await waha.json("/api/default/lids/count"))["count"] == len(pairs)
+    for pair in pairs:
+        assert await waha.json(f"/api/default/lids/{pair['lid'].replace('@', '%40')}") == pair
+        phone = pair["pn"].partition("@")[0]
+        assert await waha.json(f"/api/default/lids/pn/{phone}") == pair
+    assert await waha.json("/api/default/lids", limit=2, offset=1) == pairs[1:3]
+
+
+async def test_labels_channels_and_pictures(waha: Waha, engine: EngineName) -> None:
+    labels = await waha.json("/api/default/labels")
+    assert bool(labels) is (engine is not EngineName.WEBJS)
+    for label in labels:
+        assert label.keys() == sample("labels")[0].keys()
+        await waha.json(f"/api/default/labels/{label['id']}/chats")
+    (channel,) = await waha.json("/api/default/channels")
+    assert channel.keys() == sample("channels")[0].keys()
+    posts = await waha.json(f"/api/default/channels/{channel['id']}/messages/preview")
+    assert posts
+    assert all(channel["id"] in post["message"]["id"] for post in posts)
+    chats = await waha.json("/api/default/chats", limit=100)
+    pictures = {
+        (await waha.json(f"/api/default/chats/{chat_of(chat)}/picture"))["url"] is None
+        for chat in chats
+    }
+    assert pictures == {True, False}
+
+
+async def test_noweb_without_a_store_has_no_lists() -> None:
+    scenario = Scenario(seed=7, engine=EngineName.NOWEB, served=True, past=5)
+    waha = Waha(create_app(WahaServer.of(scenario, store_enabled=False)))
+    for path in ("chats", "chats/overview", "chats/all/messages", "chats/all/messages/3EB0"):
+        answer = await waha.get(f"/api/default/{path}")
+        assert (answer.status_code, answer.json()) == (400, sample("error-400-noweb-store"))
+    assert (await waha.get("/api/default/groups")).status_code == 200
+    other = Scenario(seed=7, engine=EngineName.GOWS, served=True, past=5)
+    waha = Waha(create_app(WahaServer.of(other, store_enabled=False)))
+    assert (await waha.get("/api/default/chats")).status_code == 200
