@@ -13,7 +13,7 @@ from wagateway.domain.errors import StoreUnavailable
 from wagateway.entrypoints.containers import Services, now, open_worker
 from wagateway.entrypoints.settings import Settings
 from wagateway.ports.sync import SyncStore
-from wagateway.usecases.sync import Turn
+from wagateway.usecases.sync import WAITING, Turn
 from wagateway.usecases.work import SyncWorker, WorkerState
 
 _BEAT_S = 20.0
@@ -30,7 +30,7 @@ def log_turn(turn: Turn) -> None:
         "messages": turn.messages,
         "stored": turn.stored,
     }
-    if turn.problem:
+    if turn.problem and turn.problem != WAITING:  # the session itself is logged once, by its task
         _log.warning("sync_waits", reason=turn.problem, **facts)
     elif turn.stored:
         _log.info("synced", **facts)

@@ -47,9 +47,9 @@ def run_coverage(
         return
     begin = since and aware(since, settings.timezone)
     if isinstance(found, ChatCoverage):
-        click.echo("\n".join(_of_chat(found, begin, settings.timezone)))
+        click.echo("\n".join(chat_lines(found, begin, settings.timezone)))
     else:
-        click.echo("\n".join(_of_session(found, begin, settings.timezone)))
+        click.echo("\n".join(session_lines(found, begin, settings.timezone)))
 
 
 async def _coverage(
@@ -64,7 +64,8 @@ async def _coverage(
         )
 
 
-def _of_session(found: SessionCoverage, since: datetime | None, timezone: str) -> Iterator[str]:
+def session_lines(found: SessionCoverage, since: datetime | None, timezone: str) -> Iterator[str]:
+    """Yield a bar for each chat, from *since* on, and what the marks mean."""
     if not found.chats:
         yield f"No worker has read {found.session} yet: see `wagateway sync --help`."
         return
@@ -76,7 +77,8 @@ def _of_session(found: SessionCoverage, since: datetime | None, timezone: str) -
     yield from _legend(found.chats, frame)
 
 
-def _of_chat(chat: ChatCoverage, since: datetime | None, timezone: str) -> Iterator[str]:
+def chat_lines(chat: ChatCoverage, since: datetime | None, timezone: str) -> Iterator[str]:
+    """Yield the bar of *chat*, every span and gap, and what comes next."""
     frame = _frame([chat], since)
     width = _width()
     yield _ruler(frame, width, timezone)

@@ -1,21 +1,25 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import httpx
 import pytest
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
-from tests.unit.entrypoints.http.world import AwayArchive, application, client_of
+from tests.unit.entrypoints.http.world import NOON, AwayArchive, application, client_of
 from typing_extensions import override
 
 from wagateway.adapters.memory.archive import InMemoryArchive
+from wagateway.entrypoints.http.app import create_health_app
 from wagateway.entrypoints.http.health import (
     HealthReport,
     HealthStatus,
     PartHealth,
     store_health,
+    with_worker,
 )
+from wagateway.usecases.work import WorkerState
 
 DOWN = {"status": "down", "parts": {"store": {"status": "down"}}}
 
@@ -90,3 +94,35 @@ async def test_lifespans_open_in_order_and_close_in_reverse() -> None:
     async with AsyncTestClient(application(lifespan=[first, second])) as client:
         assert (await client.get("/health/live")).status_code == 200
     assert seen == ["first opens", "second opens", "second closes", "first closes"]
+
+
+@pytest.mark.parametrize(
+    ("state", "alone", "status"),
+    [
+        (WorkerState(beat_at=NOON), True, "ok"),
+        (WorkerState(beat_at=NOON, problem="waha:3000 refused"), True, "degraded"),
+        (WorkerState(beat_at=NOON - timedelta(minutes=5)), True, "down"),
+        (WorkerState(beat_at=NOON - timedelta(minutes=5)), False, "degraded"),
+        (WorkerState(), True, "down"),
+    ],
+)
+async def test_a_worker_is_a_part_of_its_own(
+    state: WorkerState, *, alone: bool, status: str
+) -> None:
+    health = with_worker(store_health(InMemoryArchive()), state, lambda: NOON, alone=alone)
+    async with client_of(create_health_app(health)) as client:
+        answer = await client.get("/health")
+        assert (await client.get("/health/live")).status_code == 200
+        assert (await client.get("/api/sessions")).status_code == 404
+    assert answer.status_code == (503 if status == "down" else 200)
+    told = answer.json()
+    assert (told["status"], told["parts"]["sync"]["status"]) == (status, status)
+    assert told["parts"]["store"]["status"] == "ok"
+    assert "waha:3000" not in answer.text
+
+
+async def test_a_worker_beside_a_database_that_is_away_is_down() -> None:
+    health = with_worker(
+        store_health(AwayArchive()), WorkerState(beat_at=NOON), lambda: NOON, alone=True
+    )
+    assert (await health()).status is HealthStatus.DOWN

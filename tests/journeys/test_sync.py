@@ -1,0 +1,106 @@
+"""Sync as operators use it: a simulated WAHA with a past, a gateway, and the commands beside it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.journeys.program import Running, free_port, run, running
+
+from wagateway.entrypoints.cli.endings import ExitCode
+from wagateway.simulator.engine import EngineName
+from wagateway.simulator.rest import create_app
+from wagateway.simulator.serving import in_thread
+from wagateway.simulator.simulation import Scenario
+from wagateway.simulator.waha_server import WahaServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.embedded]
+
+PAST = 900
+KEY = "uX4w7mB2qT9zR5kC8vNe"
+
+
+@pytest.fixture
+def waha() -> WahaServer:
+    return WahaServer.of(
+        Scenario(seed=6, engine=EngineName.GOWS, chats=30, served=True, past=PAST), api_key=KEY
+    )
+
+
+@asynccontextmanager
+async def up(home: Path, env: dict[str, str]) -> AsyncIterator[Running]:
+    port = free_port()
+    words = ("up", "--data-dir", str(home / "data"), "--port", str(port))
+    async with running(*words, home=home, data_dir=home / "data", port=port, env=env) as gateway:
+        await gateway.until("wagateway is ready")
+        yield gateway
+
+
+async def test_history_is_read_and_proven_complete(tmp_path: Path, waha: WahaServer) -> None:
+    place = ("--data-dir", str(tmp_path / "data"))
+    with in_thread(create_app(waha)) as url:
+        env = {"WHATSAPP_CORE_URL": url, "WHATSAPP_API_KEY": KEY}
+        async with up(tmp_path, env) as gateway:
+            done = await run("sync", *place, "--json", home=tmp_path, env=env)
+            assert done.code == ExitCode.OK, done.err
+            [report] = done.json["sessions"]
+            assert report["health"]["level"] == "healthy"
+            assert report["counts"]["idle"] == sum(report["counts"].values()) > 5
+            await _is_archived(gateway)
+
+            told = (await run("coverage", "default", *place, "--json", home=tmp_path)).json
+            for chat in told["chats"]:
+                [span] = chat["complete"]
+                assert chat["next"] == "nothing"
+                assert chat["gaps"][0]["reason"] == "engine-has-no-more"
+                assert chat["gaps"][0]["end"] == span["begin"]
+            chat_id = told["chats"][0]["chat_id"]
+            bars = await run("coverage", "default", *place, home=tmp_path)
+            assert bars.out.count("█") > len(told["chats"])
+            one = await run("coverage", "default", chat_id, *place, home=tmp_path)
+            assert "next: nothing" in one.out
+
+            await _worker_helps_and_stops(tmp_path, env)
+            paused = await run("sync", "default", "--pause", *place, "--json", home=tmp_path)
+            assert set(paused.json["sessions"][0]["counts"]) >= {"paused"}
+            unknown = await run("sync", "nobody", *place, home=tmp_path, env=env)
+            assert unknown.code == ExitCode.FAILED
+            assert "nobody" in unknown.err
+            assert await gateway.stop() == ExitCode.OK
+        nothing = await run("sync", *place, home=tmp_path)
+        assert nothing.code == ExitCode.USAGE
+        assert "WHATSAPP_CORE_URL" in nothing.err
+
+
+async def _is_archived(gateway: Running) -> None:
+    """All that the engine listed is one row each."""
+    count = 0
+    async with gateway.client() as client:
+        for chat in (await client.get("/api/chats/default?limit=500")).json()["chats"]:
+            page = f"/api/messages/default/{chat['id']}?limit=500"
+            count += len((await client.get(page)).json()["messages"])
+        health = (await client.get("/health")).json()
+    assert count == PAST
+    assert health["parts"]["sync"]["status"] == "ok"
+
+
+async def _worker_helps_and_stops(home: Path, env: dict[str, str]) -> None:
+    port = free_port()
+    words = ("worker", "--data-dir", str(home / "data"), "--health-port", str(port))
+    async with (
+        running(*words, home=home, data_dir=home / "other", port=port, env=env) as worker,
+        httpx.AsyncClient(base_url=worker.url, trust_env=False) as client,
+    ):
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    answer = await client.get("/health")
+                    if answer.status_code == httpx.codes.OK:
+                        break
+                except httpx.ConnectError:
+                    pass
+                await asyncio.sleep(0.1)
+        assert answer.json()["parts"]["sync"]["status"] == "ok"
+        assert await worker.stop() == ExitCode.OK

@@ -1,0 +1,75 @@
+"""Coverage as bars of text: every cell shows the worst of its time."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from wagateway.domain.coverage import Gap, GapReason, Next
+from wagateway.domain.identity import Jid, SessionName
+from wagateway.domain.spans import Span
+from wagateway.entrypoints.cli.coverage import chat_lines, session_lines
+from wagateway.usecases.sync_control import ChatCoverage, SessionCoverage
+
+ANA = Jid("5511987650102@c.us")
+NOON = datetime(2026, 10, 3, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+CHAT = ChatCoverage(
+    chat_id=ANA,
+    complete=(Span(NOON - 80 * DAY, NOON - 20 * DAY),),
+    gaps=(
+        Gap(begin=None, end=NOON - 80 * DAY, reason=GapReason.ENGINE_HAS_NO_MORE),
+        Gap(begin=NOON - 20 * DAY, end=NOON - 10 * DAY, reason=GapReason.ENGINE_AWAY),
+        Gap(begin=NOON - 10 * DAY, end=NOON, reason=GapReason.NOT_YET_SYNCED),
+    ),
+    next=Next.CATCH_UP,
+)
+
+
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "74")
+
+
+def session(*chats: ChatCoverage) -> SessionCoverage:
+    return SessionCoverage(
+        session=SessionName("default"), account=None, live=(), complete=(), chats=chats
+    )
+
+
+def test_a_bar_has_its_share_of_every_part() -> None:
+    lines = list(session_lines(session(CHAT), None, "UTC"))
+    assert lines[0].split() == ["2026-07-15", "12:00", "UTC", "2026-10-03", "12:00", "UTC"]
+    assert lines[1] == f"{ANA:<32} {'█' * 30}{'▒' * 5}{'?' * 5}"
+    assert {line[0] for line in lines[3:]} == {"█", "▒", "?"}
+
+
+def test_it_can_begin_elsewhere() -> None:
+    lines = list(session_lines(session(CHAT), NOON - 160 * DAY, "UTC"))
+    assert lines[1].split()[1] == "·" * 20 + "█" * 15 + "▒" * 3 + "?" * 2
+
+
+def test_what_is_shorter_than_a_cell_still_shows() -> None:
+    minute = Gap(
+        begin=NOON - 1.5 * DAY, end=NOON - 1.5 * DAY + DAY / 1440, reason=GapReason.GATEWAY_AWAY
+    )
+    complete = (Span(NOON - 40 * DAY, minute.begin or NOON), Span(minute.end, NOON))
+    chat = ChatCoverage(chat_id=ANA, complete=complete, gaps=(minute,), next=Next.NOTHING)
+    bar = list(session_lines(session(chat), None, "UTC"))[1].split()[1]
+    assert bar == "█" * 38 + "░" + "█"
+
+
+def test_a_chat_lists_spans_and_gaps_in_order_and_what_comes_next() -> None:
+    lines = list(chat_lines(CHAT, None, "America/Sao_Paulo"))
+    parts = lines[lines.index("", 3) + 1 :]
+    assert [line.split()[-1] for line in parts[:-1]] == [
+        *("engine-has-no-more", "complete", "engine-away", "not-yet-synced"),
+    ]
+    assert parts[0].startswith("the beginning")
+    assert "2026-07-15 09:00 -03" in parts[1]
+    assert parts[-1] == "next: catch-up"
+
+
+def test_a_session_that_nobody_read_says_what_to_do() -> None:
+    [line] = session_lines(session(), None, "UTC")
+    assert "wagateway sync" in line

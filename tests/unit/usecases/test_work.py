@@ -1,0 +1,158 @@
+"""A worker takes what is due until it is told to stop, whatever the engine and the store do."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from tests.support.deliveries import ANA, BRUNO
+from tests.support.sync_world import PLAN, World
+from typing_extensions import override
+
+from wagateway.adapters.memory.sync import InMemorySyncStore
+from wagateway.domain.errors import EngineUnavailable, StoreUnavailable
+from wagateway.ports.engine import EngineSession
+from wagateway.ports.sync import SyncTask
+from wagateway.usecases.sync import Turn
+from wagateway.usecases.work import SyncWorker
+
+TICK = timedelta(milliseconds=1)
+
+
+class Told:
+    """What a worker said."""
+
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+        self.troubles: list[str | None] = []
+
+
+def worker_of(world: World, told: Told) -> SyncWorker:
+    return SyncWorker(
+        find=world.find,
+        turn=world.turn,
+        store=world.store,
+        clock=world.clock,
+        plan=PLAN,
+        told=told.turns.append,
+        troubled=told.troubles.append,
+        poll=TICK,
+        deadline=timedelta(seconds=5),
+    )
+
+
+@asynccontextmanager
+async def at_work(worker: SyncWorker) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.001)
+
+
+async def test_it_finds_the_session_and_archives_its_history() -> None:
+    world, told = World(), Told()
+    world.fill(ANA, 90)
+    world.fill(BRUNO, 30)
+    worker = worker_of(world, told)
+    async with at_work(worker):
+        await until(lambda: worker.state.stored >= 120 and worker.state.running == 0)
+    assert (await world.stored(ANA), await world.stored(BRUNO)) == (90, 30)
+    assert worker.state.sessions == 1
+    assert worker.state.problem is None
+    assert sum(turn.stored for turn in told.turns) == worker.state.stored
+    assert told.troubles == []
+
+
+class AwayEngine(World):
+    """Does not answer until it is told to."""
+
+    away = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        ask = self.engine.sessions
+
+        async def sessions() -> list[EngineSession]:
+            if self.away:
+                raise EngineUnavailable("no connection")
+            return await ask()
+
+        self.engine.sessions = sessions  # type: ignore[method-assign]
+
+
+async def test_an_engine_that_is_away_is_said_once_and_asked_again() -> None:
+    world, told = AwayEngine(), Told()
+    worker = worker_of(world, told)
+    async with at_work(worker):
+        await until(lambda: told.troubles == ["no connection"])
+        await asyncio.sleep(0.02)
+        assert told.troubles == ["no connection"]
+        world.away = False
+        world.now += timedelta(seconds=11)
+        await until(lambda: told.troubles == ["no connection", None])
+    assert worker.state.problem is None
+
+
+class AwayStore(InMemorySyncStore):
+    """Cannot be asked for work."""
+
+    @override
+    async def claim(self, *_: object, **__: object) -> list[SyncTask]:
+        raise StoreUnavailable("the database is away")
+
+
+async def test_a_database_that_is_away_is_waited_for() -> None:
+    world, told = World(), Told()
+    worker = worker_of(world, told)
+    worker.store = AwayStore(world.archive)
+    async with at_work(worker):
+        await until(lambda: told.troubles == ["the database is away"])
+        worker.store = world.store
+        await until(lambda: told.troubles[-1] is None)
+
+
+async def test_a_defect_in_a_turn_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, told = World(), Told()
+    world.fill(ANA, 3)
+    turn = type(world.turn)
+
+    async def broken(self: object, task: SyncTask, **_: object) -> Turn:
+        raise ValueError("what nobody thought of")
+
+    monkeypatch.setattr(turn, "__call__", broken)
+    worker = worker_of(world, told)
+    async with at_work(worker):
+        await until(lambda: bool(told.turns))
+    assert "ValueError" in (told.turns[0].problem or "")
+    assert worker.state.running == 0
+
+
+async def test_what_hangs_when_it_stops_goes_back_by_its_lease(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, told = World(), Told()
+    began = asyncio.Event()
+
+    async def hanging(self: object, task: SyncTask, **_: object) -> Turn:
+        began.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(type(world.turn), "__call__", hanging)
+    worker = worker_of(world, told)
+    worker.deadline = TICK
+    async with at_work(worker):
+        await began.wait()
+    assert worker.state.running == 0
+    world.now += PLAN.lease
+    assert await world.store.claim(world.now, lease=PLAN.lease, limit=1)
