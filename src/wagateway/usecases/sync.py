@@ -354,7 +354,9 @@ class SyncTurn:
             await self.store.extend_quiet(
                 task.archive, since=before - SETTLE, until=begun - SETTLE, active=active
             )
-        after = msgspec.structs.replace(task.state, forward=None, caught_up_at=begun)
+        after = msgspec.structs.replace(
+            task.state, forward=None, caught_up_at=begun, attempts=0, problem=None
+        )
         await self._give_back(turn, self._next_look(after))
         turn.done = True
 

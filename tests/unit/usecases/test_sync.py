@@ -112,6 +112,19 @@ class TestCatchUp:
             end = (await world.coverage(chat)).complete[-1].end
             assert end == world.now - SETTLE
 
+    @pytest.mark.parametrize("lists_all", [True, False])
+    async def test_a_look_that_succeeds_forgets_what_went_wrong(self, *, lists_all: bool) -> None:
+        world = World(lists_all=lists_all)
+        world.fill(ANA, 3)
+        await world.settle()
+        task = await world.task(None)
+        troubled = msgspec.structs.replace(task.state, attempts=2, problem="WAHA was away")
+        await world.store.change(msgspec.structs.replace(task, state=troubled))
+        world.now += HOUR
+        await world.settle()
+        state = (await world.task(None)).state
+        assert (state.attempts, state.problem) == (0, None)
+
     async def test_what_came_late_makes_it_look_further_back(self) -> None:
         world = World()
         world.fill(ANA, 30)
