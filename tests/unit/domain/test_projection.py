@@ -38,6 +38,7 @@ from wagateway.domain.events import (
     PollVoted,
     ReactionChanged,
     Role,
+    Source,
 )
 from wagateway.domain.identity import (
     ME,
@@ -152,6 +153,15 @@ def test_a_message_brings_its_chat_and_contact() -> None:
         ChatRecord(chat=ANA, last_message_at=NOON),
         ContactRecord(contact=ANA),
     ]
+
+
+@pytest.mark.parametrize("source", Source)
+def test_only_what_sync_read_is_history(source: Source) -> None:
+    told = seen(chat=ANA)
+    found = records_of(replace(delivery(told, at=SEEN_AT), source=source), {})
+    [record] = [record for _, record in found if isinstance(record, MessageRecord)]
+    live = source is not Source.SYNC
+    assert record.facts_key == facts_key(told.message, SEEN_AT, live=live)
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,13 @@ class TestFacts:
     def test_a_key_has_25_bytes_until_the_year_9999(self) -> None:
         for at in (datetime.min.replace(tzinfo=UTC), NOON, datetime.max.replace(tzinfo=UTC)):
             assert len(facts_key(message(), at)) == 25
+            assert len(facts_key(message(), at, live=False)) == 25
+
+    def test_live_beats_a_page_of_history_unless_that_is_fuller(self) -> None:
+        page = facts_key(message(), NOON, live=False)
+        assert facts_key(message(), LATER) < page < facts_key(message(), LATER, live=False)
+        partial = message(completeness=Completeness.PARTIAL)
+        assert page < facts_key(partial, NOON)
 
     def test_keys_that_are_stored_already_stay_valid(self) -> None:
         key = facts_key(message(), NOON)
