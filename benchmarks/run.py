@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 import uvicorn
 
+import backfill
 import ingest
 import pages
 import reading
@@ -26,6 +27,7 @@ PARTS: dict[str, tuple[str, Callable[[Scale], Awaitable[Findings]]]] = {
     "ingest": ("Durable webhooks", ingest.run),
     "reading": ("Reading", reading.run),
     "pages": ("Storing pages", pages.run),
+    "backfill": ("Back-fill", backfill.run),
     "sizes": ("Bytes per message", sizes.run),
     "starting": ("Start, imports, memory", starting.run),
 }

@@ -283,7 +283,7 @@ class Engine(ABC):
         return serialised(
             stanza,
             note.chat_jid,
-            from_me=by is self.account,
+            from_me=by == self.account,
             participant=jid(by, note.address) if note.many_recipients else None,
         )
 

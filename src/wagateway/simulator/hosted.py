@@ -63,7 +63,7 @@ class Hosted:
             self._held.append(delivery)
             return
         self.active_ms = delivery.due_ms
-        if fact.account is not self.engine.account and not self._hand_over(fact, delivery.engine):
+        if fact.account != self.engine.account and not self._hand_over(fact, delivery.engine):
             return
         self._latest_ms = max(self._latest_ms, fact.happening.at_ms)
         if isinstance(fact.happening, SessionChanged):

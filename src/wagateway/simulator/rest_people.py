@@ -43,7 +43,7 @@ def _browser_contact(around: Surroundings, person: Person, address: str) -> Payl
         "pushname": person.name,
         "shortName": person.name.split()[0],
         "type": "in",
-        "isMe": person is around.world.account,
+        "isMe": person == around.world.account,
         "isUser": True,
         "isGroup": False,
         "isWAContact": True,

@@ -305,7 +305,7 @@ def _learn(known: _Known, fact: Fact) -> None:
             known.revoked = True
         case Reacted():
             by = fact.account if happening.by is None else happening.by
-            who = by.phone_jid if by is fact.account else jid(by, happening.note.address)
+            who = by.phone_jid if by == fact.account else jid(by, happening.note.address)
             told = (happening.at_ms, happening.emoji)
             known.reactions[who] = max(told, known.reactions.get(who, told))
         case Voted():

@@ -38,7 +38,7 @@ def group_data(happening: OfGroup, account: Person) -> Payload:  # noqa: PLR0911
             notice = _notice(group, happening.by, at_ms, "add")
             return {**notice, "recipientIds": [jid(account, address)]}
         case GroupLeft():
-            kind = "leave" if happening.by is account else "remove"
+            kind = "leave" if happening.by == account else "remove"
             notice = _notice(group, happening.by, at_ms, kind)
             return {**notice, "recipientIds": [jid(account, address)]}
         case SubjectChanged():

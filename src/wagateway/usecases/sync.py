@@ -335,21 +335,23 @@ class SyncTurn:
     async def _look_by_chat(self, turn: Turn, begun: datetime) -> None:
         """Wake the active chats, where the engine cannot list all messages at once.
 
-        In the others nothing happened, so what was complete there stays complete.
+        In the others nothing happened since the last look, so what was complete there stays so.
         """
         task = turn.task
         before = task.state.caught_up_at
         active = set()
         for each in await self.store.tasks(task.archive):
             state = each.state
-            if each.chat is None or each.active_at is None or state.caught_up_at is None:
+            if each.chat is None:
                 continue
-            if each.active_at >= state.caught_up_at - SETTLE:
+            if before is None or each.active_at is None or each.active_at >= before - SETTLE:
                 active.add(each.chat)
-                if state.forward is None and state.status is SyncStatus.IDLE:
-                    until = state.caught_up_at - SETTLE - self.plan.overlap
-                    again = woken(state, self.clock(), until=until)
-                    await self.store.change(_with(each, again))
+            if each.active_at is None or state.caught_up_at is None:
+                continue
+            idle = state.forward is None and state.status is SyncStatus.IDLE
+            if idle and each.active_at >= state.caught_up_at - SETTLE:
+                until = state.caught_up_at - SETTLE - self.plan.overlap
+                await self.store.change(_with(each, woken(state, self.clock(), until=until)))
         if before is not None:
             await self.store.extend_quiet(
                 task.archive, since=before - SETTLE, until=begun - SETTLE, active=active

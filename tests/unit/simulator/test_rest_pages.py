@@ -271,6 +271,15 @@ class TestThePast:
         told = b"".join(delivery.body for delivery in islice(simulate(plain), 300))
         assert not any(stanza.encode() in told for stanza in stanzas)
 
+    async def test_it_stays_when_the_traffic_begins(self) -> None:
+        scenario = Scenario(seed=5, served=True, past=100, faults=Faults())
+        server = WahaServer.of(scenario)
+        stanzas = {kept.shown.stanza for kept in server.sessions["default"].store.rows()}
+        told = list(server.watch(islice(simulate(scenario), 100)))
+        assert told
+        rows = [kept.shown.stanza for kept in server.sessions["default"].store.rows()]
+        assert stanzas < set(rows)
+
     async def test_the_same_seed_has_the_same_past(self, server: WahaServer) -> None:
         again = WahaServer.of(Scenario(seed=5, sessions=2, served=True, past=401))
         for name, hosted in again.sessions.items():

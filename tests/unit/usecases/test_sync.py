@@ -112,6 +112,22 @@ class TestCatchUp:
             end = (await world.coverage(chat)).complete[-1].end
             assert end == world.now - SETTLE
 
+    async def test_a_chat_that_is_still_being_read_is_not_taken_for_quiet(self) -> None:
+        world = World(lists_all=False, plan=msgspec.structs.replace(PLAN, turn_pages=1))
+        world.fill(ANA, 200)
+        await world.find()
+        for _ in range(2):  # the look at all chats, and one page of this one
+            [task] = await world.store.claim(world.now, lease=world.plan.lease, limit=1)
+            await world.turn(task)
+        news = world.now + MINUTE
+        world.engine.add(ANA, "news", news)
+        world.now += HOUR
+        [task] = await world.store.claim(world.now, lease=world.plan.lease, limit=1)
+        assert task.chat is None
+        await world.turn(task)
+        assert "news" not in world.stanzas(ANA)
+        assert not covers((await world.coverage(ANA)).complete, Span(news, news + SECOND))
+
     @pytest.mark.parametrize("lists_all", [True, False])
     async def test_a_look_that_succeeds_forgets_what_went_wrong(self, *, lists_all: bool) -> None:
         world = World(lists_all=lists_all)
