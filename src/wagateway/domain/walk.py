@@ -4,9 +4,10 @@ Offsets count from the newest message, so the list moves under the walk: what ar
 towards greater offsets (they are seen twice), what the engine forgets pulls them towards smaller
 ones (they would be skipped). Filters by time do not help: engines apply them after paging. So each
 page is asked to overlap the one before. A page that begins with something newer than the oldest
-instant seen so far, or with a row that was seen, continues the list without a hole; one that does
-not, makes the walk step back. Rows of one second may change places between two requests, so a page
-is laid to begin before the second in which the last one broke off.
+instant seen so far continues the list without a hole; one that does not makes the walk step back,
+or, where it only shows rows of that very instant again, go on without a proof. Rows of one second
+may change places between two requests, so a page is laid to begin before the second in which the
+last one broke off.
 """
 
 from datetime import datetime, timedelta
@@ -103,6 +104,8 @@ def step(walk: Walk, page: Page) -> Step:
         return Step(walk=_advanced(walk, page, short=True))
     if _continues(walk, page, max(times)):
         return _taken(walk, page, min(times))
+    if any(row.stanza in walk.tail for row in page.rows if row.stanza):  # within one second
+        return _taken(_doubting(walk), page, min(times))
     if walk.retreats < _PATIENCE:
         return Step(walk=_stepped_back(walk, page))
     return _taken(_doubting(walk), page, min(times))
@@ -121,7 +124,7 @@ def proven(walk: Walk, *, at_end: bool = False) -> Spans:
 def _continues(walk: Walk, page: Page, newest: datetime) -> bool:
     if page.offset == 0 or walk.reached is None or walk.short:
         return True
-    return newest > walk.reached or any(row.stanza in walk.tail for row in page.rows if row.stanza)
+    return newest > walk.reached
 
 
 def _blank(walk: Walk, page: Page) -> Step:
@@ -132,15 +135,13 @@ def _blank(walk: Walk, page: Page) -> Step:
             walk, blanks=walk.blanks + 1, offset=page.offset + page.limit
         )
         return Step(walk=replaced)
-    if walk.retreats < _PATIENCE:
-        return Step(walk=_stepped_back(walk, page))
-    return Step(walk=_doubting(walk), ended=True)
+    return Step(walk=_stepped_back(walk, page))
 
 
 def _stepped_back(walk: Walk, page: Page) -> Walk:
     return msgspec.structs.replace(
         walk,
-        offset=max(0, page.offset - (page.limit - OVERLAP)),
+        offset=max(0, page.offset - (page.limit - OVERLAP) * 2**walk.retreats),
         retreats=walk.retreats + 1,
         short=False,
         blanks=0,
