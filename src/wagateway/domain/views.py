@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from wagateway.domain.events import Outcome, SessionStatus, Source
-from wagateway.domain.identity import ChatType, Evidence, Jid, SessionName, StanzaId
+from wagateway.domain.identity import ChatType, Jid, Link, SessionName, StanzaId
 from wagateway.domain.messages import (
     Ack,
     CalendarEvent,
@@ -192,16 +192,10 @@ class EventView(Struct, frozen=True, kw_only=True):
     size_bytes: int
 
 
-class LinkView(Struct, frozen=True, kw_only=True):
-    """A LID ↔ phone link with its evidence."""
+class LinkView(Link, frozen=True, kw_only=True):
+    """A LID ↔ phone link with its evidence, and the session that it is known in."""
 
     session: SessionName
-    lid: Jid
-    phone: Jid
-    evidence: Evidence
-    first_seen_at: datetime
-    confirmed_at: datetime | None
-    rejected_at: datetime | None
 
 
 class Page(Struct, frozen=True, kw_only=True):

@@ -3,7 +3,8 @@
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, time, timedelta
 from typing import TextIO
 
@@ -160,3 +161,13 @@ def _console(*, colors: bool) -> Processor:
 
 def _number(level: str) -> int:
     return logging.getLevelNamesMapping()[level.upper()]
+
+
+def trace_of(exc: BaseException) -> Iterator[str]:
+    """Yield the types and places of *exc* and its causes, without their texts, which may quote."""
+    seen: BaseException | None = exc
+    while seen is not None:
+        yield f"{type(seen).__module__}.{type(seen).__qualname__}"
+        for frame in traceback.extract_tb(seen.__traceback__):
+            yield f"{frame.filename}:{frame.lineno} in {frame.name}"
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)

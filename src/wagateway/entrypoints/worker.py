@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from wagateway.domain.errors import StoreUnavailable
+from wagateway.domain.errors import WagatewayError
 from wagateway.entrypoints.containers import Services, now, open_worker
+from wagateway.entrypoints.logs import trace_of
 from wagateway.entrypoints.settings import Settings
 from wagateway.ports.sync import SyncStore
 from wagateway.usecases.sync import WAITING, Turn
@@ -30,6 +31,8 @@ def log_turn(turn: Turn) -> None:
         "messages": turn.messages,
         "stored": turn.stored,
     }
+    if turn.defect is not None:
+        _log.error("defect", error=type(turn.defect).__name__, trace=list(trace_of(turn.defect)))
     if turn.problem and turn.problem != WAITING:  # the session itself is logged once, by its task
         _log.warning("sync_waits", reason=turn.problem, **facts)
     elif turn.stored:
@@ -99,6 +102,6 @@ async def _beat(store: SyncStore, name: str) -> None:
         try:
             await store.beat(name, since=since, until=at)
             said = at
-        except StoreUnavailable:
-            _log.debug("the heartbeat waits for the database")
+        except WagatewayError as exc:
+            _log.warning("heartbeat_waits", error=type(exc).__name__)
         await asyncio.sleep(_BEAT_S)

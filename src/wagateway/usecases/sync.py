@@ -16,6 +16,7 @@ from wagateway.domain.errors import (
     RateLimited,
     Rejected,
     SessionNotReady,
+    Unavailable,
 )
 from wagateway.domain.events import Outcome, Recorded, SessionStatus
 from wagateway.domain.spans import Spans
@@ -93,6 +94,7 @@ class Turn(Struct, kw_only=True):
         stored: of these, what was news.
         done: nothing is left to do for now.
         problem: why it ended early.
+        defect: what of ours broke; None where nothing did.
     """
 
     task: SyncTask
@@ -101,6 +103,7 @@ class Turn(Struct, kw_only=True):
     stored: int = 0
     done: bool = False
     problem: str | None = None
+    defect: Exception | None = None
 
 
 Enough = Callable[[], bool]
@@ -121,7 +124,7 @@ class SyncTurn:
     async def __call__(self, task: SyncTask, *, enough: Enough = lambda: False) -> Turn:
         """Go on with *task* until it is done, its turn is over, or *enough*.
 
-        Whatever the engine does, the task is given back with what is to happen next.
+        Whatever the engine does or breaks, the task is given back with what is to happen next.
 
         Raises:
             StoreUnavailable: the task stays claimed until its lease ends.
@@ -139,10 +142,17 @@ class SyncTurn:
             wait = timedelta(seconds=exc.wait_s) if exc.wait_s else self.plan.patience.first
             await self._give_back(turn, put_off(turn.task.state, self.clock() + wait, str(exc)))
         except (EngineUnavailable, Rejected) as exc:
-            state = turn.task.state
-            after = failed(state, self.clock(), str(exc)[:500], self.plan.patience, wait=None)
-            await self._give_back(turn, after)
+            await self._fail(turn, str(exc)[:500])
+        except Unavailable:
+            raise
+        except Exception as exc:  # noqa: BLE001 - a defect of ours: the chat waits, the others go on
+            turn.defect = exc  # its text may quote a message: the type must do
+            await self._fail(turn, f"a defect of wagateway: {type(exc).__name__}")
         return turn
+
+    async def _fail(self, turn: Turn, problem: str) -> None:
+        state = failed(turn.task.state, self.clock(), problem, self.plan.patience, wait=None)
+        await self._give_back(turn, state)
 
     async def _go_on(self, turn: Turn, enough: Enough) -> None:
         archive, chat = turn.task.archive, turn.task.chat

@@ -20,7 +20,7 @@ from wagateway.domain.coverage import (
 from wagateway.domain.errors import NotFound
 from wagateway.domain.events import SessionStatus
 from wagateway.domain.health import Health, session_health
-from wagateway.domain.identity import Jid, Link, SessionName, canonical, resolve_links
+from wagateway.domain.identity import Jid, SessionName, canonical, resolve_links
 from wagateway.domain.spans import Spans, union
 from wagateway.domain.sync import (
     SyncState,
@@ -157,7 +157,8 @@ class SyncControl:
             NotFound: no such session.
         """
         archive = await self._archive(session)
-        [view] = [v for v in await self.reader.sessions() if v.session == session and v.current]
+        views = [v for v in await self.reader.sessions() if v.session == session and v.current]
+        status = views[0].status if views else None
         tasks = await self.store.tasks(archive)
         chats = [task for task in tasks if task.chat is not None]
         whole = next((task for task in tasks if task.chat is None), None)
@@ -165,9 +166,9 @@ class SyncControl:
         return SyncReport(
             session=session,
             account=archive.account,
-            status=view.status,
+            status=status,
             health=session_health(
-                view.status,
+                status,
                 whole.state if whole else None,
                 known,
                 now=self.clock(),
@@ -250,7 +251,10 @@ class SyncControl:
             if whole_only:  # one look at all chats finds what is new in any of them
                 tasks = [task for task in tasks if task.chat is None]
         if not tasks:
-            raise NotFound(f"no worker has found the session {session!r} yet")
+            raise NotFound(
+                f"no worker has found the session {session!r} yet: set WHATSAPP_CORE_URL and run "
+                "`wagateway up`, `wagateway worker` or `wagateway sync`"
+            )
         for task in tasks:
             state = act(task.state)
             if task.chat is None:
@@ -265,18 +269,7 @@ class SyncControl:
         raise NotFound(f"there is no session {session!r}")
 
     async def _task(self, archive: Archived, chat: list[Jid]) -> SyncTask:
-        links = await self.reader.links(archive.session)
-        phones = resolve_links(
-            Link(
-                lid=link.lid,
-                phone=link.phone,
-                evidence=link.evidence,
-                first_seen_at=link.first_seen_at,
-                confirmed_at=link.confirmed_at,
-                rejected_at=link.rejected_at,
-            )
-            for link in links
-        )
+        phones = resolve_links(await self.reader.links(archive.session))
         tasks = {task.chat: task for task in await self.store.tasks(archive)}
         for candidate in chat:
             if (task := tasks.get(canonical(candidate, phones))) is not None:

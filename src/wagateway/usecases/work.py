@@ -127,8 +127,6 @@ class SyncWorker:
         except Unavailable as exc:  # the database: the task goes back by its lease
             self._trouble(str(exc))
             return
-        except Exception as exc:  # noqa: BLE001 - a defect of ours must not stop the others
-            turn = Turn(task=task, problem=f"a defect of sync, {type(exc).__name__}: {exc}"[:500])
         finally:
             self.state.running -= 1
         self.state.turns += 1

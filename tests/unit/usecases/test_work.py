@@ -119,22 +119,23 @@ async def test_a_database_that_is_away_is_waited_for() -> None:
         await until(lambda: told.troubles == ["the database is away"])
         worker.store = world.store
         await until(lambda: told.troubles[-1] is None)
+    assert told.troubles == ["the database is away", None]
 
 
-async def test_a_defect_in_a_turn_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_defect_in_a_turn_stops_nobody_and_quotes_nothing() -> None:
     world, told = World(), Told()
     world.fill(ANA, 3)
-    turn = type(world.turn)
-
-    async def broken(self: object, task: SyncTask, **_: object) -> Turn:
-        raise ValueError("what nobody thought of")
-
-    monkeypatch.setattr(turn, "__call__", broken)
+    world.fill(BRUNO, 3)
+    world.engine.lists_all = False
+    world.engine.failures = [ValueError("the words of a message")]
     worker = worker_of(world, told)
     async with at_work(worker):
-        await until(lambda: bool(told.turns))
-    assert "ValueError" in (told.turns[0].problem or "")
-    assert worker.state.running == 0
+        await until(lambda: worker.state.stored >= 3 and worker.state.running == 0)
+    [broken] = [turn for turn in told.turns if turn.defect]
+    assert broken.problem == "a defect of wagateway: ValueError"
+    task = await world.task(broken.task.chat)
+    assert (task.state.problem, task.state.attempts) == (broken.problem, 1)
+    assert not any("words" in str(turn.problem) for turn in told.turns)
 
 
 async def test_what_hangs_when_it_stops_goes_back_by_its_lease(

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import rich_click as click
 
 from wagateway.domain.coverage import Gap, GapReason
-from wagateway.domain.spans import BEGINNING, Span, Spans, intersection, span
+from wagateway.domain.spans import BEGINNING, Span
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import echo_json
 from wagateway.entrypoints.cli.place import archive_of, settings_at
@@ -67,7 +67,10 @@ async def _coverage(
 def session_lines(found: SessionCoverage, since: datetime | None, timezone: str) -> Iterator[str]:
     """Yield a bar for each chat, from *since* on, and what the marks mean."""
     if not found.chats:
-        yield f"No worker has read {found.session} yet: see `wagateway sync --help`."
+        yield (
+            f"Nothing of {found.session} was read yet: set WHATSAPP_CORE_URL, and run "
+            "`wagateway up`, or `wagateway sync` for once."
+        )
         return
     frame = _frame(found.chats, since)
     width = _width()
@@ -132,23 +135,20 @@ def _mark(chat: ChatCoverage, cell: Span) -> str:
     """Return the mark of the longest gap in *cell*, that of complete only where there is none."""
     longest: tuple[timedelta, str] = (timedelta(0), _COMPLETE)
     for gap in chat.gaps:
-        length = _length(intersection(_of_gap(gap), (cell,)))
+        length = _shared(gap, cell)
         if length > max(longest[0], timedelta(milliseconds=1)):
             longest = (length, _MARKS[gap.reason][0])
     return longest[1]
 
 
-def _of_gap(gap: Gap) -> Spans:
-    return span(gap.begin or BEGINNING, gap.end)
-
-
-def _length(spans: Spans) -> timedelta:
-    return sum((each.end - each.begin for each in spans), timedelta(0))
+def _shared(gap: Gap, where: Span) -> timedelta:
+    """Return how much of *where* is in *gap*; not positive where nothing is."""
+    return min(gap.end, where.end) - max(gap.begin or BEGINNING, where.begin)
 
 
 def _legend(chats: Sequence[ChatCoverage], frame: Span) -> Iterator[str]:
     shown_reasons = {
-        gap.reason for chat in chats for gap in chat.gaps if intersection(_of_gap(gap), (frame,))
+        gap.reason for chat in chats for gap in chat.gaps if _shared(gap, frame) > timedelta(0)
     }
     yield ""
     yield f"{_COMPLETE} complete: all that WAHA had is archived"

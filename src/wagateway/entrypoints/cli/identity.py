@@ -1,12 +1,11 @@
 """``wagateway identity``: who is who."""
 
 import asyncio
-from collections.abc import Sequence
 
 import rich_click as click
 from msgspec import Struct
 
-from wagateway.domain.identity import Jid, Link, jid, resolve_links
+from wagateway.domain.identity import Jid, jid, resolve_links
 from wagateway.domain.views import LinkView
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import echo_json
@@ -43,7 +42,7 @@ def run_list(place: Place, session: str, *, as_json: bool) -> None:
     elif not links:
         click.echo(f"No links are known in session {session}.")
     else:
-        in_force = _in_force(links)
+        in_force = resolve_links(links)
         for link in links:
             click.echo(_line(link, in_force.get(link.lid), settings.timezone))
 
@@ -106,20 +105,7 @@ async def _unlink(settings: Settings, session: str, lid: str) -> Changed:
 
 
 async def _phone(gateway: Gateway, session: str, lid: str) -> Jid | None:
-    return _in_force(await gateway.links(session)).get(jid(lid))
-
-
-def _in_force(links: Sequence[LinkView]) -> dict[Jid, Jid]:
-    return resolve_links(
-        Link(
-            lid=link.lid,
-            phone=link.phone,
-            evidence=link.evidence,
-            first_seen_at=link.first_seen_at,
-            rejected_at=link.rejected_at,
-        )
-        for link in links
-    )
+    return resolve_links(await gateway.links(session)).get(jid(lid))
 
 
 def _person(phone: Jid | None) -> str:

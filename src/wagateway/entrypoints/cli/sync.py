@@ -143,7 +143,10 @@ async def _watch(gateway: Gateway, worker: SyncWorker, wish: Wish, begun: dateti
             stuck = stuck + 1 if _cannot_be_asked(worker, outcome.sessions) else 0
             if stuck >= _STUCK_LOOKS:
                 problem = worker.state.problem or _problem(outcome.sessions)
-                raise Rejected(f"WAHA cannot be asked now: {problem}. A worker will go on later.")
+                raise Rejected(
+                    f"WAHA cannot be asked now: {problem}. Mend that and run this again, or leave "
+                    "it to `wagateway up` or `wagateway worker`, which go on by themselves."
+                )
             await asyncio.sleep(_LOOK_S)
 
 

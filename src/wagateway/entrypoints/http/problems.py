@@ -1,7 +1,6 @@
 """Every error as a problem document (RFC 9457): one table from the error tree to statuses."""
 
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -24,6 +23,7 @@ from wagateway.domain.errors import (
 )
 from wagateway.entrypoints.http.access_log import request_id_of
 from wagateway.entrypoints.http.parameters import ACCEPTED
+from wagateway.entrypoints.logs import trace_of
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_S = 2
@@ -238,14 +238,5 @@ def _log_failure(exc: Exception, status: int) -> None:
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         _log.warning("unavailable", error=type(exc).__name__, reason=str(exc))
         return
-    _log.error("defect", error=type(exc).__name__, trace=list(_trace(exc)))
+    _log.error("defect", error=type(exc).__name__, trace=list(trace_of(exc)))
     _log.debug("defect_text", text=str(exc))
-
-
-def _trace(exc: BaseException) -> Iterator[str]:
-    seen: BaseException | None = exc
-    while seen is not None:
-        yield f"{type(seen).__module__}.{type(seen).__qualname__}"
-        for frame in traceback.extract_tb(seen.__traceback__):
-            yield f"{frame.filename}:{frame.lineno} in {frame.name}"
-        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
