@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 import uvicorn
 
 import backfill
+import idle
 import ingest
 import pages
 import reading
@@ -28,6 +29,7 @@ PARTS: dict[str, tuple[str, Callable[[Scale], Awaitable[Findings]]]] = {
     "reading": ("Reading", reading.run),
     "pages": ("Storing pages", pages.run),
     "backfill": ("Back-fill", backfill.run),
+    "idle": ("In sync", idle.run),
     "sizes": ("Bytes per message", sizes.run),
     "starting": ("Start, imports, memory", starting.run),
 }

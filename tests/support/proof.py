@@ -184,26 +184,19 @@ async def _disturb(
 async def _api(database_url: str, folder: Path) -> AsyncIterator[tuple[str, int]]:
     """Run the API with its workers; yield its address, and the id of their supervisor."""
     await migrate(database_url)
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("WHATSAPP_")}
-    environ |= {
-        "WHATSAPP_DATABASE_URL": database_url,
-        "WHATSAPP_GATEWAY_API_TOKEN": TOKEN,
-        "WHATSAPP_WEBHOOK_TOKEN": TOKEN,
-        "WHATSAPP_LOG_LEVEL": "warning",
-    }
     with (folder / "api.log").open("wb") as log:
-        port = _free_port()
+        port = free_port()
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "wagateway.entrypoints.cli", "api"),
             *("--workers", str(WORKERS), "--port", str(port)),
             cwd=folder,
-            env=environ,
+            env=environ(database_url),
             stdout=log,
             stderr=log,
         )
     try:
         url = f"http://127.0.0.1:{port}"
-        await _until_ready(url, process)
+        await until_ready(url, process)
         yield url, process.pid
     finally:
         if process.returncode is None:
@@ -211,7 +204,23 @@ async def _api(database_url: str, folder: Path) -> AsyncIterator[tuple[str, int]
         await process.wait()
 
 
-async def _until_ready(url: str, process: asyncio.subprocess.Process) -> None:
+def environ(database_url: str) -> dict[str, str]:
+    """Return the environment of a gateway: ours without our settings."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("WHATSAPP_")}
+    return kept | {
+        "WHATSAPP_DATABASE_URL": database_url,
+        "WHATSAPP_GATEWAY_API_TOKEN": TOKEN,
+        "WHATSAPP_WEBHOOK_TOKEN": TOKEN,
+        "WHATSAPP_LOG_LEVEL": "warning",
+    }
+
+
+async def until_ready(url: str, process: asyncio.subprocess.Process) -> None:
+    """Return when the API answers that it is ready.
+
+    Raises:
+        RuntimeError: it ended by itself.
+    """
     async with asyncio.timeout(_READY_S), httpx.AsyncClient(trust_env=False) as client:
         while process.returncode is None:
             try:
@@ -223,7 +232,8 @@ async def _until_ready(url: str, process: asyncio.subprocess.Process) -> None:
     raise RuntimeError(f"the API ended by itself with {process.returncode}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

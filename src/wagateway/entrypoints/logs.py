@@ -16,7 +16,14 @@ Redact = Callable[[object, str, EventDict], EventDict]
 _HANDLER = "wagateway"
 _HIDDEN = "[hidden]"
 _MAX_DEPTH = 6
-_CHATTY = ("httpx", "httpcore", "asyncio", "hpack")
+_CHATTY = {
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "asyncio": logging.WARNING,
+    "hpack": logging.WARNING,
+    "stamina": logging.ERROR,  # each retry, as a warning; what fails in the end is ours to tell
+}
+"""Libraries, and the least of theirs that is shown."""
 
 _SECRET_KEY = re.compile(
     r"authorization|cookie|passw|secret|hmac|credential|token|api_?key|^body$|^headers$|^text$",
@@ -144,8 +151,8 @@ def _install(level: int, stream: TextIO, formatter: logging.Formatter) -> None:
     handler.setFormatter(formatter)
     root.addHandler(handler)
     root.setLevel(level)
-    for name in _CHATTY:  # they log addresses and timings of their own at lower levels
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    for name, least in _CHATTY.items():
+        logging.getLogger(name).setLevel(max(level, least))
 
 
 def _json() -> Processor:

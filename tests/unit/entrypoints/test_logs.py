@@ -25,6 +25,7 @@ def put_back() -> Iterator[None]:
     root, httpx = logging.getLogger(), logging.getLogger("httpx")
     before, level, httpx_level = list(root.handlers), root.level, httpx.level
     yield
+    logging.getLogger("stamina").setLevel(logging.NOTSET)
     root.handlers[:] = before
     root.setLevel(level)
     httpx.setLevel(httpx_level)
@@ -68,7 +69,7 @@ def test_the_context_is_on_every_line_also_on_those_of_libraries() -> None:
     ]
 
 
-def test_the_level_holds_for_both_and_httpx_is_quiet() -> None:
+def test_the_level_holds_for_both_and_chatty_libraries_are_quiet() -> None:
     out = io.StringIO()
     configure_logging("info", "json", stream=out)
     structlog.get_logger("a").debug("no")
@@ -76,6 +77,7 @@ def test_the_level_holds_for_both_and_httpx_is_quiet() -> None:
     logging.getLogger("httpx").info("HTTP Request: GET http://waha/api/5511987650102@c.us")
     logging.getLogger("httpx").warning("yes")
     structlog.get_logger("a").info("yes")
+    structlog.get_logger("stamina").warning("stamina.retry_scheduled")
     configure_logging("error", "json", stream=out)
     logging.getLogger("httpx").warning("no")
     assert [x["event"] for x in lines(out)] == ["yes", "yes"]
