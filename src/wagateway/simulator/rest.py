@@ -101,7 +101,10 @@ class _Application:
         if route is None:
             raise refused(404, f"Cannot {scope['method']} {_target(scope)}")
         query = Query(_values(scope))
-        call = Call(server=self._server, params=params, query=query, body=_json(body))
+        accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
+        call = Call(
+            server=self._server, params=params, query=query, body=_json(body), accept=accept
+        )
         if name := params.get("session") or (route.session_in_query and _session(call)):
             hosted = self._server.sessions.get(name)
             if hosted is None:

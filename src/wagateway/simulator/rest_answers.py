@@ -9,6 +9,8 @@ from msgspec import Struct
 from wagateway.simulator.wire import WAHA_VERSION, Payload
 
 JSON = "application/json; charset=utf-8"
+CREATED = 201
+"""What WAHA answers to every POST that it accepts, whether something is created or not."""
 
 
 class Answer(Struct, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ class Call(Struct, kw_only=True):
         params: the named parts of the path.
         body: a JSON object; empty where there is none.
         hosted: the session that it is about, None where it is about none.
-        accept: the header.
+        accept: the header; empty where there is none.
     """
 
     server: WahaServer

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from wagateway.simulator.engine import EngineName
 from wagateway.simulator.happenings import Direct
-from wagateway.simulator.rest_answers import Answer, no_store, not_implemented, refused
+from wagateway.simulator.rest_answers import CREATED, Answer, no_store, not_implemented, refused
 from wagateway.simulator.rest_call import Call, Route
 from wagateway.simulator.rest_query import Query, in_order
 from wagateway.simulator.rest_rows import (
@@ -23,6 +23,8 @@ from wagateway.simulator.world import Channel
 _ALL_CHATS = "all"
 _CHATS = 20
 _MESSAGES = 10
+_INVITE = 10
+"""Digits of a channel's own in its invitation."""
 _SORTS = ("conversationTimestamp", "id", "name")
 _PARTS = 3
 """Of a serialised id: whose it is, the chat, and the stanza; a participant may follow."""
@@ -47,8 +49,9 @@ def _chats(call: Call) -> Answer:
             return (chat_name(note, around) or "", chat_id(note, around))
         return (note.at_ms // 1000, chat_id(note, around))
 
-    chats = in_order(_conversations(call), page, key)
-    return Answer(body=[chat_row(engine, around, rows, merged=_merged(call)) for rows in chats])
+    merged = _merged(call.query)
+    chats = in_order(_conversations(call, merged=merged), page, key)
+    return Answer(body=[chat_row(engine, around, rows, merged=merged) for rows in chats])
 
 
 def _overview(call: Call) -> Answer:
@@ -60,26 +63,37 @@ def _overview_by_body(call: Call) -> Answer:
     if not isinstance(asked, dict):
         raise refused(400, ["pagination must be an object"])
     wanted = (call.body.get("filter") or {}).get("ids")
-    values = {name: str(value).lower() for name, value in asked.items()}
-    return _overviews(call, Query(values), wanted)
+    return _overviews(call, Query.of_body(asked), wanted, status=CREATED)
 
 
-def _overviews(call: Call, query: Query, wanted: list[str] | None) -> Answer:
+def _overviews(call: Call, query: Query, wanted: list[str] | None, *, status: int = 200) -> Answer:
     require_store(call)
     page = query.page(limit=_CHATS)
     engine, around = call.session.engine, call.session.around
-    merged = _merged(call)
+    merged = _merged(query)
     asked = wanted or [i for i in (query.text("ids") or "").split(",") if i]
     found = [
         rows
-        for rows in _conversations(call)
+        for rows in _conversations(call, merged=merged)
         if not asked or chat_id(rows[-1].shown, around) in asked
     ]
     shown = in_order(found, page, lambda rows: (rows[-1].shown.at_ms // 1000,))
-    return Answer(body=[overview_row(engine, around, rows, merged=merged) for rows in shown])
+    rows = [overview_row(engine, around, rows, merged=merged) for rows in shown]
+    return Answer(status=status, body=rows)
 
 
 def _messages(call: Call) -> Answer:
+    return _messages_of(call, call.params["chatId"])
+
+
+def _messages_by_query(call: Call) -> Answer:
+    chat = call.query.text("chatId")
+    if not chat:
+        raise refused(400, ["chatId must be a string"])
+    return _messages_of(call, chat)
+
+
+def _messages_of(call: Call, chat: str) -> Answer:
     require_store(call)
     engine = call.session.engine
     wanted, page = (
@@ -87,7 +101,7 @@ def _messages(call: Call) -> Answer:
         call.query.page(limit=_MESSAGES, sorts=("timestamp", "messageTimestamp")),
     )
     download = call.query.flag("downloadMedia", default=True)
-    rows = _rows_of(call, call.params["chatId"])
+    rows = _rows_of(call, chat)
     ordered = rows[::-1] if page.descending else rows
     # WAHA filters what is on the page: pages run short, or are empty with more behind them.
     shown = [
@@ -128,7 +142,12 @@ def _preview(call: Call) -> Answer:
     rows = call.session.store.rows(call.params["id"])[::-1][:limit]
     engine = call.session.engine
     download = call.query.flag("downloadMedia", default=False)
-    return Answer(body=[{"message": message_row(engine, k, download=download)} for k in rows])
+    return Answer(body=[_post(message_row(engine, kept, download=download)) for kept in rows])
+
+
+def _post(row: Payload) -> Payload:
+    # Nobody reacts in the simulated channel, and nobody counts who saw it.
+    return {"reactions": {}, "message": row, "viewCount": 0}
 
 
 def _channels(call: Call) -> Answer:
@@ -136,10 +155,11 @@ def _channels(call: Call) -> Answer:
 
 
 def _channel(channel: Channel) -> Payload:
+    number = channel.jid.partition("@")[0]
     return {
         "id": channel.jid,
         "name": channel.name,
-        "invite": f"https://www.whatsapp.com/channel/0029Va{channel.jid[8:20]}",
+        "invite": f"https://www.whatsapp.com/channel/0029Va{number[-_INVITE:]}",
         "preview": None,
         "picture": None,
         "role": "SUBSCRIBER",
@@ -159,15 +179,15 @@ def require_store(call: Call) -> None:
         raise no_store()
 
 
-def _merged(call: Call) -> bool:
-    return call.query.flag("merge", default=True)
+def _merged(query: Query) -> bool:
+    return query.flag("merge", default=True)
 
 
-def _conversations(call: Call) -> list[Rows]:
+def _conversations(call: Call, *, merged: bool) -> list[Rows]:
     """Return the rows of each chat, oldest first; phone and LID are one chat where merged."""
     found: list[Rows] = []
     for _, rows in call.session.store.chats():
-        if _is_one(call, rows):
+        if _is_one(call, rows, merged=merged):
             found.append(rows)
             continue
         addresses = dict.fromkeys(kept.shown.chat_jid for kept in rows)
@@ -185,18 +205,21 @@ def _rows_of(call: Call, chat: str) -> Rows:
     chat = chat.replace("@s.whatsapp.net", "@c.us")
     person = call.session.around.person(chat)
     rows = store.rows(person.phone_jid if person else chat)
-    return rows if _is_one(call, rows) else [k for k in rows if k.shown.chat_jid == chat]
+    if _is_one(call, rows, merged=_merged(call.query)):
+        return rows
+    return [kept for kept in rows if kept.shown.chat_jid == chat]
 
 
-def _is_one(call: Call, rows: Rows) -> bool:
+def _is_one(call: Call, rows: Rows, *, merged: bool) -> bool:
     """Tell whether all *rows* of one person are shown as one chat."""
     chat = rows[0].shown.chat if rows else None
     if not isinstance(chat, Direct):
         return True
-    return _merged(call) and call.session.around.knows(chat.person)
+    return merged and call.session.around.knows(chat.person)
 
 
 MESSAGES: tuple[Route, ...] = (
+    Route(method="GET", path="/api/messages", handle=_messages_by_query, session_in_query=True),
     Route(method="GET", path="/api/{session}/chats", handle=_chats),
     Route(method="GET", path="/api/{session}/chats/overview", handle=_overview),
     Route(method="POST", path="/api/{session}/chats/overview", handle=_overview_by_body),

@@ -2,7 +2,7 @@
 
 from wagateway.simulator.engine import LABEL_COLORS, EngineName
 from wagateway.simulator.happenings import Label
-from wagateway.simulator.rest_answers import Answer
+from wagateway.simulator.rest_answers import Answer, refused
 from wagateway.simulator.rest_call import Call, Route
 from wagateway.simulator.rest_messages import require_store
 from wagateway.simulator.rest_query import in_order
@@ -71,6 +71,20 @@ def _contact(call: Call) -> Answer:
     return Answer(body=contact_row(engine, around, person) if person else {"id": address})
 
 
+def _check(call: Call) -> Answer:
+    phone = (call.query.text("phone") or "").lstrip("+")
+    if not phone.isdigit():
+        raise refused(400, ["phone must be a string"])
+    around = call.session.around
+    person = around.person(f"{phone}@c.us")
+    if person is None:
+        return Answer(body={"numberExists": False})
+    # Who has a hidden id is written to by it, once it is known.
+    by_lid = person.hidden and around.knows(person)
+    chat = person.lid_jid if by_lid else person.phone_jid
+    return Answer(body={"numberExists": True, "chatId": chat, "pn": person.phone_jid})
+
+
 def _profile_picture(call: Call) -> Answer:
     return Answer(body={"profilePictureURL": picture(call.query.text("contactId") or "")})
 
@@ -127,6 +141,7 @@ def _labelled(call: Call) -> Answer:
 PEOPLE: tuple[Route, ...] = (
     Route(method="GET", path="/api/contacts/all", handle=_contacts, session_in_query=True),
     Route(method="GET", path="/api/contacts", handle=_contact, session_in_query=True),
+    Route(method="GET", path="/api/contacts/check-exists", handle=_check, session_in_query=True),
     Route(
         method="GET",
         path="/api/contacts/profile-picture",

@@ -1,7 +1,7 @@
 """Query parameters of WAHA's lists, and WAHA's pages."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from msgspec import Struct
 
@@ -62,6 +62,11 @@ class Query:
     def __init__(self, values: Mapping[str, str]) -> None:
         self.values = values
 
+    @classmethod
+    def of_body(cls, values: Mapping[str, object]) -> Self:
+        """Return what a JSON object asks for: null is as good as nothing, and 20.0 is 20."""
+        return cls({name: _word(value) for name, value in values.items() if value is not None})
+
     def text(self, name: str, default: str | None = None) -> str | None:
         """Return a text."""
         return self.values.get(name, default)
@@ -92,18 +97,18 @@ class Query:
             sorts: what can be sorted by, the default first.
             descending: the order unless it is said.
         """
-        order = self._choice("sortOrder", ("desc", "asc"))
+        order = self.choice("sortOrder", ("desc", "asc"))
         return Page(
             limit=self.number("limit", limit) or 0,
             offset=self.number("offset", 0) or 0,
-            sort_by=self._choice("sortBy", sorts) or (sorts[0] if sorts else None),
+            sort_by=self.choice("sortBy", sorts) or (sorts[0] if sorts else None),
             descending=descending if order is None else order == "desc",
         )
 
     def filter(self) -> Filter:
         """Return which messages are wanted."""
         mine = self.values.get("filter.fromMe")
-        ack = self._choice("filter.ack", tuple(_ACKS))
+        ack = self.choice("filter.ack", tuple(_ACKS))
         return Filter(
             since_s=self.number("filter.timestamp.gte"),
             until_s=self.number("filter.timestamp.lte"),
@@ -111,7 +116,8 @@ class Query:
             ack=None if ack is None else _ACKS[ack],
         )
 
-    def _choice(self, name: str, known: tuple[str, ...]) -> str | None:
+    def choice(self, name: str, known: tuple[str, ...]) -> str | None:
+        """Return the word that is given, one of *known*; None where none is, or none is known."""
         given = self.values.get(name)
         return None if given is None or not known else self._one_of(name, given, known)
 
@@ -120,6 +126,12 @@ class Query:
             allowed = ", ".join(sorted(known))
             raise refused(400, [f"{name} must be one of the following values: {allowed}"])
         return given
+
+
+def _word(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def in_order(items: list[T], page: Page, key: Callable[[T], tuple[int | str, ...]]) -> list[T]:

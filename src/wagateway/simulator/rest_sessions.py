@@ -1,15 +1,19 @@
 """The server itself and its sessions, as WAHA's REST API tells of them."""
 
+from base64 import b64encode
+
 from wagateway.simulator.dice import digest
+from wagateway.simulator.drawing import code_picture
 from wagateway.simulator.hosted import SCAN_QR_CODE, STOPPED, Hosted
-from wagateway.simulator.rest_answers import Answer, not_implemented, not_ready, refused, version
+from wagateway.simulator.rest_answers import CREATED, Answer, not_ready, refused, version
 from wagateway.simulator.rest_call import Call, Route
+from wagateway.simulator.rest_rows import picture
 from wagateway.simulator.shapes import blob
 from wagateway.simulator.waha_server import WahaServer
 from wagateway.simulator.wire import Payload
 
-_CREATED = 201
 _KEY_BYTES = 32
+_PNG = "image/png"
 _DISKS = ("mediaFiles.space", "sessionsFiles.space")
 
 
@@ -70,6 +74,12 @@ def _me(call: Call) -> Answer:
     return Answer(body=call.session.me)
 
 
+def _profile(call: Call) -> Answer:
+    account = call.session.engine.world.account
+    shown = picture(account.phone_jid)
+    return Answer(body={"id": account.phone_jid, "picture": shown, "name": account.name})
+
+
 def _changed(change: str) -> "Route":
     def handle(call: Call) -> Answer:
         server: WahaServer = call.server
@@ -80,7 +90,7 @@ def _changed(change: str) -> "Route":
             "logout": server.log_out,
         }
         changes[change](call.session)
-        return Answer(status=_CREATED, body=_info(call, call.session))
+        return Answer(status=CREATED, body=_info(call, call.session))
 
     return Route(
         method="POST",
@@ -92,12 +102,17 @@ def _changed(change: str) -> "Route":
 
 def _qr(call: Call) -> Answer:
     _require_scanning(call)
-    if call.query.text("format", "image") != "raw":
-        raise not_implemented("The simulator draws no QR code: use format=raw")
+    shape = call.query.choice("format", ("image", "raw")) or "image"
     call.session.qr_number += 1
     key = (call.session.name, call.session.qr_number)
     keys = ",".join(blob(_KEY_BYTES, "qr", number, *key) for number in range(4))
-    return Answer(body={"value": f"2@{keys},1"})
+    value = f"2@{keys},1"
+    if shape == "raw":
+        return Answer(body={"value": value})
+    drawn = code_picture(value)
+    if "application/json" in call.accept:
+        return Answer(body={"mimetype": _PNG, "data": b64encode(drawn).decode()})
+    return Answer(body=drawn, kind=_PNG)
 
 
 def _request_code(call: Call) -> Answer:
@@ -106,7 +121,7 @@ def _request_code(call: Call) -> Answer:
         raise refused(400, ["phoneNumber must be a string"])
     _require_scanning(call)
     code = digest(4, "code", call.session.name, phone).hex().upper()
-    return Answer(status=_CREATED, body={"code": f"{code[:4]}-{code[4:]}"})
+    return Answer(status=CREATED, body={"code": f"{code[:4]}-{code[4:]}"})
 
 
 def _require_scanning(call: Call) -> None:
@@ -123,6 +138,7 @@ SESSIONS: tuple[Route, ...] = (
     Route(method="GET", path="/api/sessions", handle=_list, needs_working=False),
     Route(method="GET", path="/api/sessions/{session}", handle=_get, needs_working=False),
     Route(method="GET", path="/api/sessions/{session}/me", handle=_me, needs_working=False),
+    Route(method="GET", path="/api/{session}/profile", handle=_profile),
     *(_changed(change) for change in ("start", "stop", "restart", "logout")),
     Route(method="GET", path="/api/{session}/auth/qr", handle=_qr, needs_working=False),
     Route(

@@ -176,6 +176,33 @@ async def test_all_chats_at_once_are_not_for_every_engine() -> None:
         assert answer.status_code == (422 if engine is EngineName.WEBJS else 200)
 
 
+async def test_the_former_address_of_a_list_gives_the_same() -> None:
+    small = Small()
+    small.tell(*numbered(5))
+    former = await small.rows("/api/messages", session="default", chatId=ANA.phone_jid, limit=2)
+    assert texts(former) == ["n4", "n3"]
+    assert former == await small.rows(ANAS, limit=2)
+    assert (await small.waha.get("/api/messages", session="default")).status_code == 400
+
+
+async def test_the_body_of_an_overview_may_hold_null_decimals_and_whether_to_merge() -> None:
+    small = Small()
+    by_lid = note("lid", stanza="L", address=Address.LID, at_ms=AT_MS + 5000)
+    small.tell(sent(note("phone")), sent(by_lid, revealed=(ANA,)))
+
+    async def ids(**pagination: object) -> list[str]:
+        answer = await small.waha.post("/api/default/chats/overview", pagination=pagination)
+        assert answer.status_code == 201
+        return [row["id"] for row in answer.json()]
+
+    assert await ids(limit=20.0, offset=None) == [ANA.phone_jid]
+    assert await ids(limit=20, merge=True) == [ANA.phone_jid]
+    assert await ids(limit=20, merge=False) == [ANA.lid_jid, ANA.phone_jid]
+    assert await ids(limit=1.0, offset=1.0, merge=False) == [ANA.phone_jid]
+    refused = await small.waha.post("/api/default/chats/overview", pagination={"limit": 1.5})
+    assert refused.status_code == 400
+
+
 class TestWhatIsKept:
     async def test_what_a_lost_webhook_told_is_in_the_list(self) -> None:
         small = Small()

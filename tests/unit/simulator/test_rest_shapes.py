@@ -1,11 +1,15 @@
 """Every answer of the simulated REST API has the keys and types of the samples of its engine."""
 
+import base64
 import json
+import struct
+import zlib
 from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.support.rest_reading import Waha, chat_of
 from tests.unit.simulator.test_shapes import alike, common, fits, json_type, types
@@ -162,7 +166,7 @@ async def test_overviews(waha: Waha) -> None:
         pagination={"limit": 20, "offset": 0},
         filter={"ids": [found[0]["id"]]},
     )
-    assert asked.json() == found[:1]
+    assert (asked.status_code, asked.json()) == (201, found[:1])
     assert (await waha.post("/api/default/chats/overview")).status_code == 400
 
 
@@ -176,6 +180,27 @@ async def test_contacts(waha: Waha, engine: EngineName) -> None:
     assert await waha.json("/api/default/contacts/5511900000000") == {"id": "5511900000000@c.us"}
     few = await waha.json("/api/contacts/all", session="default", limit=5, offset=2)
     assert few == contacts[2:7]
+
+
+async def test_whether_a_number_is_on_whatsapp(waha: Waha, engine: EngineName) -> None:
+    path, around = "/api/contacts/check-exists", server_of(engine).sessions["default"].around
+    for person in around.world.people:
+        found = await waha.json(path, session="default", phone=person.phone)
+        assert list(found) == list(sample("check-exists"))
+        by_lid = person.hidden and around.knows(person)
+        assert found["chatId"] == (person.lid_jid if by_lid else person.phone_jid)
+        assert found["pn"] == person.phone_jid
+        assert found == await waha.json(path, session="default", phone=f"+{person.phone}")
+    nobody = await waha.json(path, session="default", phone="5511900000000")
+    assert nobody == {"numberExists": False}
+    assert (await waha.get(path, session="default")).status_code == 400
+
+
+async def test_the_profile(waha: Waha, engine: EngineName) -> None:
+    account = server_of(engine).sessions["default"].engine.world.account
+    found = await waha.json("/api/default/profile")
+    assert list(found) == ["id", "picture", "name"]
+    assert (found["id"], found["name"]) == (account.phone_jid, account.name)
 
 
 def members_of(engine: EngineName, row: Body) -> list[Body]:
@@ -236,15 +261,57 @@ async def test_labels_channels_and_pictures(waha: Waha, engine: EngineName) -> N
         await waha.json(f"/api/default/labels/{label['id']}/chats")
     (channel,) = await waha.json("/api/default/channels")
     assert channel.keys() == sample("channels")[0].keys()
+    assert channel["invite"].rpartition("/")[2].isalnum()
     posts = await waha.json(f"/api/default/channels/{channel['id']}/messages/preview")
     assert posts
-    assert all(channel["id"] in post["message"]["id"] for post in posts)
+    for post in posts:
+        assert post.keys() == {"reactions", "message", "viewCount"}
+        assert channel["id"] in post["message"]["id"]
     chats = await waha.json("/api/default/chats", limit=100)
     pictures = {
         (await waha.json(f"/api/default/chats/{chat_of(chat)}/picture"))["url"] is None
         for chat in chats
     }
     assert pictures == {True, False}
+
+
+async def test_a_qr_code_comes_as_a_picture_as_json_or_as_its_value() -> None:
+    server = WahaServer.of(Scenario(seed=7, served=True, past=5))
+    server.log_out(server.sessions["default"])
+    transport = httpx.ASGITransport(create_app(server))
+    path, as_json = "/api/default/auth/qr", {"accept": "application/json"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://waha") as client:
+        raw = await client.get(path, params={"format": "raw"})
+        assert list(raw.json()) == list(sample("qr-raw"))
+        drawn = [await client.get(path, params=query) for query in ({}, {"format": "image"})]
+        told = (await client.get(path, headers=as_json)).json()
+        assert (await client.get(path, params={"format": "svg"})).status_code == 400
+    assert list(told) == list(sample("qr-base64"))
+    assert told["mimetype"] == "image/png"
+    pictures = [*(answer.content for answer in drawn), base64.b64decode(told["data"])]
+    assert {answer.headers["content-type"] for answer in drawn} == {"image/png"}
+    assert len({*pictures}) == len(pictures)
+    for picture in pictures:
+        assert grey_side(picture) > 100
+
+
+def grey_side(png: bytes) -> int:
+    """Return how wide a whole and square PNG of 8 bits of grey is."""
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    chunks, at = {}, 8
+    while at < len(png):
+        (size,) = struct.unpack_from(">I", png, at)
+        name, data = png[at + 4 : at + 8], png[at + 8 : at + 8 + size]
+        assert struct.unpack_from(">I", png, at + 8 + size) == (zlib.crc32(name + data),)
+        chunks[name], at = data, at + 12 + size
+    assert list(chunks) == [b"IHDR", b"IDAT", b"IEND"]
+    width, height, *kind = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
+    assert kind == [8, 0, 0, 0, 0]
+    pixels = zlib.decompress(chunks[b"IDAT"])
+    assert len(pixels) == (width + 1) * height
+    assert {*pixels} == {0, 255}
+    assert width == height
+    return int(width)
 
 
 async def test_noweb_without_a_store_has_no_lists() -> None:
