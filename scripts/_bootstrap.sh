@@ -95,3 +95,16 @@ bootstrap() {
     printf '%s\n' "$stamp" >"$2/installed"
     printf 'Installed in %s s.\n' $(($(date +%s) - started))
 }
+
+# Leaves in the folder $2, inside of the environment $3, what the file $1 pins with hashes: for what
+# cannot be in one environment with anything else. When nothing changed, it does nothing.
+bootstrap_apart() {
+    stamp=$(cksum <"$1")
+    if [ "$(cat "$2/installed" 2>/dev/null)" = "$stamp" ]; then
+        return
+    fi
+    printf 'Installing what %s pins into %s, once ...\n' "$1" "$2"
+    rm -rf "$2"
+    pip_install "$3" --target "$2" --require-hashes --no-deps --only-binary :all: -r "$1"
+    printf '%s\n' "$stamp" >"$2/installed"
+}
