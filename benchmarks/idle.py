@@ -108,7 +108,7 @@ async def run(scale: Scale) -> Findings:
 async def requests(engine: EngineName, wanted: int) -> tuple[int, Counter[str]]:
     """Return how many chats are in sync, and what the third quiet interval asks for."""
     scenario = Scenario(
-        engine=engine, chats=wanted, served=True, past=15 * wanted, faults=Faults.parse("none")
+        engine=engine, chats=wanted, served=True, past=5 * wanted, faults=Faults.parse("none")
     )
     counted = Counted(create_app(WahaServer.of(scenario)))
     transport = httpx.ASGITransport(counted)

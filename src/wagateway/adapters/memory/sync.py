@@ -12,7 +12,7 @@ from wagateway.domain.archives import current
 from wagateway.domain.coverage import Evidence
 from wagateway.domain.errors import LeaseLost
 from wagateway.domain.events import Delivery, Recorded, SessionStatus, Source
-from wagateway.domain.identity import Jid, canonical
+from wagateway.domain.identity import Jid, canonical, is_lid
 from wagateway.domain.spans import Spans, difference, intersection, span, union
 from wagateway.domain.sync import SyncState, SyncStatus
 from wagateway.domain.walk import Walk
@@ -38,8 +38,10 @@ class InMemorySyncStore(SyncStore):
     @property
     def _tasks(self) -> dict[_Key, SyncTask]:
         """All tasks, after those of a hidden id joined those of its phone."""
-        for archive_id, chat in [key for key in self._held if key[1] is not None]:
-            phone = canonical(Jid(chat or ""), self._archive.phones(archive_id))
+        hidden = [(archive, chat) for archive, chat in self._held if chat and is_lid(chat)]
+        phones = {archive: self._archive.phones(archive) for archive in {key[0] for key in hidden}}
+        for archive_id, chat in hidden:
+            phone = canonical(chat, phones[archive_id])
             if phone != chat:
                 self._merge((archive_id, chat), (archive_id, phone))
         return self._held
@@ -80,11 +82,11 @@ class InMemorySyncStore(SyncStore):
     async def enrol(
         self, archive: Archived, chats: Sequence[EngineChat], *, state: SyncState
     ) -> int:
-        phones = self._archive.phones(archive.id)
+        phones, tasks = self._archive.phones(archive.id), self._tasks
         begun = 0
         for each in chats:
             key = (archive.id, canonical(each.chat, phones))
-            known = self._tasks.get(key)
+            known = tasks.get(key)
             begun += known is None
             base = known or SyncTask(archive=archive, chat=key[1], state=state)
             latest = _latest(base.active_at, each.active_at)
