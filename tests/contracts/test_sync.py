@@ -281,7 +281,7 @@ class TestWaiting:
     async def test_failed_ones_keep_their_time(self, sync: SyncStore, mine: Archived) -> None:
         await sync.enrol(mine, chats(ANA), state=fresh(NOON))
         [task] = await claimed(sync)
-        given_up = failed(task.state, NOON, "no", Patience(max_retries=0), wait=None)
+        given_up = failed(task.state, NOON, "no", Patience(max_retries=0))
         await sync.save(msgspec.structs.replace(task, state=given_up))
         assert await sync.put_off(mine, until=NOON + 9 * HOUR, problem="away") == 0
 

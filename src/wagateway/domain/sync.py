@@ -117,9 +117,9 @@ def seen(state: SyncState, page: Page, now: datetime) -> Seen:
     if done.ended and (done.at_end or state.forward is not None):
         state = msgspec.structs.replace(state, caught_up_at=walk.began_at)
     state = _with(state, None if done.ended else done.walk)
-    if done.at_end:  # for both walks: there is nothing further back
+    if done.at_end:  # of a look, too: there is nothing further back
         bottom = done.walk.reached or done.walk.began_at
-        state = msgspec.structs.replace(state, bottom=bottom, forward=None, backward=None)
+        state = msgspec.structs.replace(state, bottom=bottom, backward=None)
     left = state.walk is not None
     state = msgspec.structs.replace(
         state,
@@ -145,9 +145,7 @@ def widened(state: SyncState, until: datetime) -> SyncState:
     return msgspec.structs.replace(state, forward=msgspec.structs.replace(walk, until=until))
 
 
-def failed(
-    state: SyncState, now: datetime, problem: str, patience: Patience, *, wait: timedelta | None
-) -> SyncState:
+def failed(state: SyncState, now: datetime, problem: str, patience: Patience) -> SyncState:
     """Return the state after a request failed; the walk stays where it was.
 
     Args:
@@ -155,7 +153,6 @@ def failed(
         now: the present.
         problem: why, for people.
         patience: how long to wait.
-        wait: what the engine asks for, if it does.
     """
     attempts = state.attempts + 1
     given_up = attempts > patience.max_retries
@@ -165,7 +162,7 @@ def failed(
         state,
         status=SyncStatus.FAILED if given_up else SyncStatus.PENDING,
         attempts=attempts,
-        due_at=now + max(pause, wait or timedelta()),
+        due_at=now + pause,
         problem=problem,
     )
 
@@ -191,10 +188,10 @@ def unknown_to_engine(state: SyncState) -> SyncState:
 def woken(state: SyncState, now: datetime, *, until: datetime) -> SyncState:
     """Return the state when everything since *until* is wanted again; a pause stays a pause."""
     walk = state.forward
-    if walk is None or walk.until is None or until < walk.until or walk.began_at is not None:
-        earlier = min(until, walk.until) if walk is not None and walk.until else until
-        state = msgspec.structs.replace(state, forward=Walk(until=earlier))
-    return _awake(state, now)
+    if walk is not None and walk.until is not None:
+        until = min(until, walk.until)
+    # One that began is past what is new, so it begins anew.
+    return _awake(msgspec.structs.replace(state, forward=Walk(until=until)), now)
 
 
 def deepened(state: SyncState, now: datetime, *, since: datetime | None) -> SyncState:

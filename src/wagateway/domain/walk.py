@@ -143,8 +143,6 @@ def _stepped_back(walk: Walk, page: Page) -> Walk:
         walk,
         offset=max(0, page.offset - (page.limit - OVERLAP) * 2**walk.retreats),
         retreats=walk.retreats + 1,
-        short=False,
-        blanks=0,
     )
 
 

@@ -151,7 +151,7 @@ class SyncTurn:
         return turn
 
     async def _fail(self, turn: Turn, problem: str) -> None:
-        state = failed(turn.task.state, self.clock(), problem, self.plan.patience, wait=None)
+        state = failed(turn.task.state, self.clock(), problem, self.plan.patience)
         await self._give_back(turn, state)
 
     async def _go_on(self, turn: Turn, enough: Enough) -> None:

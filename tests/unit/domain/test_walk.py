@@ -33,6 +33,13 @@ def page(offset: int, *numbers: int, limit: int = LIMIT) -> Page:
     return Page(offset=offset, limit=limit, rows=tuple(Row(*row(n)) for n in numbers))
 
 
+def page_by_seconds(offset: int, *seconds: int) -> Page:
+    """Return a full page of one row for each of *seconds*, known by its place in the list."""
+    places = range(offset, offset + len(seconds))
+    rows = (Row(*row(place, second=second)) for place, second in zip(places, seconds, strict=True))
+    return Page(offset=offset, limit=LIMIT, rows=tuple(rows))
+
+
 class Listing:
     """An engine's list, newest first, that answers pages."""
 
@@ -85,6 +92,28 @@ class TestWithoutDisturbance:
         [span] = proven(done.walk, at_end=done.at_end)
         assert span.begin == rows[-1].sent_at
 
+    def test_goes_on_until_its_goal_is_passed(self) -> None:
+        goal = row(85).sent_at
+        at_it = step(Walk(began_at=NOON, until=goal), page(0, *range(100, 84, -1)))
+        assert not at_it.ended  # more of that second may follow
+        past_it = step(at_it.walk, page(at_it.walk.offset, *range(94, 78, -1)))
+        assert past_it.ended
+
+    def test_counts_its_pages(self) -> None:
+        done, _, requests = walked(Listing([row(n) for n in reversed(range(40))]))
+        assert done.walk.pages == requests
+
+    @pytest.mark.parametrize(
+        ("newer", "passed"),
+        [(0, 6), (1, 6), (2, 1), (3, 2), (6, 5), (7, 6), (8, 6), (15, 6)],
+    )
+    def test_the_next_page_overlaps_and_begins_before_the_last_second(
+        self, newer: int, passed: int
+    ) -> None:
+        seconds = (*range(100, 100 - newer, -1), *(1,) * (LIMIT - newer))
+        done = step(BEGUN, page_by_seconds(0, *seconds))
+        assert done.walk.offset == passed
+
     def test_proves_nothing_of_the_second_in_which_a_page_breaks_off(self) -> None:
         done = step(BEGUN, page(0, *range(100, 84, -1)))
         [span] = proven(done.walk)
@@ -98,6 +127,33 @@ class TestDisturbance:
         assert back.walk.offset < first.walk.offset
         assert back.walk.reached == first.walk.reached
 
+    def test_steps_back_twice_as_far_each_time_and_then_goes_on(self) -> None:
+        walk = Walk(began_at=NOON, offset=300, reached=row(100).sent_at)
+        offsets = []
+        for _ in range(6):
+            walk = step(walk, page(walk.offset, *range(50, 50 - LIMIT, -1))).walk
+            offsets.append(walk.offset)
+        assert offsets == [294, 282, 258, 210, 114, 120]
+        assert walk.reached == row(35).sent_at
+
+    def test_begins_with_a_small_step_again_once_it_saw_something_older(self) -> None:
+        walk = Walk(began_at=NOON, offset=40, reached=row(50).sent_at, retreats=2)
+        older = step(walk, page(40, *range(55, 55 - LIMIT, -1))).walk
+        back = step(older, page(46, *range(30, 30 - LIMIT, -1))).walk
+        assert back.offset == 40
+
+    def test_where_nothing_newer_is_left_the_first_page_goes_on(self) -> None:
+        walk = Walk(began_at=NOON, offset=0, reached=row(50).sent_at, retreats=1)
+        done = step(walk, page(0, *range(40, 40 - LIMIT, -1)))
+        assert done.walk.reached == row(25).sent_at
+        assert done.walk.doubtful_from is None
+
+    def test_a_page_that_begins_in_the_last_second_seen_may_follow_a_hole(self) -> None:
+        walk = Walk(began_at=NOON, offset=6, reached=row(50).sent_at)
+        done = step(walk, page(6, *range(50, 50 - LIMIT, -1)))
+        assert done.walk.offset == 0
+        assert done.walk.reached == row(50).sent_at
+
     def test_an_empty_page_behind_a_full_one_is_not_the_end(self) -> None:
         first = step(BEGUN, page(0, *range(100, 84, -1)))
         blank = step(first.walk, page(first.walk.offset))
@@ -108,9 +164,18 @@ class TestDisturbance:
         first = step(BEGUN, page(0, 9, 8, 7))
         blank = step(first.walk, page(first.walk.offset))
         assert not blank.ended
+        assert blank.walk.offset == first.walk.offset + LIMIT
         further = step(blank.walk, page(blank.walk.offset, 3, 2))
         assert not further.ended
         assert further.walk.reached == row(2).sent_at
+
+    def test_only_empty_pages_in_a_row_are_the_end(self) -> None:
+        walk = BEGUN
+        for numbers in [(9, 8, 7), (), (3, 2), ()]:
+            done = step(walk, page(walk.offset, *numbers))
+            assert not done.ended
+            walk = done.walk
+        assert step(walk, page(walk.offset)).at_end
 
     def test_a_list_that_does_not_hold_together_is_passed_without_a_proof(self) -> None:
         walk = BEGUN
@@ -131,11 +196,41 @@ class TestDisturbance:
         assert done.walk.offset == LIMIT - OVERLAP
         assert not done.ended
 
+    def test_goes_on_behind_a_first_page_that_is_unreadable(self) -> None:
+        broken = Page(offset=0, limit=LIMIT, rows=(Row(None, None),) * LIMIT)
+        first = step(BEGUN, broken)
+        then = step(first.walk, page(first.walk.offset, *range(50, 50 - LIMIT, -1)))
+        assert then.walk.reached == row(35).sent_at
+
     def test_refuses_a_page_that_was_not_asked_for(self) -> None:
         with pytest.raises(ValueError, match="not asked for"):
             step(BEGUN, page(7, 1))
         with pytest.raises(ValueError, match="not asked for"):
             step(BEGUN, page(0, 1, limit=OVERLAP))
+
+
+class TestSecondLongerThanAPage:
+    """Rows of one second have no order, so that no page can be seen to follow another."""
+
+    def test_is_passed_without_a_proof(self) -> None:
+        walk = step(BEGUN, page_by_seconds(0, 10, *(9,) * (LIMIT - 1))).walk
+        for _ in range(3):
+            before = walk.offset
+            walk = step(walk, page_by_seconds(walk.offset, *(9,) * LIMIT)).walk
+            assert walk.offset == before + LIMIT - OVERLAP
+        [span] = proven(walk)
+        assert span.begin == row(10).sent_at
+
+    def test_is_known_again_by_the_last_rows_of_a_page(self) -> None:
+        first = step(BEGUN, page_by_seconds(0, *(9,) * LIMIT)).walk
+        assert first.tail == tuple(StanzaId(f"m{n}") for n in range(LIMIT - OVERLAP, LIMIT))
+
+    def test_leaves_patience_for_a_hole_behind_it(self) -> None:
+        first = step(BEGUN, page_by_seconds(0, *(900,) * LIMIT)).walk
+        back = Walk(began_at=NOON, offset=6, reached=first.reached, tail=first.tail, retreats=2)
+        again = step(back, page_by_seconds(6, *(900,) * LIMIT)).walk
+        hole = step(again, page(12, *range(500, 500 - LIMIT, -1))).walk
+        assert hole.offset == 6
 
 
 class Traffic:

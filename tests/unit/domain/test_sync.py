@@ -1,0 +1,295 @@
+"""What a page, a failure or a wish makes of the state in which a chat's sync is."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from wagateway.domain.identity import StanzaId
+from wagateway.domain.spans import Span
+from wagateway.domain.sync import (
+    Patience,
+    SyncState,
+    SyncStatus,
+    deepened,
+    failed,
+    fresh,
+    paused,
+    put_off,
+    request,
+    resumed,
+    seen,
+    turned,
+    unknown_to_engine,
+    widened,
+    woken,
+)
+from wagateway.domain.walk import SETTLE, Page, Row, Walk
+
+NOW = datetime(2026, 10, 3, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+YESTERDAY = NOW - timedelta(days=1)
+LIMIT = 20
+BEGUN = NOW - 5 * SECOND
+TROUBLED = SyncState(attempts=2, problem="away", turns=3)
+
+
+def page(*hours_ago: int, offset: int = 0) -> Page:
+    """Return the answer to a request for LIMIT rows; one was sent at each of *hours_ago*."""
+    rows = (Row(StanzaId(f"m{n}"), NOW - n * HOUR) for n in hours_ago)
+    return Page(offset=offset, limit=LIMIT, rows=tuple(rows))
+
+
+FULL = page(*range(1, LIMIT + 1))
+PAST_YESTERDAY = page(*range(6, LIMIT + 6))
+
+
+class TestFresh:
+    def test_all_history_is_to_be_read_at_once(self) -> None:
+        assert fresh(NOW) == SyncState(backward=Walk(), due_at=NOW)
+
+    def test_history_may_be_wanted_to_some_depth_only(self) -> None:
+        state = fresh(NOW, since=YESTERDAY)
+        assert state == SyncState(backward=Walk(until=YESTERDAY), since=YESTERDAY, due_at=NOW)
+
+
+class TestRequest:
+    def test_begins_the_walk(self) -> None:
+        assert request(fresh(NOW), NOW).backward == Walk(began_at=NOW)
+
+    def test_a_walk_begins_once(self) -> None:
+        state = SyncState(backward=Walk(began_at=BEGUN, offset=10))
+        assert request(state, NOW) == state
+
+    def test_what_is_new_comes_before_history(self) -> None:
+        state = SyncState(forward=Walk(until=YESTERDAY), backward=Walk())
+        asked = request(state, NOW)
+        assert asked.forward == Walk(began_at=NOW, until=YESTERDAY)
+        assert asked.backward == Walk()
+
+    def test_refuses_to_ask_where_nothing_is_to_be_done(self) -> None:
+        with pytest.raises(ValueError, match="no walk is left"):
+            request(SyncState(), NOW)
+
+
+class TestSeen:
+    def test_a_page_between_proves_its_part_and_leaves_work(self) -> None:
+        before = msgspec.structs.replace(TROUBLED, backward=Walk(began_at=BEGUN))
+        done = seen(before, FULL, NOW)
+        assert done.proven == (Span(NOW - LIMIT * HOUR + SECOND, BEGUN - SETTLE),)
+        assert done.state.backward is not None
+        assert done.state.backward.reached == NOW - LIMIT * HOUR
+        assert done.state == SyncState(backward=done.state.backward, due_at=NOW, turns=3)
+
+    def test_a_look_that_reached_its_goal_caught_up(self) -> None:
+        forward = Walk(began_at=BEGUN, until=YESTERDAY)
+        before = msgspec.structs.replace(TROUBLED, forward=forward)
+        done = seen(before, PAST_YESTERDAY, NOW)
+        assert done.state == SyncState(status=SyncStatus.IDLE, caught_up_at=BEGUN)
+        assert done.proven == (Span(NOW - 25 * HOUR + SECOND, BEGUN - SETTLE),)
+
+    def test_history_goes_on_after_a_look(self) -> None:
+        forward = Walk(began_at=BEGUN, until=YESTERDAY)
+        before = SyncState(forward=forward, backward=Walk(offset=90), turns=3)
+        after = seen(before, PAST_YESTERDAY, NOW).state
+        assert after == SyncState(backward=Walk(offset=90), caught_up_at=BEGUN, due_at=NOW, turns=3)
+
+    def test_history_as_deep_as_wanted_says_nothing_of_what_is_new(self) -> None:
+        """The walk may have begun long ago, before others that caught up."""
+        before = SyncState(
+            backward=Walk(began_at=BEGUN, until=YESTERDAY), since=YESTERDAY, caught_up_at=NOW
+        )
+        after = seen(before, PAST_YESTERDAY, NOW).state
+        assert after == SyncState(status=SyncStatus.IDLE, since=YESTERDAY, caught_up_at=NOW)
+
+    def test_the_end_of_the_list_is_the_bottom(self) -> None:
+        reached = NOW - 30 * HOUR
+        walk = Walk(began_at=BEGUN, offset=40, reached=reached, short=True, blanks=1)
+        done = seen(SyncState(backward=walk), page(offset=40), NOW)
+        assert done.state == SyncState(status=SyncStatus.IDLE, bottom=reached, caught_up_at=BEGUN)
+        assert done.proven == (Span(reached, BEGUN - SETTLE),)
+
+    def test_a_look_that_comes_to_the_end_leaves_no_history_to_read(self) -> None:
+        reached = NOW - 30 * HOUR
+        walk = Walk(began_at=BEGUN, offset=40, reached=reached, short=True, blanks=1)
+        after = seen(SyncState(forward=walk, backward=Walk()), page(offset=40), NOW).state
+        assert after == SyncState(status=SyncStatus.IDLE, bottom=reached, caught_up_at=BEGUN)
+
+    def test_the_end_without_a_proof_is_no_bottom(self) -> None:
+        walk = Walk(
+            began_at=BEGUN,
+            offset=40,
+            reached=NOW - 30 * HOUR,
+            short=True,
+            blanks=1,
+            doubtful_from=YESTERDAY,
+        )
+        done = seen(SyncState(backward=walk), page(offset=40), NOW)
+        assert done.state == SyncState(status=SyncStatus.IDLE)
+        assert done.proven == (Span(YESTERDAY + SECOND, BEGUN - SETTLE),)
+
+    def test_an_empty_chat_has_its_bottom_where_the_walk_began(self) -> None:
+        done = seen(SyncState(backward=Walk(began_at=BEGUN)), page(), NOW)
+        assert done.state == SyncState(status=SyncStatus.IDLE, bottom=BEGUN, caught_up_at=BEGUN)
+        assert done.proven == ()
+
+    def test_refuses_a_page_that_nobody_asked_for(self) -> None:
+        with pytest.raises(ValueError, match="no walk is left"):
+            seen(SyncState(), FULL, NOW)
+
+
+def test_counts_the_turns_that_were_over_too_soon() -> None:
+    state = SyncState(backward=Walk(offset=90), due_at=NOW, turns=3)
+    assert turned(state) == msgspec.structs.replace(state, turns=4)
+
+
+class TestWidened:
+    def test_a_look_goes_further_back(self) -> None:
+        state = SyncState(forward=Walk(until=YESTERDAY, offset=90), backward=Walk())
+        wider = widened(state, YESTERDAY - SECOND)
+        assert wider == SyncState(
+            forward=Walk(until=YESTERDAY - SECOND, offset=90), backward=Walk()
+        )
+
+    @pytest.mark.parametrize(
+        "state",
+        [
+            pytest.param(SyncState(forward=Walk(until=YESTERDAY)), id="it goes as far"),
+            pytest.param(SyncState(forward=Walk()), id="it goes to the end"),
+            pytest.param(SyncState(backward=Walk(until=NOW)), id="no look goes on"),
+        ],
+    )
+    def test_otherwise_nothing_changes(self, state: SyncState) -> None:
+        assert widened(state, YESTERDAY + SECOND) == state
+
+
+class TestFailed:
+    PATIENCE = Patience(max_retries=3, first=5 * SECOND, longest=12 * SECOND, failed=HOUR)
+
+    @pytest.mark.parametrize(
+        ("attempts", "status", "pause"),
+        [
+            (1, SyncStatus.PENDING, 5 * SECOND),
+            (2, SyncStatus.PENDING, 10 * SECOND),
+            (3, SyncStatus.PENDING, 12 * SECOND),
+            (4, SyncStatus.FAILED, HOUR),
+            (5, SyncStatus.FAILED, HOUR),
+        ],
+    )
+    def test_waits_longer_each_time_and_very_long_when_it_counts_as_failed(
+        self, attempts: int, status: SyncStatus, pause: timedelta
+    ) -> None:
+        walk = Walk(began_at=BEGUN, offset=90)
+        state = SyncState(backward=walk, attempts=attempts - 1)
+        assert failed(state, NOW, "refused", self.PATIENCE) == SyncState(
+            status=status,
+            backward=walk,
+            attempts=attempts,
+            due_at=NOW + pause,
+            problem="refused",
+        )
+
+    def test_however_often_it_failed_a_pause_can_be_reckoned(self) -> None:
+        patience = Patience(max_retries=2000)
+        after = failed(SyncState(attempts=1500), NOW, "refused", patience)
+        assert after.due_at == NOW + patience.longest
+
+
+class TestWaiting:
+    def test_waiting_for_the_session_is_no_failure(self) -> None:
+        state = SyncState(status=SyncStatus.RUNNING, backward=Walk(offset=90), attempts=2)
+        assert put_off(state, NOW + HOUR, "away") == SyncState(
+            backward=Walk(offset=90), attempts=2, due_at=NOW + HOUR, problem="away"
+        )
+
+    def test_nothing_is_to_be_had_of_a_chat_that_the_engine_does_not_know(self) -> None:
+        state = SyncState(
+            forward=Walk(), backward=Walk(), attempts=2, due_at=NOW, caught_up_at=YESTERDAY
+        )
+        assert unknown_to_engine(state) == SyncState(
+            status=SyncStatus.IDLE,
+            caught_up_at=YESTERDAY,
+            problem="the engine does not know this chat",
+        )
+
+
+class TestWoken:
+    def test_looks_at_what_is_new(self) -> None:
+        state = SyncState(status=SyncStatus.IDLE, caught_up_at=YESTERDAY)
+        assert woken(state, NOW, until=YESTERDAY) == SyncState(
+            forward=Walk(until=YESTERDAY), caught_up_at=YESTERDAY, due_at=NOW
+        )
+
+    @pytest.mark.parametrize(
+        ("wanted", "goal"),
+        [
+            pytest.param(YESTERDAY - HOUR, YESTERDAY - HOUR, id="further"),
+            pytest.param(YESTERDAY + HOUR, YESTERDAY, id="less far"),
+        ],
+    )
+    def test_a_look_that_began_begins_again_since_it_is_past_what_is_new(
+        self, wanted: datetime, goal: datetime
+    ) -> None:
+        state = SyncState(forward=Walk(began_at=BEGUN, until=YESTERDAY, offset=90))
+        assert woken(state, NOW, until=wanted).forward == Walk(until=goal)
+
+    @pytest.mark.parametrize(
+        ("wanted", "goal"),
+        [
+            pytest.param(YESTERDAY - HOUR, YESTERDAY - HOUR, id="further"),
+            pytest.param(YESTERDAY + HOUR, YESTERDAY, id="less far"),
+        ],
+    )
+    def test_a_look_that_did_not_begin_goes_as_far_as_anybody_wants(
+        self, wanted: datetime, goal: datetime
+    ) -> None:
+        state = SyncState(forward=Walk(until=YESTERDAY))
+        assert woken(state, NOW, until=wanted).forward == Walk(until=goal)
+
+    def test_history_goes_on_where_it_was(self) -> None:
+        state = SyncState(backward=Walk(began_at=BEGUN, offset=90))
+        assert woken(state, NOW, until=YESTERDAY).backward == state.backward
+
+    def test_a_pause_stays_a_pause(self) -> None:
+        after = woken(SyncState(status=SyncStatus.PAUSED), NOW, until=YESTERDAY)
+        assert after == SyncState(status=SyncStatus.PAUSED, forward=Walk(until=YESTERDAY))
+
+    def test_a_failed_chat_waits_as_long_as_it_would_have(self) -> None:
+        state = SyncState(status=SyncStatus.FAILED, attempts=4, due_at=NOW + HOUR)
+        after = woken(state, NOW, until=YESTERDAY)
+        assert (after.status, after.due_at) == (SyncStatus.FAILED, NOW + HOUR)
+
+
+class TestDeepened:
+    def test_reads_history_again_from_the_newest_on(self) -> None:
+        state = SyncState(
+            status=SyncStatus.IDLE, forward=Walk(until=NOW), backward=Walk(offset=90), bottom=NOW
+        )
+        assert deepened(state, NOW, since=YESTERDAY) == SyncState(
+            backward=Walk(until=YESTERDAY), since=YESTERDAY, bottom=NOW, due_at=NOW
+        )
+
+    def test_may_want_all_of_it(self) -> None:
+        state = SyncState(since=YESTERDAY, due_at=YESTERDAY)
+        assert deepened(state, NOW, since=None) == fresh(NOW)
+
+
+class TestPause:
+    def test_keeps_the_work_and_does_none(self) -> None:
+        state = SyncState(backward=Walk(offset=90), due_at=NOW)
+        assert paused(state) == SyncState(status=SyncStatus.PAUSED, backward=Walk(offset=90))
+
+    def test_then_goes_on_at_once_with_all_its_tries(self) -> None:
+        state = SyncState(status=SyncStatus.PAUSED, backward=Walk(offset=90), attempts=4)
+        assert resumed(state, NOW) == SyncState(backward=Walk(offset=90), due_at=NOW)
+
+    @pytest.mark.parametrize(
+        "state",
+        [
+            pytest.param(SyncState(status=SyncStatus.PAUSED), id="paused"),
+            pytest.param(SyncState(status=SyncStatus.FAILED, due_at=NOW + HOUR), id="failed"),
+        ],
+    )
+    def test_then_rests_where_nothing_is_left(self, state: SyncState) -> None:
+        assert resumed(state, NOW) == SyncState(status=SyncStatus.IDLE)
