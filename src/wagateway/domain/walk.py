@@ -104,9 +104,7 @@ def step(walk: Walk, page: Page) -> Step:
         return Step(walk=_advanced(walk, page, short=True))
     if _continues(walk, page, max(times)):
         return _taken(walk, page, min(times))
-    if any(row.stanza in walk.tail for row in page.rows if row.stanza):  # within one second
-        return _taken(_doubting(walk), page, min(times))
-    if walk.retreats < _PATIENCE:
+    if walk.retreats < _PATIENCE and not _within_one_second(walk, page):
         return Step(walk=_stepped_back(walk, page))
     return _taken(_doubting(walk), page, min(times))
 
@@ -125,6 +123,14 @@ def _continues(walk: Walk, page: Page, newest: datetime) -> bool:
     if page.offset == 0 or walk.reached is None or walk.short:
         return True
     return newest > walk.reached
+
+
+def _within_one_second(walk: Walk, page: Page) -> bool:
+    """Tell whether stepping back cannot help: the second in which *walk* is fills whole pages."""
+    if not any(row.stanza in walk.tail for row in page.rows if row.stanza):
+        return False
+    alone = len(page.rows) == page.limit and all(row.sent_at == walk.reached for row in page.rows)
+    return alone or walk.doubtful_from is not None
 
 
 def _blank(walk: Walk, page: Page) -> Step:

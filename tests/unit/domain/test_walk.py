@@ -154,6 +154,16 @@ class TestDisturbance:
         assert done.walk.offset == 0
         assert done.walk.reached == row(50).sent_at
 
+    def test_steps_back_where_a_row_of_the_last_second_may_have_moved_before_the_page(self) -> None:
+        """Of that second, the walk saw row 51 and not 50, which now comes first."""
+        reached = row(50).sent_at
+        walk = Walk(began_at=NOON, offset=30, reached=reached, tail=(StanzaId("m51"),))
+        rows = (row(51, second=50), *(row(n) for n in range(49, 49 - LIMIT + 1, -1)))
+        done = step(walk, Page(offset=30, limit=LIMIT, rows=tuple(Row(*each) for each in rows)))
+        assert done.walk == Walk(
+            began_at=NOON, offset=24, reached=reached, tail=walk.tail, retreats=1, pages=1
+        )
+
     def test_an_empty_page_behind_a_full_one_is_not_the_end(self) -> None:
         first = step(BEGUN, page(0, *range(100, 84, -1)))
         blank = step(first.walk, page(first.walk.offset))
@@ -224,6 +234,17 @@ class TestSecondLongerThanAPage:
     def test_is_known_again_by_the_last_rows_of_a_page(self) -> None:
         first = step(BEGUN, page_by_seconds(0, *(9,) * LIMIT)).walk
         assert first.tail == tuple(StanzaId(f"m{n}") for n in range(LIMIT - OVERLAP, LIMIT))
+
+    @pytest.mark.parametrize("before", [0, 1, 10])
+    @pytest.mark.parametrize("count", [14, 15, 16, 17, 40, 100])
+    @pytest.mark.parametrize("behind", [0, 1, 30])
+    def test_is_seen_whole_all_the_same(self, before: int, count: int, behind: int) -> None:
+        rows = [row(1000 - n) for n in range(before)]
+        rows += [row(n, second=900) for n in range(900, 900 - count, -1)]
+        rows += [row(500 - n) for n in range(behind)]
+        _, seen, requests = walked(Listing(rows))
+        assert seen == {Row(*each) for each in rows}
+        assert requests < len(rows) // (LIMIT - OVERLAP) + 40  # five steps back, 31 pages
 
     def test_leaves_patience_for_a_hole_behind_it(self) -> None:
         first = step(BEGUN, page_by_seconds(0, *(900,) * LIMIT)).walk
