@@ -116,7 +116,11 @@ class Engine(ABC):
 
     @abstractmethod
     async def healthy(self) -> bool:
-        """Tell whether the engine itself says that it is well."""
+        """Tell whether the engine itself says that it is well.
+
+        Raises:
+            NotSupported: this version cannot say.
+        """
 
     @abstractmethod
     async def sessions(self) -> list[EngineSession]:

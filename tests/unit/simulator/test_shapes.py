@@ -59,7 +59,7 @@ def samples() -> tuple[Body, ...]:
 
 @cache
 def recorded() -> tuple[Body, ...]:
-    files = sorted((DATA / "recorded").glob("*.json"))
+    files = sorted((DATA / "recorded").glob("webhooks-*.json"))
     requests = [each for path in files for each in json.loads(path.read_text())]
     return tuple(json.loads(each["body_raw"]) for each in requests)
 
