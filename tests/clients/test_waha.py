@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support.public_client import FOLDERS, PublicClient, Raised, made, public_client
-from tests.support.served import Row, Served, stanza, told_s
+from tests.support.served import Row, Served, is_timed, stanza, told_s
 
 PACKAGE, VERSION = "waha", "1.0.5"
 sessions = pytest.mark.parametrize("session", Served.names)
@@ -119,7 +119,7 @@ class TestMessages:
 
     def test_filters_leave_what_is_asked_for(self, served: Served, client: PublicClient) -> None:
         truth = served.messages(served.noweb)
-        lines = [line for line in truth.values() if line.get("certain", True)]
+        lines = [line for line in truth.values() if is_timed(line)]
         times = sorted(map(told_s, lines))
         since, until = times[len(times) // 4], times[len(times) // 2]
 
@@ -131,7 +131,7 @@ class TestMessages:
                 limit=1000,
                 filter=made("MessagesFilter", filters),
             )
-            return [row for row in rows if truth[stanza(row)].get("certain", True)]
+            return [row for row in rows if is_timed(truth[stanza(row)])]
 
         between = asked(timestamp={"gte": since, "lte": until})
         assert sorted(map(stanza, between)) == sorted(

@@ -144,6 +144,25 @@ class TestEdits:
         assert view.text == "v1"
         assert [version.text for version in view.edits] == ["v1"]
 
+    async def test_an_edit_that_a_list_shows_is_a_version_in_any_order(
+        self, archive: Backend
+    ) -> None:
+        shown = seen("v2", completeness=Completeness.PARTIAL, sent_at=NOON + 3 * SECOND)
+        listed = edited("v2", edit_id="3000", at=NOON + 3 * SECOND)
+        told = [
+            delivery(seen("v0")),
+            delivery(edited("v1", edit_id="E1", at=NOON + SECOND)),
+            delivery(edited("v2", edit_id="E2", at=NOON + 3.5 * SECOND)),
+            delivery(shown, listed, at=NOON + MINUTE),
+        ]
+        for number, order in enumerate(itertools.permutations(told)):
+            session = SessionName(f"s{number}")
+            for one in order:
+                await archive.record(msgspec.structs.replace(one, session=session))
+            view = await only(archive.reader, ANA, session)
+            assert (view.text, view.sent_at) == ("v2", NOON)
+            assert [version.text for version in view.edits] == ["v1", "v2"]
+
     async def test_a_message_that_comes_again_takes_no_edit_back(self, archive: Backend) -> None:
         again = delivery(seen("v0", kind=Kind.IMAGE), at=NOON + MINUTE)
         view = await view_of(archive, delivery(seen("v0")), delivery(edited("v1")), again)

@@ -66,6 +66,11 @@ def stanza(row: Row) -> str:
     return str(row["id"].split("_")[2])
 
 
+def is_timed(line: Row) -> bool:
+    """Tell whether it is certain when the message was sent: NOWEB lists it at its last edit."""
+    return line.get("certain", True) and "sent_at" in line
+
+
 def told_s(line: Row) -> int:
     """Return when the message of a line of the truth was sent, in epoch seconds."""
     return int(datetime.fromisoformat(line["sent_at"]).timestamp())

@@ -174,8 +174,13 @@ def _poll(poll: Poll | None, votes: list[VoteRecord], reader: Reader) -> PollVie
 
 
 def _edits(edits: list[EditRecord]) -> tuple[EditView, ...]:
-    """Return the versions in order; one that says the same as the one before was told twice."""
-    ordered = sorted(edits, key=lambda e: (e.edited_at, e.edit_id))
+    """Return the versions in order; one that says the same as the one before was told twice.
+
+    A list may name an edit by its second alone; what tells the same more exactly stands for both.
+    """
+    exact = {(e.text, e.edited_at.replace(microsecond=0)) for e in edits if e.edited_at.microsecond}
+    told = [e for e in edits if e.edited_at.microsecond or (e.text, e.edited_at) not in exact]
+    ordered = sorted(told, key=lambda e: (e.edited_at, e.edit_id))
     changes = (next(told) for _, told in groupby(ordered, key=lambda e: e.text))
     return tuple(EditView(text=e.text, edited_at=e.edited_at) for e in changes)
 

@@ -11,11 +11,17 @@ class Listing(Struct, frozen=True, kw_only=True):
 
     Attributes:
         edits: the later texts, oldest first; the list shows the last one alone.
+        marked: the list says that it was edited, and when.
+        restamped: an edited message lost its own time in the list, and all but its text.
+        revoked: the list shows that it was deleted, and not what it was.
         first_ack, ack: WAHA's numbers when the message came into the list, and in the end; None
             where the list tells none.
     """
 
     edits: tuple[str, ...] = ()
+    marked: bool = False
+    restamped: bool = False
+    revoked: bool = False
     first_ack: int | None = None
     ack: int | None = None
 

@@ -9,6 +9,7 @@ from wagateway.simulator.dice import digest
 from wagateway.simulator.engine import Engine, EngineName
 from wagateway.simulator.facts import Fact, Listing
 from wagateway.simulator.happenings import Address, Direct, Note, Sent
+from wagateway.simulator.protos import edited_content
 from wagateway.simulator.shapes import ACK_NAMES, engine_chat_jid, wid
 from wagateway.simulator.store import Kept
 from wagateway.simulator.surroundings import Surroundings
@@ -30,15 +31,34 @@ def message_row(engine: Engine, kept: Kept, *, download: bool) -> Payload:
         kept: in the list.
         download: WAHA fetches the attached file; else ``media`` has no address.
     """
-    row = engine.message(_as_listed(kept.shown, download=download))
+    row = _tombstone(engine, kept) or engine.message(_as_listed(kept.shown, download=download))
     ack = shown_ack(engine, kept)
     row["ack"] = ack
     row["ackName"] = "UNKNOWN" if ack is None else ACK_NAMES[ack]
     if engine.name is EngineName.NOWEB:
         row["_data"]["status"] = (kept.ack or 0) + 1
+        if kept.note and kept.edits:
+            new = edited_content(kept.note, kept.texts()[-1])
+            row["_data"]["message"] = {"editedMessage": {"message": new}}
     elif engine.name is EngineName.WEBJS:
         row["_data"]["ack"] = ack
+        if kept.edits:
+            row["_data"]["latestEditSenderTimestampMs"] = max(kept.edits)[0]
     return row
+
+
+def is_tombstone(engine: Engine, kept: Kept) -> bool:
+    """Tell whether the list shows no more of *kept* than that it was deleted."""
+    return engine.name is EngineName.WEBJS and kept.revocation is not None
+
+
+def _tombstone(engine: Engine, kept: Kept) -> Payload | None:
+    """Return the notice that stands in the place of a deleted message, under its own time."""
+    if kept.revocation is None or kept.note is None or not is_tombstone(engine, kept):
+        return None
+    here = replace(kept.revocation, note=kept.note, at_ms=kept.note.at_ms)
+    after: Payload = engine.revoked(here)["after"]
+    return after
 
 
 def shown_ack(engine: Engine, kept: Kept) -> int | None:
@@ -58,7 +78,12 @@ def row_fact(engine: Engine, kept: Kept, session: str) -> Fact:
         kind=engine.kind(note),
         revealed=engine.reveals_by(_as_listed(note, download=False)),
         listing=Listing(
-            edits=kept.texts(), first_ack=None if ack is None else kept.first_ack, ack=ack
+            edits=kept.texts(),
+            marked=engine.name is not EngineName.GOWS,
+            restamped=kept.restamped,
+            revoked=is_tombstone(engine, kept),
+            first_ack=None if ack is None else kept.first_ack,
+            ack=ack,
         ),
     )
 

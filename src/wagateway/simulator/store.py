@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from wagateway.simulator.dice import Dice, digest
 from wagateway.simulator.engine import Engine, EngineName
@@ -32,6 +33,8 @@ class Kept(Struct, kw_only=True, eq=False):
         place: where it stands in a list, oldest first: the second, then anything.
         edits: later texts by instant and the edit's own id.
         first_ack, ack: WAHA's number, when it came and now; None where none was told.
+        revocation: how it was deleted for everyone.
+        restamped: an edit gives it the edit's time, and moves it in the list.
     """
 
     note: Note | None = None
@@ -39,7 +42,8 @@ class Kept(Struct, kw_only=True, eq=False):
     edits: dict[tuple[int, str], str] = field(default_factory=dict)
     first_ack: int | None = None
     ack: int | None = None
-    revoked: bool = False
+    revocation: Revoked | None = None
+    restamped: bool = False
     forgotten: bool = False
 
     @property
@@ -49,7 +53,9 @@ class Kept(Struct, kw_only=True, eq=False):
             raise LookupError("the message has not come yet")
         if not self.edits:
             return self.note
-        return reworded(self.note, self.edits[max(self.edits)])
+        latest = max(self.edits)
+        note = reworded(self.note, self.edits[latest])
+        return replace(note, at_ms=latest[0]) if self.restamped else note
 
     def texts(self) -> tuple[str, ...]:
         """Return the later texts, oldest first."""
@@ -64,12 +70,13 @@ class Kept(Struct, kw_only=True, eq=False):
 class Store:
     """The messages of one account as its engine lists them.
 
-    An edited message shows its latest text only. NOWEB drops what is deleted for everyone; the
-    other engines keep it as it was. Rows of one second have an order of their own.
+    An edited message shows its latest text only, on NOWEB at the time of the edit. What is deleted
+    for everyone NOWEB drops, WEBJS shows as a tombstone, and GOWS keeps as it was. Rows of one
+    second have an order of their own.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._drops_revoked = engine.name is EngineName.NOWEB
+        self._drops_revoked = self._restamps = engine.name is EngineName.NOWEB
         self._known: defaultdict[_Key, Kept] = defaultdict(Kept)
         self._all: list[Kept] = []
         self._by_chat: defaultdict[str, list[Kept]] = defaultdict(list)
@@ -86,11 +93,11 @@ class Store:
                 if kept.note is None:
                     self._put(kept, happening.note, fact.ack)
             case Edited():
-                kept.edits[happening.at_ms, happening.stanza] = happening.text
+                self._edit(kept, happening)
             case Acked():
                 kept.raise_ack(fact.ack)
             case Revoked():
-                kept.revoked = True
+                kept.revocation = kept.revocation or happening
                 if self._drops_revoked and kept.note is not None:
                     self._drop(kept)
 
@@ -121,19 +128,35 @@ class Store:
 
     def _put(self, kept: Kept, note: Note, ack: int | None) -> None:
         kept.note = note
+        kept.restamped = self._restamps
         kept.first_ack = ack
         kept.raise_ack(ack)
-        kept.place = (note.at_ms // 1000, _tie(note))
-        if kept.revoked and self._drops_revoked:
-            return
-        insort(self._all, kept, key=_place)
-        insort(self._by_chat[chat_key(note)], kept, key=_place)
+        if kept.revocation is None or not self._drops_revoked:
+            self._insert(kept)
+
+    def _edit(self, kept: Kept, happening: Edited) -> None:
+        moves = self._restamps and kept.note is not None and not kept.forgotten
+        moves = moves and kept.revocation is None
+        if moves:
+            self._remove(kept)
+        kept.edits[happening.at_ms, happening.stanza] = happening.text
+        if moves:
+            self._insert(kept)
 
     def _drop(self, kept: Kept) -> None:
         if kept.forgotten:
             return
         kept.forgotten = True
         self._gone.append(kept)
+        self._remove(kept)
+
+    def _insert(self, kept: Kept) -> None:
+        shown = kept.shown
+        kept.place = (shown.at_ms // 1000, _tie(shown))
+        insort(self._all, kept, key=_place)
+        insort(self._by_chat[chat_key(shown)], kept, key=_place)
+
+    def _remove(self, kept: Kept) -> None:
         for rows in (self._all, self._by_chat[chat_key(kept.shown)]):
             start = bisect_left(rows, kept.place, key=_place)
             del rows[next(i for i in range(start, len(rows)) if rows[i] is kept)]

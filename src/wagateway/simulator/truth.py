@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from wagateway.simulator.facts import Fact, Listing
 from wagateway.simulator.happenings import (
     Acked,
@@ -36,6 +38,10 @@ VERSION = 1
 
 _OWN = "me"
 _PEER = "them"
+_SURVIVES_EDITS = {
+    *("type", "session", "account", "chat_id", "id", "sender_id", "from_me", "kind", "text"),
+}
+"""What a list that gives edits the place of their messages still shows."""
 
 
 class _Archive(NamedTuple):
@@ -201,7 +207,8 @@ class Truth:
         happening = fact.happening
         if isinstance(happening, Sent) and fact.listing:
             known = self._messages.setdefault(_place(fact, happening.note), _Known())
-            known.listed = _Listed(happening.note, fact.listing)
+            known.listed = _Listed(happening.note, replace(fact.listing, marked=False))
+            known.shaken |= fact.listing.revoked
 
     def suspect(self, session: str, account: Person, people: Iterable[Person]) -> None:
         """Take in that somebody may know both addresses of *people*, beside what is told."""
@@ -292,7 +299,9 @@ def _learn(known: _Known, fact: Fact) -> None:
         case Sent() if fact.listing:
             known.listed = _Listed(happening.note, fact.listing)
             known.kind = known.kind or fact.kind
-            known.sure = True
+            known.revoked |= fact.listing.revoked
+            # Of a tombstone alone nobody knows what it was, unless it was read before.
+            known.sure |= not fact.listing.revoked
         case Sent():
             known.note = happening.note
             known.kind = fact.kind
@@ -360,14 +369,22 @@ def _message(
 def _leave_out_what_depends_on_when_it_was_read(
     line: Line, known: _Known, listing: Listing
 ) -> None:
-    """Keep the text and edits where events told all that the list came to show."""
+    """Keep the edits where events told all that the list came to show.
+
+    The text also where the list marks it as edited.
+    """
     if not listing.edits:
         return
     told = [text for _, text in sorted(known.edits.items())]
     if known.note is None or not set(listing.edits) <= set(told):
         line.pop("edits", None)
-        if not told or told[-1] != listing.edits[-1]:
+        if listing.marked and not listing.revoked:
+            line["text"] = listing.edits[-1]
+        elif not told or told[-1] != listing.edits[-1]:
             line.pop("text", None)
+    if known.note is None and listing.restamped:
+        for field in line.keys() - _SURVIVES_EDITS:
+            del line[field]
 
 
 def _certain_ack(known: _Known) -> int:

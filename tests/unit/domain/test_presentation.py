@@ -211,7 +211,9 @@ def test_a_file_failed_when_the_engine_could_not_get_it(
     assert view(offer=offer).media is None
 
 
-def edit(text: str | None, seconds: int, *, author: str = THEM, edit_id: str = "E1") -> EditRecord:
+def edit(
+    text: str | None, seconds: float, *, author: str = THEM, edit_id: str = "E1"
+) -> EditRecord:
     return EditRecord(
         chat=ANA,
         stanza=A1,
@@ -253,6 +255,15 @@ class TestEdits:
                 EditView(text=None, edited_at=NOON + 3 * SECOND),
                 EditView(text="a", edited_at=NOON + 5 * SECOND),
             )
+
+    def test_a_version_told_by_its_second_alone_yields_to_the_exact_one(self) -> None:
+        marks = [edit("a", 1.4, edit_id="E1"), edit("b", 1.6, edit_id="E2"), edit("b", 1)]
+        marks.append(edit("a", 2, edit_id="E3"))
+        assert view(*marks).edits == (
+            EditView(text="a", edited_at=NOON + 1.4 * SECOND),
+            EditView(text="b", edited_at=NOON + 1.6 * SECOND),
+            EditView(text="a", edited_at=NOON + 2 * SECOND),
+        )
 
     def test_only_the_authors_versions_count(self) -> None:
         marks = [edit("mine", 1, author=ANA), edit("lid", 2, author=ANA_LID)]

@@ -220,14 +220,37 @@ class TestWhatIsKept:
         small.tell(
             edited("third", after_ms=2000), sent(note("first")), edited("second", after_ms=1000)
         )
-        assert texts(await small.rows(ANAS)) == ["third"]
+        (row,) = await small.rows(ANAS)
+        assert row["body"] == "third"
+        data, edited_ms = row["_data"], AT_MS + 2000
+        if engine is EngineName.NOWEB:
+            assert data["message"] == {"editedMessage": {"message": {"conversation": "third"}}}
+            assert row["timestamp"] == data["messageTimestamp"] == edited_ms // 1000
+        else:
+            assert row["timestamp"] == AT_MS // 1000
+            assert data.get("latestEditSenderTimestampMs") == (
+                edited_ms if engine is EngineName.WEBJS else None
+            )
 
-    async def test_what_is_deleted_is_gone_on_noweb_alone(self) -> None:
+    async def test_an_edit_moves_a_message_on_noweb_alone(self) -> None:
+        for engine in EngineName:
+            small = Small(engine)
+            later = note("later", stanza="B1", at_ms=AT_MS + 3000)
+            small.tell(sent(note("first")), sent(later), edited("second", after_ms=9000))
+            moved = engine is EngineName.NOWEB
+            found = texts(await small.rows(ANAS))
+            assert found == (["second", "later"] if moved else ["later", "second"])
+
+    async def test_what_is_deleted_is_gone_on_noweb_and_a_tombstone_on_webjs(self) -> None:
+        shown = {EngineName.NOWEB: [], EngineName.WEBJS: [""], EngineName.GOWS: ["hi"]}
         for engine in EngineName:
             small = Small(engine)
             small.tell(sent(note("hi")), revoked(), revoked())
-            gone = engine is EngineName.NOWEB
-            assert texts(await small.rows(ANAS)) == ([] if gone else ["hi"])
+            rows = await small.rows(ANAS)
+            assert texts(rows) == shown[engine]
+            if engine is EngineName.WEBJS:
+                assert rows[0]["_data"]["type"] == "revoked"
+                assert rows[0]["timestamp"] == note("hi").at_ms // 1000
             early = Small(engine)
             early.tell(revoked(), sent(note("hi")))
             assert len(await early.rows(ANAS)) == len(await small.rows(ANAS))

@@ -36,7 +36,7 @@ async def sync(services: Services, server: WahaServer, waha: Waha, session: str)
         {
             "id": f"evt_sync{number}",
             "timestamp": row["timestamp"] * 1000,
-            "event": "message.any",
+            "event": "sync.message",
             "session": session,
             "me": hosted.me,
             "payload": row,

@@ -29,6 +29,7 @@ from wagateway.simulator.faults import Faults
 from wagateway.simulator.happenings import Direct
 from wagateway.simulator.post import limited
 from wagateway.simulator.rest import create_app
+from wagateway.simulator.rest_rows import is_tombstone
 from wagateway.simulator.simulation import Scenario, simulate
 from wagateway.simulator.store import Kept
 from wagateway.simulator.truth import Truth
@@ -114,7 +115,8 @@ class World:
     async def require_claims_to_hold(self, listed: list[Kept], *, old: bool = False) -> None:
         """Everything listed in a span that is claimed since the last look, or ever, is archived.
 
-        What reaches the list later than that with an old time is found by later looks.
+        What reaches the list later than that with an old time is found by later looks. Of what was
+        deleted before it was read only the tombstone is archived.
         """
         archive = self.services.archive
         assert isinstance(archive, InMemoryArchive)
@@ -124,7 +126,10 @@ class World:
             chat: spans if old else difference(spans, before.get(chat, ()))
             for chat, spans in self._claimed.items()
         }
+        engine = self.server.sessions[SESSION].engine
         for each in listed:
+            if is_tombstone(engine, each):
+                continue
             chat, at = each.shown.chat, datetime.fromtimestamp(each.shown.at_ms // 1000, UTC)
             name = Jid(each.shown.chat_jid)
             if name not in new and isinstance(chat, Direct):  # its hidden id is linked by now

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from wagateway.adapters.waha.browser_content import words
 from wagateway.adapters.waha.engines import Family
 from wagateway.adapters.waha.envelope import Envelope
@@ -19,6 +21,9 @@ _SECRET = "secretencryptedmessage"  # noqa: S105 - a name of WhatsApp's, no secr
 _SECRET_EDITS = ("MESSAGE_EDIT", 2)
 _NO_NODE: Obj = {}
 _LATEST_EDIT = "latestEditSenderTimestampMs"
+
+LISTED = "sync.message"
+"""The event of our own envelopes around what a list of messages shows."""
 
 
 def edited_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
@@ -48,8 +53,7 @@ def embedded_change(
         InvalidInput: the id of the message that it changes is longer than 512 characters.
     """
     if here.kin is Family.BROWSER and here.data.get("type") == "revoked":
-        key = stanza(here.data.get("protocolMessageKey"))
-        return revocation(here, key or here.ref.stanza, env)
+        return _tombstone(here, env)
     if found is not None and found.name == _SECRET:
         return _secret(payload, here, found.node, env)
     if is_channel(here.ref.chat) and flag(here.data.get("IsEdit")):
@@ -62,6 +66,13 @@ def embedded_change(
     if type_ == "REVOKE":
         return revocation(here, target, env)
     return _edit(payload, here, node, target, env) if type_ == "MESSAGE_EDIT" else None
+
+
+def _tombstone(here: Place, env: Envelope) -> MessageRevoked:
+    """Read the notice of a deletion; in the message's own place it has the message's own time."""
+    target = stanza(here.data.get("protocolMessageKey")) or here.ref.stanza
+    deletion = revocation(here, target, env)
+    return deletion if here.ref.stanza != target else replace(deletion, revoked_at=env.occurred_at)
 
 
 def _secret(payload: Obj, here: Place, node: Obj, env: Envelope) -> MessageEdited | NotArchived:
@@ -78,14 +89,24 @@ def _only_preview_changed(payload: Obj, here: Place) -> bool:
     return unedited and shown is not None and words(shown, here.data) != shown
 
 
-def edited_at(here: Place) -> datetime | None:
-    """Return when the message that a browser engine shows was last edited, None if never."""
-    return moment(here.data.get(_LATEST_EDIT)) if here.kin is Family.BROWSER else None
+def edited_at(here: Place, found: Opened | None, env: Envelope) -> datetime | None:
+    """Return when the message that is shown was last edited, None if never, or if nothing says so.
+
+    Browser engines name the instant. NOWEB's lists put the new content, in the wrapper of an edit,
+    and the second of the edit in the place of the original ones. GOWS' have no mark.
+    Source: Baileys, how it reports an edit; WAHA, how NOWEB's store takes that in.
+    """
+    if here.kin is Family.BROWSER:
+        return moment(here.data.get(_LATEST_EDIT))
+    listed = here.kin is Family.BAILEYS and env.event == LISTED
+    return here.at if listed and found and found.edited and found.name != _PROTOCOL else None
 
 
-def shown_edit(here: Place, text_: str | None) -> list[AnyObservation]:
-    """Return the edit whose text a browser engine shows in place of the original one's."""
-    at = edited_at(here)
+def shown_edit(
+    here: Place, found: Opened | None, text_: str | None, env: Envelope
+) -> list[AnyObservation]:
+    """Return the edit whose text is shown in place of the original one's."""
+    at = edited_at(here, found, env)
     if at is None:
         return []
     edit_id = _edit_id_of(at)

@@ -12,6 +12,7 @@ from datetime import datetime
 import msgspec
 
 from wagateway.adapters.waha import wire
+from wagateway.adapters.waha.changes import LISTED
 from wagateway.adapters.waha.fields import Obj, fold, moment, obj, word
 from wagateway.adapters.waha.reader import WahaReader
 from wagateway.adapters.waha.refs import address
@@ -132,7 +133,7 @@ def chat_of(raw: bytes) -> EngineChat | None:
 
 def row_of(raw: bytes, session: EngineSession, *, at: datetime) -> MessageRow:
     """Read one element of a page of messages."""
-    told = _enveloped("sync.message", session, raw, at=at, me=_me(session.account))
+    told = _enveloped(LISTED, session, raw, at=at, me=_me(session.account))
     seen = next((o for o in told.observations if isinstance(o, MessageSeen)), None)
     if seen is not None:
         return MessageRow(

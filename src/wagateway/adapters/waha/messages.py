@@ -36,7 +36,7 @@ def message_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
     if instead is not None:
         return [instead, *learned(here, env)]
     seen = _seen(payload, here, found, env)
-    return [seen, *shown_edit(here, seen.message.text), *learned(here, env)]
+    return [seen, *shown_edit(here, found, seen.message.text, env), *learned(here, env)]
 
 
 def _embedded(
@@ -60,7 +60,7 @@ def _seen(payload: Obj, here: Place, found: Opened | None, env: Envelope) -> Mes
         from_me=here.from_me,
         sent_at=here.at,
         kind=Kind.LIVE_LOCATION if live else told.kind,
-        completeness=_completeness(here, told, env),
+        completeness=_completeness(here, found, told, env),
         sender=here.sender,
         sender_name=here.origin.name,
         text=_text(payload, here, told),
@@ -86,11 +86,11 @@ def _seen(payload: Obj, here: Place, found: Opened | None, env: Envelope) -> Mes
     )
 
 
-def _completeness(here: Place, told: Content, env: Envelope) -> Completeness:
+def _completeness(here: Place, found: Opened | None, told: Content, env: Envelope) -> Completeness:
     if env.event == "message.waiting":
         return Completeness.PLACEHOLDER
-    # What browser engines show of an edited message is not what was first written.
-    edited = told.completeness is Completeness.FULL and edited_at(here) is not None
+    # What is shown of an edited message is not what was first written.
+    edited = told.completeness is Completeness.FULL and edited_at(here, found, env) is not None
     return Completeness.PARTIAL if edited else told.completeness
 
 

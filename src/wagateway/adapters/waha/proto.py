@@ -73,12 +73,14 @@ class Opened(Struct, frozen=True, kw_only=True):
         key: the content key as spelled.
         name: the same in lower case.
         node: what it holds, keys in lower case; a bare text is ``{"text": …}``.
+        edited: it stands in the wrapper of an edit.
     """
 
     key: str
     name: str
     node: Obj
     view_once: bool = False
+    edited: bool = False
 
 
 def proto_message(data: Obj, kin: Family) -> Opened | None:
@@ -92,7 +94,7 @@ def proto_message(data: Obj, kin: Family) -> Opened | None:
 
 def opened(message: object) -> Opened | None:
     """Unwrap *message*; None when nothing is in it."""
-    view_once = False
+    view_once = edited = False
     node = obj(message)
     for _ in range(_MAX_WRAPPERS):
         key = _content_key(node)
@@ -100,9 +102,11 @@ def opened(message: object) -> Opened | None:
             return None
         name = key.lower()
         view_once = view_once or name.startswith("viewonce")
+        edited = edited or name == "editedmessage"
         inner = _wrapped(name, node[key])
         if inner is None:
-            return Opened(key=key, name=name, node=_node(node[key]), view_once=view_once)
+            content = _node(node[key])
+            return Opened(key=key, name=name, node=content, view_once=view_once, edited=edited)
         node = inner
     return None
 

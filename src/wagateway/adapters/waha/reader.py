@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from wagateway.adapters.waha import answers, groups, notices, synced
 from wagateway.adapters.waha.acks import ack_observations
-from wagateway.adapters.waha.changes import edited_observations
+from wagateway.adapters.waha.changes import LISTED, edited_observations
 from wagateway.adapters.waha.envelope import Envelope, envelope
 from wagateway.adapters.waha.fields import Obj, items, obj
 from wagateway.adapters.waha.messages import message_observations
@@ -59,7 +59,7 @@ _READERS: dict[str, Callable[[Obj, Envelope], list[AnyObservation]]] = {
     "group.join": groups.old_join_observations,
     "group.leave": groups.old_leave_observations,
     # What we asked for ourselves, see listings.py:
-    "sync.message": message_observations,
+    LISTED: message_observations,
     "sync.contact": synced.contact_observations,
     "sync.group": synced.group_observations,
     "sync.members": synced.members_observations,

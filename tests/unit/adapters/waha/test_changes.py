@@ -256,6 +256,49 @@ def test_browser_engines_show_a_tombstone_in_the_messages_place(
     payload = webjs({"type": "revoked", "author": ANA} | data, chat)
     found = revoke(payload, "message.any", engine="WEBJS")
     assert (found.ref.stanza, found.ref.from_me, found.revoked_by) == (STANZA, mine, by)
+    assert found.revoked_at == BUILT  # it has the time of the message, not of the deletion
+
+
+def test_a_listed_deletion_that_stands_by_itself_has_its_own_time() -> None:
+    key = {"type": "revoked", "protocolMessageKey": {"id": TARGET}}
+    for payload in (webjs(key), gows({"protocolMessage": {"key": GO_KEY, "type": 0}})):
+        found = revoke(payload, "sync.message")
+        assert (found.ref.stanza, found.revoked_at) == (TARGET, SENT)
+
+
+NEW_CAPTION = {"imageMessage": {"mimetype": "image/jpeg", "caption": "new"}}
+
+
+@pytest.mark.parametrize("content", [NEW, NEW_CAPTION, {"ephemeralMessage": {"message": NEW}}])
+def test_an_edited_message_that_noweb_lists_is_an_edit_too(content: Json) -> None:
+    payload = noweb({"editedMessage": {"message": content}}, body="new")
+    first, second = said("sync.message", payload)
+    assert isinstance(first, MessageSeen)
+    assert first.message.completeness is Completeness.PARTIAL
+    assert second == MessageEdited(
+        ref=first.ref, edit_id=StanzaId(str(SENT_S * 1000)), edited_at=SENT, text="new"
+    )
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        noweb(NEW, body="new"),
+        noweb({"ephemeralMessage": {"message": NEW}}, body="new"),
+        gows(NEW, body="new"),
+        webjs({"type": "chat"}, body="new"),
+    ],
+)
+def test_no_edit_is_made_up_where_the_list_has_no_mark(payload: Json) -> None:
+    (found,) = said("sync.message", payload)
+    assert isinstance(found, MessageSeen)
+    assert found.message.completeness is Completeness.FULL
+
+
+def test_a_listed_edit_that_stands_by_itself_is_the_one_that_its_event_told() -> None:
+    change = protocol(editedMessage=NEW, timestampMs=EDITED_MS)
+    for content in (change, {"editedMessage": {"message": change}}):
+        assert edit(noweb(content), "sync.message") == edit(noweb(content), "message")
 
 
 def test_an_edited_message_that_a_browser_shows_is_an_edit_too() -> None:
