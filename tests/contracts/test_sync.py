@@ -22,7 +22,15 @@ from tests.support.deliveries import (
 )
 
 from wagateway.domain.errors import LeaseLost
-from wagateway.domain.events import Outcome, SessionChanged, SessionStatus, Source
+from wagateway.domain.events import (
+    GroupChanged,
+    Member,
+    Outcome,
+    Role,
+    SessionChanged,
+    SessionStatus,
+    Source,
+)
 from wagateway.domain.identity import Jid, StanzaId
 from wagateway.domain.spans import Span
 from wagateway.domain.sync import Patience, SyncState, SyncStatus, failed, fresh, paused, turned
@@ -378,3 +386,34 @@ class TestDigests:
         await sync.remember(mine, "contact", known)
         assert await sync.changed(mine, "contact", known | {"b": b"3", "c": b"4"}) == {"b", "c"}
         assert await sync.changed(mine, "group", known) == {"a", "b"}
+
+
+class TestRoles:
+    async def test_only_other_roles_are_told(self, there: Backend, mine: Archived) -> None:
+        asked = {ANA: Role.ADMIN, BRUNO: Role.PARTICIPANT}
+        assert await there.sync.other_roles(mine, GROUP, asked) == {ANA, BRUNO}
+        await there.record(delivery(members(ANA, Role.ADMIN), members(BRUNO, Role.ADMIN)))
+        assert await there.sync.other_roles(mine, GROUP, asked) == {BRUNO}
+        assert await there.sync.other_roles(mine, GROUP, {}) == set()
+        elsewhere = Jid("120363000000000999@g.us")
+        assert await there.sync.other_roles(mine, elsewhere, {ANA: Role.ADMIN}) == {ANA}
+
+    async def test_the_latest_counts_in_whatever_order_it_came(
+        self, there: Backend, mine: Archived
+    ) -> None:
+        await there.record(
+            delivery(members(ANA, Role.LEFT, at=NOON + 2 * SECOND)),
+            delivery(members(ANA, Role.ADMIN, at=NOON + SECOND)),
+        )
+        assert await there.sync.other_roles(mine, GROUP, {ANA: Role.ADMIN}) == {ANA}
+        assert await there.sync.other_roles(mine, GROUP, {ANA: Role.LEFT}) == set()
+
+    async def test_a_hidden_id_is_its_phone(self, there: Backend, mine: Archived) -> None:
+        await there.record(delivery(members(ANA, Role.ADMIN)))
+        assert await there.sync.other_roles(mine, GROUP, {ANA_LID: Role.ADMIN}) == {ANA_LID}
+        await there.record(delivery(linked(ANA_LID, ANA)))
+        assert await there.sync.other_roles(mine, GROUP, {ANA_LID: Role.ADMIN}) == set()
+
+
+def members(who: Jid, role: Role, *, at: datetime = NOON) -> GroupChanged:
+    return GroupChanged(group=GROUP, at=at, members=(Member(jid=who, role=role),))

@@ -1,18 +1,30 @@
 """An engine in memory: lists of messages that tests change, and failures on request."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from tests.support.deliveries import BAKERY, NOON, SESSION, delivery, seen
 from typing_extensions import override
 
 from wagateway.domain.errors import NotFound, NotSupported, SessionNotReady
-from wagateway.domain.events import Account, ContactSeen, SessionChanged, SessionStatus, Source
+from wagateway.domain.events import (
+    Account,
+    ContactSeen,
+    Delivery,
+    GroupChanged,
+    Member,
+    Role,
+    SessionChanged,
+    SessionStatus,
+    Source,
+)
 from wagateway.domain.identity import Jid, SessionName, StanzaId
 from wagateway.ports.engine import (
     Engine,
     EngineChat,
     EngineSession,
     EngineVersion,
+    GroupMembers,
     MessageRow,
     Told,
 )
@@ -24,6 +36,7 @@ class FakeEngine(Engine):
     Attributes:
         rows: messages by chat, newest first.
         failures: raised by the next requests for a chat's messages, in order; None lets one pass.
+        subjects, roles: of groups; *tells_members*: the list of groups has their members too.
         requests: how often each method was called.
     """
 
@@ -34,6 +47,9 @@ class FakeEngine(Engine):
         self.at = NOON
         self.rows: dict[Jid, list[MessageRow]] = {}
         self.names: dict[Jid, str] = {}
+        self.subjects: dict[Jid, str] = {}
+        self.roles: dict[Jid, dict[Jid, Role]] = {}
+        self.tells_members = True
         self.failures: list[Exception | None] = []
         self.requests: dict[str, int] = {}
 
@@ -153,11 +169,38 @@ class FakeEngine(Engine):
 
     @override
     async def groups(self, session: EngineSession) -> list[Told]:
-        raise NotSupported("no groups")
+        self._count("groups")
+        return [
+            Told(
+                about=group,
+                digest=subject.encode(),
+                delivery=delivery(
+                    GroupChanged(group=group, at=NOON, subject=subject),
+                    event="sync.group",
+                    source=Source.SYNC,
+                ),
+                members=self._members_of(group) if self.tells_members else None,
+            )
+            for group, subject in self.subjects.items()
+        ]
+
+    def _members_of(self, group: Jid) -> GroupMembers:
+        roles, at = dict(self.roles.get(group, {})), self.at
+
+        def told_of(people: Collection[Jid]) -> Delivery:
+            changed = tuple(Member(jid=who, role=roles[who]) for who in sorted(people))
+            return delivery(
+                GroupChanged(group=group, at=at, members=changed),
+                event="sync.members",
+                source=Source.SYNC,
+            )
+
+        return GroupMembers(group=group, roles=roles, told_of=told_of)
 
     @override
-    async def members(self, session: EngineSession, group: Jid) -> Told:
-        raise NotSupported("no groups")
+    async def members(self, session: EngineSession, group: Jid) -> GroupMembers:
+        self._count("members")
+        return self._members_of(group)
 
     @override
     async def lids(self, session: EngineSession, *, limit: int, offset: int) -> list[Told]:

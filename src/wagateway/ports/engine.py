@@ -1,11 +1,12 @@
 """What the core asks of a WhatsApp engine."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
 from msgspec import Struct
 
-from wagateway.domain.events import Account, Delivery, SessionStatus, Source
+from wagateway.domain.events import Account, Delivery, Role, SessionStatus, Source
 from wagateway.domain.identity import Jid, SessionName, StanzaId
 
 
@@ -74,18 +75,34 @@ class MessageRow(Struct, frozen=True, kw_only=True):
     delivery: Delivery
 
 
+class GroupMembers(Struct, frozen=True, kw_only=True):
+    """Who is in a group, as the engine lists them.
+
+    Attributes:
+        roles: by address, phone or LID.
+        told_of: what is said of some of them, in an envelope of ours, read; source ``sync``.
+    """
+
+    group: Jid
+    roles: Mapping[Jid, Role]
+    told_of: Callable[[Collection[Jid]], Delivery]
+
+
 class Told(Struct, frozen=True, kw_only=True):
     """What the engine says of one person, group or link.
 
     Attributes:
         about: names it within its kind, e.g. a JID.
-        digest: of what is said, and not of when; equal for equal words.
-        delivery: the element in an envelope of ours, read; source ``sync``.
+        digest: of what is said, and not of when, nor of what we do not read; equal for equal words.
+        delivery: the element in an envelope of ours, read; source ``sync``. Members of a group are
+            not among what it says.
+        members: of a group, where they were told with it.
     """
 
     about: str
     digest: bytes
     delivery: Delivery
+    members: GroupMembers | None = None
 
 
 class EngineVersion(Struct, frozen=True, kw_only=True):
@@ -189,7 +206,7 @@ class Engine(ABC):
         """Return all groups with subject and description, and members where they are told."""
 
     @abstractmethod
-    async def members(self, session: EngineSession, group: Jid) -> Told:
+    async def members(self, session: EngineSession, group: Jid) -> GroupMembers:
         """Return the members of *group* with their roles."""
 
     @abstractmethod

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from wagateway.domain.coverage import Evidence
-from wagateway.domain.events import Delivery, Recorded
+from wagateway.domain.events import Delivery, Recorded, Role
 from wagateway.domain.identity import Jid, SessionName
 from wagateway.domain.spans import Spans
 from wagateway.domain.sync import SyncState
@@ -158,6 +158,15 @@ class SyncStore(ABC):
     @abstractmethod
     async def remember(self, archive: Archived, kind: str, digests: Mapping[str, bytes]) -> None:
         """Remember digests of things that were recorded."""
+
+    @abstractmethod
+    async def other_roles(
+        self, archive: Archived, group: Jid, roles: Mapping[Jid, Role]
+    ) -> set[Jid]:
+        """Return whose role in *group*, as archived last, is none or another than in *roles*.
+
+        A hidden id counts as its phone where they are linked.
+        """
 
     @abstractmethod
     async def beat(self, process: str, *, since: datetime, until: datetime) -> None:

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wagateway.domain.errors import NotFound, NotSupported
-from wagateway.domain.events import GroupChanged
 from wagateway.domain.identity import Jid
 from wagateway.ports.archive import Archive
-from wagateway.ports.engine import Engine, EngineSession, Told
+from wagateway.ports.engine import Engine, EngineSession, GroupMembers, Told
 from wagateway.ports.sync import Archived, SyncStore
 
 _AT_ONCE = 500
@@ -53,10 +52,16 @@ class SyncPeople:
         told = await self.engine.groups(session)
         news = await self._record(archived, "group", told)
         for each in told:
-            if not _names_members(each):
-                members = await self.engine.members(session, Jid(each.about))
-                news += await self._record(archived, "members", [members])
+            members = each.members or await self.engine.members(session, Jid(each.about))
+            news += await self._record_members(archived, members)
         return news
+
+    async def _record_members(self, archived: Archived, members: GroupMembers) -> int:
+        """Record whose role is another than the archived one, whoever told that."""
+        changed = await self.store.other_roles(archived, members.group, members.roles)
+        if changed:
+            await self.archive.record([members.told_of(changed)])
+        return len(changed)
 
     async def _record(self, archived: Archived, kind: str, told: Sequence[Told]) -> int:
         digests = {each.about: each.digest for each in told}
@@ -65,7 +70,3 @@ class SyncPeople:
         await self.archive.record([each.delivery for each in news])
         await self.store.remember(archived, kind, {each.about: each.digest for each in news})
         return len(news)
-
-
-def _names_members(told: Told) -> bool:
-    return any(isinstance(o, GroupChanged) and o.members for o in told.delivery.observations)

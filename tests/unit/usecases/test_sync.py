@@ -23,8 +23,17 @@ from typing_extensions import override
 
 from wagateway.domain.coverage import GapReason
 from wagateway.domain.errors import EngineUnavailable, RateLimited, Refused
-from wagateway.domain.events import Account, SessionChanged, SessionStatus, Source
+from wagateway.domain.events import (
+    Account,
+    GroupChanged,
+    Member,
+    Role,
+    SessionChanged,
+    SessionStatus,
+    Source,
+)
 from wagateway.domain.identity import Jid
+from wagateway.domain.records import MemberRecord
 from wagateway.domain.spans import Span, covers
 from wagateway.domain.sync import SyncStatus
 from wagateway.domain.walk import SETTLE
@@ -281,6 +290,70 @@ class TestPeople:
         assert await world.logged() == logged + 1
         contacts = (await world.archive.contacts(SESSION)).contacts
         assert {c.id: c.name for c in contacts}[ANA] == "Ana P."
+
+
+class TestGroups:
+    @pytest.fixture
+    def world(self) -> World:
+        world = World()
+        world.engine.subjects = {GROUP: "Bakers"}
+        world.engine.roles = {GROUP: {ANA: Role.ADMIN, BRUNO: Role.PARTICIPANT}}
+        return world
+
+    def rows(self, world: World) -> list[tuple[Jid, Role]]:
+        """Return the member rows, oldest first."""
+        found = [r for r in world.archive.records(SESSION) if isinstance(r, MemberRecord)]
+        return [(r.member, r.role) for r in sorted(found, key=lambda r: (r.at, r.member))]
+
+    async def later(self, world: World) -> None:
+        world.now += 7 * HOUR
+        await world.settle()
+
+    @pytest.mark.parametrize("tells_members", [True, False])
+    async def test_unchanged_groups_write_nothing(
+        self, world: World, *, tells_members: bool
+    ) -> None:
+        world.engine.tells_members = tells_members
+        await world.settle()
+        rows, logged = self.rows(world), await world.logged()
+        assert rows == [(ANA, Role.ADMIN), (BRUNO, Role.PARTICIPANT)]
+        for _ in range(3):
+            await self.later(world)
+        assert (self.rows(world), await world.logged()) == (rows, logged)
+
+    async def test_a_change_writes_one_row(self, world: World) -> None:
+        await world.settle()
+        rows, logged = self.rows(world), await world.logged()
+        world.engine.roles[GROUP][BRUNO] = Role.ADMIN
+        await self.later(world)
+        assert self.rows(world) == [*rows, (BRUNO, Role.ADMIN)]
+        assert await world.logged() == logged + 1
+
+    async def test_a_new_name_writes_no_member(self, world: World) -> None:
+        await world.settle()
+        rows = self.rows(world)
+        world.engine.subjects[GROUP] = "Bakers of the South"
+        await self.later(world)
+        assert self.rows(world) == rows
+
+    async def test_what_a_webhook_told_is_no_news(self, world: World) -> None:
+        await world.settle()
+        world.engine.roles[GROUP][BRUNO] = Role.ADMIN
+        joined = Member(jid=BRUNO, role=Role.ADMIN)
+        told = GroupChanged(group=GROUP, at=world.now + HOUR, members=(joined,))
+        await world.archive.record([delivery(told)])
+        rows = self.rows(world)
+        await self.later(world)
+        assert self.rows(world) == rows
+
+    async def test_a_return_that_no_webhook_told_is_seen(self, world: World) -> None:
+        await world.settle()
+        left = GroupChanged(
+            group=GROUP, at=world.now + HOUR, members=(Member(jid=BRUNO, role=Role.LEFT),)
+        )
+        await world.archive.record([delivery(left)])
+        await self.later(world)
+        assert self.rows(world)[-1] == (BRUNO, Role.PARTICIPANT)
 
 
 class Machine(RuleBasedStateMachine):

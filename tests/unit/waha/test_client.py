@@ -1,6 +1,7 @@
 """Asking WAHA: what comes back in the port's words, and what each failure means."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -31,6 +32,8 @@ from wagateway.domain.events import (
     ContactSeen,
     GroupChanged,
     IdentityLinked,
+    Member,
+    NotUnderstood,
     Role,
     SessionStatus,
     Source,
@@ -214,16 +217,64 @@ class TestPeople:
         changed = [o for o in said(told) if isinstance(o, GroupChanged)]
         assert any(o.subject for o in changed)
         assert any(o.description for o in changed)
-        roles = {m.role for o in changed for m in o.members}
-        assert Role.SUPERADMIN in roles
+        assert not any(o.members for o in changed)
         assert all(each.about.endswith("@g.us") for each in told)
+        for each in told:
+            assert each.members is not None
+            assert each.members.group == each.about
+            assert Role.SUPERADMIN in each.members.roles.values()
+
+    @pytest.mark.parametrize("name", ["groups-noweb", "groups-gows"])
+    async def test_members_are_told_alone_in_their_exact_bytes(self, name: str) -> None:
+        async with asked(always(sample(name))) as engine:
+            [group] = await engine.groups(VENDAS)
+        assert group.members is not None
+        second = Jid("271000000000102@lid")
+        told = group.members.told_of({second})
+        [changed] = [o for o in told.observations if isinstance(o, GroupChanged)]
+        assert changed.members == (Member(jid=second, role=Role.ADMIN),)
+        [raw] = msgspec.json.decode(told.body)["payload"]["participants"]
+        assert json.dumps(raw["id"] if "id" in raw else raw["JID"]) == f'"{second}"'
+        [again] = WahaReader().read(told.body, received_at=NOW, source=Source.SYNC)
+        assert again.observations == told.observations
+        links = {(o.lid, o.phone) for o in told.observations if isinstance(o, IdentityLinked)}
+        assert (second, ANA) in links
+
+    async def test_a_group_that_msgspec_refuses_has_members_too(self) -> None:
+        page = (
+            b'[{"id":"1203@g.us","subject":"\\ud800","participants":'
+            b'[{"id":"5511987650102@c.us","admin":"admin"},{"x":1}]}]'
+        )
+        async with asked(always(page)) as engine:
+            [group] = await engine.groups(VENDAS)
+        assert group.members is not None
+        assert group.members.roles == {ANA: Role.ADMIN}
+        told = group.members.told_of({ANA})
+        assert any(isinstance(o, NotUnderstood) for o in told.observations)
+
+    async def test_what_changes_without_a_meaning_changes_no_digest(self) -> None:
+        def page(**over: object) -> bytes:
+            [group] = msgspec.json.decode(sample("groups-webjs"))
+            group = {key: group[key] for key in reversed(group)}
+            return json.dumps([{**group, **over}]).encode()
+
+        digests = []
+        for body in (
+            sample("groups-webjs"),
+            page(unreadCount=7, timestamp=1791009999, lastMessage={"body": "hi"}),
+            page(name="Other", groupMetadata={"subject": "Other"}),
+        ):
+            async with asked(always(body)) as engine:
+                [group] = await engine.groups(VENDAS)
+                digests.append(group.digest)
+        assert digests[0] == digests[1] != digests[2]
 
     async def test_members(self) -> None:
         async with asked(always(sample("group-participants-v2"))) as engine:
-            told = await engine.members(VENDAS, Jid("120363000000000202@g.us"))
-        [changed] = [o for o in said([told]) if isinstance(o, GroupChanged)]
-        assert [m.role for m in changed.members] == [Role.SUPERADMIN, Role.ADMIN, Role.PARTICIPANT]
-        links = {(o.lid, o.phone) for o in said([told]) if isinstance(o, IdentityLinked)}
+            found = await engine.members(VENDAS, Jid("120363000000000202@g.us"))
+        assert list(found.roles.values()) == [Role.SUPERADMIN, Role.ADMIN, Role.PARTICIPANT]
+        told = found.told_of(found.roles)
+        links = {(o.lid, o.phone) for o in told.observations if isinstance(o, IdentityLinked)}
         assert (Jid("271000000000102@lid"), ANA) in links
 
     async def test_links(self) -> None:

@@ -24,7 +24,7 @@ from wagateway.domain import errors
 from wagateway.domain.errors import EngineUnavailable, NotFound
 from wagateway.domain.events import Account, SessionStatus
 from wagateway.domain.identity import Jid, SessionName, StanzaId
-from wagateway.ports.engine import Engine, EngineSession, MessageRow, Told
+from wagateway.ports.engine import Engine, EngineSession, GroupMembers, MessageRow, Told
 
 DATA = Path(__file__).parents[2] / "data" / "waha"
 ASKED_AT = datetime(2027, 1, 1, tzinfo=UTC)
@@ -254,7 +254,7 @@ SCHEMAS = _schemas()
 _READABLE: dict[str, type | tuple[type, ...]] = {
     "sessions": EngineSession,
     "messages": MessageRow,
-    "members": Told,
+    "members": GroupMembers,
     "lids": Told,
 }
 
@@ -304,11 +304,18 @@ def test_a_session_is_read_with_its_status_and_account(info: Any) -> None:  # no
 
 def _builtins(value: object) -> Any:  # noqa: ANN401 - any JSON value
     """Return *value* as builtins with every field."""
+    if isinstance(value, GroupMembers):
+        told = Told(about=value.group, digest=b"", delivery=value.told_of(value.roles))
+        return _builtins(told)
     if isinstance(value, Told):
         said = [
             o for o in value.delivery.observations if getattr(o, "evidence", 0) != "own_account"
         ]
-        return {"about": value.about, "said": _builtins(said)}
+        return {
+            "about": value.about,
+            "said": _builtins(said),
+            "members": _builtins(value.members) if value.members else None,
+        }
     if isinstance(value, MessageRow):
         first = value.delivery.observations[0]
         return {

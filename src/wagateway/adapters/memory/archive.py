@@ -25,6 +25,7 @@ from wagateway.domain.events import (
     Delivery,
     Outcome,
     Recorded,
+    Role,
     SessionChanged,
     SessionStatus,
     Source,
@@ -175,6 +176,13 @@ class InMemoryArchive(Archive, ArchiveReader):
         """Return which LID is which phone in an archive."""
         [book] = [b for books in self._books.values() for b in books if b.entry.id == archive_id]
         return book.phones
+
+    def roles(self, archive_id: int, group: Jid) -> Mapping[Jid, Role]:
+        """Return the latest role of each member of a group in an archive."""
+        [book] = [b for books in self._books.values() for b in books if b.entry.id == archive_id]
+        members = [r for r in book.ledger.records() if isinstance(r, MemberRecord)]
+        members.sort(key=lambda r: r.at)
+        return {r.member: r.role for r in members if r.group == group}
 
     def statuses(self, session: SessionName) -> list[tuple[datetime, str]]:
         """Return the session's states, oldest first."""

@@ -11,7 +11,7 @@ from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.domain.archives import current
 from wagateway.domain.coverage import Evidence
 from wagateway.domain.errors import LeaseLost
-from wagateway.domain.events import Delivery, Recorded, SessionStatus, Source
+from wagateway.domain.events import Delivery, Recorded, Role, SessionStatus, Source
 from wagateway.domain.identity import Jid, canonical, is_lid
 from wagateway.domain.spans import Spans, difference, intersection, span, union
 from wagateway.domain.sync import SyncState, SyncStatus
@@ -261,6 +261,14 @@ class InMemorySyncStore(SyncStore):
     @override
     async def remember(self, archive: Archived, kind: str, digests: Mapping[str, bytes]) -> None:
         self._digests |= {(archive.id, kind, about): d for about, d in digests.items()}
+
+    @override
+    async def other_roles(
+        self, archive: Archived, group: Jid, roles: Mapping[Jid, Role]
+    ) -> set[Jid]:
+        known = self._archive.roles(archive.id, group)
+        phones = self._archive.phones(archive.id)
+        return {who for who, role in roles.items() if known.get(canonical(who, phones)) != role}
 
     @override
     async def beat(self, process: str, *, since: datetime, until: datetime) -> None:

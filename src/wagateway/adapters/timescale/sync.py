@@ -17,7 +17,7 @@ from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.pool import Connection, Pool
 from wagateway.domain.coverage import Evidence
 from wagateway.domain.errors import Defect, LeaseLost
-from wagateway.domain.events import Delivery, Recorded, SessionStatus
+from wagateway.domain.events import Delivery, Recorded, Role, SessionStatus
 from wagateway.domain.identity import Jid
 from wagateway.domain.spans import Span, Spans
 from wagateway.domain.sync import SyncState, SyncStatus
@@ -173,6 +173,16 @@ class TimescaleSyncStore(SyncStore):
         await self._rows(
             "save_digests", session_id=archive.id, kind=kind, rows=_digest_rows(digests)
         )
+
+    @override
+    async def other_roles(
+        self, archive: Archived, group: Jid, roles: Mapping[Jid, Role]
+    ) -> set[Jid]:
+        given = [{"member": member, "role": role} for member, role in roles.items()]
+        rows = await self._rows(
+            "other_roles", session_id=archive.id, group_id=group, rows=_json(given)
+        )
+        return {row["member"] for row in rows}
 
     @override
     async def beat(self, process: str, *, since: datetime, until: datetime) -> None:

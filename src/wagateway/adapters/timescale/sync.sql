@@ -220,6 +220,27 @@ FROM json_to_recordset(%(rows)s::json) AS r (about text COLLATE "C", digest text
 ORDER BY r.about
 ON CONFLICT ON CONSTRAINT sync_digests_pkey DO UPDATE SET digest = excluded.digest;
 
+-- name: other_roles
+-- Whose latest role in a group is none or another than the given one; a hidden id counts as its phone.
+SELECT r.member
+FROM json_to_recordset(%(rows)s::json) AS r (member text COLLATE "C", role text)
+LEFT JOIN LATERAL (
+    SELECT l.phone
+    FROM whatsapp_gateway.identities AS l
+    WHERE l.session_id = %(session_id)s AND l.lid = r.member AND l.rejected_at IS NULL
+    ORDER BY l.confirmed_at DESC NULLS LAST, l.first_seen_at DESC, l.phone DESC
+    LIMIT 1
+) AS i ON true
+LEFT JOIN LATERAL (
+    SELECT m.role
+    FROM whatsapp_gateway.group_members AS m
+    WHERE m.session_id = %(session_id)s AND m.group_id = %(group_id)s
+      AND m.member_id = coalesce(i.phone, r.member)
+    ORDER BY m.at DESC
+    LIMIT 1
+) AS known ON true
+WHERE known.role IS DISTINCT FROM r.role;
+
 -- name: beat
 -- Extends a process's time up.
 INSERT INTO whatsapp_gateway.uptimes (process, since, until)

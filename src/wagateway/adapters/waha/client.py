@@ -18,6 +18,7 @@ from wagateway.ports.engine import (
     EngineChat,
     EngineSession,
     EngineVersion,
+    GroupMembers,
     MessageRow,
     Told,
 )
@@ -169,7 +170,7 @@ class WahaEngine(Engine):
         return listings.groups_of(body, session, at=self._clock())
 
     @override
-    async def members(self, session: EngineSession, group: Jid) -> Told:
+    async def members(self, session: EngineSession, group: Jid) -> GroupMembers:
         path = f"api/{_part(session.name)}/groups/{_part(group)}/participants/v2"
         body = await self._get(path, timeout_s=_MESSAGES_S)
         return listings.members_of(body, group, session, at=self._clock())

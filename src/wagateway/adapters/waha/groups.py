@@ -165,7 +165,7 @@ def members(
         if jid is None:
             broken.append(NotUnderstood(reason=_MALFORMED))
         else:
-            found.append(Member(jid=jid, role=role or _role(obj(each).get("role"))))
+            found.append(Member(jid=jid, role=role or present_role(obj(each).get("role"))))
     return tuple(found), broken
 
 
@@ -176,7 +176,7 @@ def _member_address(each: object) -> Jid | None:
     return address(node.get("id")) or address(node.get("pn"))
 
 
-def _role(value: object) -> Role:
+def present_role(value: object) -> Role:
     """Return a present member's role; who is named is there, so ``left`` says nothing."""
     role = _ROLES.get(value, Role.PARTICIPANT) if isinstance(value, str) else Role.PARTICIPANT
     return Role.PARTICIPANT if role is Role.LEFT else role

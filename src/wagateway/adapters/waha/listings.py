@@ -6,8 +6,8 @@ webhook, and is read by the reader, now and by any replay.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -16,10 +16,14 @@ from wagateway.adapters.waha.changes import LISTED
 from wagateway.adapters.waha.fields import Obj, fold, moment, obj, word
 from wagateway.adapters.waha.reader import WahaReader
 from wagateway.adapters.waha.refs import address
+from wagateway.adapters.waha.synced import member_address
 from wagateway.domain.errors import EngineUnavailable, InvalidInput
 from wagateway.domain.events import (
     Account,
+    AnyObservation,
+    ContactSeen,
     Delivery,
+    GroupChanged,
     MessageSeen,
     NotUnderstood,
     SessionStatus,
@@ -27,10 +31,12 @@ from wagateway.domain.events import (
 )
 from wagateway.domain.identity import Jid, SessionName, is_lid, is_phone
 from wagateway.domain.text import MAX_ID_CHARS
-from wagateway.ports.engine import EngineChat, EngineSession, MessageRow, Told
+from wagateway.ports.engine import EngineChat, EngineSession, GroupMembers, MessageRow, Told
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _READER = WahaReader()
+_ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+_encode = msgspec.json.Encoder(order="deterministic").encode
 _STATUSES = {status.value: status for status in SessionStatus}
 
 
@@ -150,11 +156,20 @@ def _second(at: datetime) -> datetime:
 
 def told_of(event: str, raw: bytes, about: str, session: EngineSession, *, at: datetime) -> Told:
     """Return what an element says of *about*."""
-    return Told(
-        about=about,
-        digest=hashlib.blake2b(raw, digest_size=16).digest(),
-        delivery=_enveloped(event, session, raw, at=at, me=_me(session.account)),
-    )
+    delivery = _enveloped(event, session, raw, at=at, me=_me(session.account))
+    return Told(about=about, digest=_digest(delivery), delivery=delivery)
+
+
+def _digest(delivery: Delivery) -> bytes:
+    """Return what is equal for equal words: keys in another order or a count of unread are none."""
+    said = [_timeless(each, delivery.occurred_at) for each in delivery.observations]
+    return hashlib.blake2b(_encode(said), digest_size=16).digest()
+
+
+def _timeless(said: AnyObservation, asked_at: datetime) -> AnyObservation:
+    if isinstance(said, ContactSeen | GroupChanged) and said.at == asked_at:
+        return msgspec.structs.replace(said, at=_ANY_TIME)
+    return said
 
 
 def contacts_of(body: bytes, session: EngineSession, *, at: datetime) -> list[Told]:
@@ -164,7 +179,13 @@ def contacts_of(body: bytes, session: EngineSession, *, at: datetime) -> list[To
 
 def groups_of(body: bytes, session: EngineSession, *, at: datetime) -> list[Told]:
     """Read groups: an object keyed by id, an array, or nested ids."""
-    return list(_named("sync.group", values(body), session, at=at))
+    told = []
+    for raw in values(body):
+        for each in _named("sync.group", [raw], session, at=at):
+            people = _participants(raw)
+            listed = _members(people, Jid(each.about), session, at=at) if people else None
+            told.append(msgspec.structs.replace(each, members=listed))
+    return told
 
 
 def _named(
@@ -188,11 +209,47 @@ def lids_of_list(body: bytes, session: EngineSession, *, at: datetime) -> list[T
     return found
 
 
-def members_of(body: bytes, group: Jid, session: EngineSession, *, at: datetime) -> Told:
+def _participants(group: bytes) -> list[bytes]:
+    """Return the exact bytes of each member of a group, as any engine nests them."""
+    for _ in range(2):
+        try:
+            node = _OBJECT.decode(group)
+        except (ValueError, RecursionError):  # the tolerant reader takes more, see values()
+            found = obj(decoded(group))
+            node = {key: msgspec.Raw(json.dumps(value).encode()) for key, value in found.items()}
+        folded = {key.lower(): bytes(raw) for key, raw in node.items()}
+        if folded.get("participants", b"").lstrip().startswith(b"["):
+            return elements(folded["participants"])
+        group = folded.get("groupmetadata", b"{}")
+    return []
+
+
+def members_of(body: bytes, group: Jid, session: EngineSession, *, at: datetime) -> GroupMembers:
     """Read the members of a group."""
-    raws = [msgspec.Raw(raw) for raw in elements(body)]
-    payload = msgspec.json.encode({"group": {"id": group}, "participants": raws})
-    return told_of("sync.members", payload, group, session, at=at)
+    return _members(elements(body), group, session, at=at)
+
+
+def _members(
+    raws: list[bytes], group: Jid, session: EngineSession, *, at: datetime
+) -> GroupMembers:
+    """Keep the bytes of each member, so that those whose role changed can be told alone."""
+    by_address = [(_member_of(raw), raw) for raw in raws]
+
+    def told_of_some(people: Collection[Jid]) -> Delivery:
+        # What has no address is told with any news, to be seen as a failure.
+        chosen = [msgspec.Raw(raw) for who, raw in by_address if who is None or who in people]
+        payload = msgspec.json.encode({"group": {"id": group}, "participants": chosen})
+        return _enveloped("sync.members", session, payload, at=at, me=_me(session.account))
+
+    everybody = told_of_some({who for who, _ in by_address if who is not None})
+    changes = [said for said in everybody.observations if isinstance(said, GroupChanged)]
+    roles = {member.jid: member.role for said in changes for member in said.members}
+    return GroupMembers(group=group, roles=roles, told_of=told_of_some)
+
+
+def _member_of(raw: bytes) -> Jid | None:
+    value = decoded(raw)
+    return member_address(fold(obj(value))) or address(value)
 
 
 def _me(account: Account | None) -> Mapping[str, object] | None:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from wagateway.adapters.waha.envelope import Envelope
 from wagateway.adapters.waha.fields import Obj, flag, fold, items, moment, obj, text
-from wagateway.adapters.waha.groups import member_links, members
+from wagateway.adapters.waha.groups import member_links, present_role
 from wagateway.adapters.waha.places import link
 from wagateway.adapters.waha.refs import address
 from wagateway.domain.errors import InvalidInput
@@ -49,7 +49,7 @@ def lid_observations(payload: Obj, _env: Envelope) -> list[AnyObservation]:
 
 
 def members_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
-    """Read all members of a group.
+    """Read members of a group, as any engine lists them.
 
     Raises:
         InvalidInput: no group.
@@ -57,13 +57,13 @@ def members_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
     group = address(obj(payload.get("group")).get("id"))
     if group is None:
         raise InvalidInput("no group: expected group.id like 1203…@g.us")
-    found, broken = members(payload.get("participants"), None)
+    found, broken = _members(items(payload.get("participants")))
     changed = GroupChanged(group=group, at=env.occurred_at, members=found)
     return [changed, *broken, *member_links(payload)]
 
 
 def group_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
-    """Read a group of any engine: subject, description, and members where they are told.
+    """Read a group of any engine: subject and description; its members are told apart.
 
     Raises:
         InvalidInput: no group.
@@ -72,19 +72,17 @@ def group_observations(payload: Obj, env: Envelope) -> list[AnyObservation]:
     group = address(node.get("id")) or address(node.get("jid"))
     if group is None:
         raise InvalidInput("no group: expected an id like 1203…@g.us")
-    people, broken = _members(items(node.get("participants")))
     named_at = moment(node.get("subjecttime")) or moment(node.get("namesetat"))
     described_at = moment(node.get("topicsetat"))
     subject = text(node.get("subject")) or text(node.get("name"))
     description = node.get("desc", node.get("topic"))
     said: list[AnyObservation] = [
         GroupChanged(group=group, at=named_at or env.occurred_at, subject=subject),
-        GroupChanged(group=group, at=env.occurred_at, members=people),
     ]
     if isinstance(description, str):
         said.append(_described(group, described_at or env.occurred_at, description))
     told = [each for each in said if _says_something(each)]
-    return [*told, *broken, *_links(node)] or [NotArchived(reason="a group without facts")]
+    return [*told, *_links(node)] or [NotArchived(reason="a group without facts")]
 
 
 def _described(group: Jid, at: datetime, description: str) -> GroupChanged:
@@ -93,7 +91,7 @@ def _described(group: Jid, at: datetime, description: str) -> GroupChanged:
 
 def _says_something(said: AnyObservation) -> bool:
     return isinstance(said, GroupChanged) and (
-        said.subject is not None or said.description is not None or bool(said.members)
+        said.subject is not None or said.description is not None
     )
 
 
@@ -102,7 +100,7 @@ def _members(participants: list[object]) -> tuple[tuple[Member, ...], list[AnyOb
     broken: list[AnyObservation] = []
     for each in participants:
         node = fold(obj(each))
-        jid = address(node.get("id")) or address(node.get("jid")) or address(each)
+        jid = member_address(node) or address(each)
         if jid is None:
             broken.append(NotUnderstood(reason="a group member without an address"))
         else:
@@ -110,7 +108,14 @@ def _members(participants: list[object]) -> tuple[tuple[Member, ...], list[AnyOb
     return tuple(found), broken
 
 
+def member_address(node: Obj) -> Jid | None:
+    """Return the address of a member, whose keys are in lower case."""
+    return address(node.get("id")) or address(node.get("jid")) or address(node.get("pn"))
+
+
 def _role(node: Obj) -> Role:
+    if "role" in node:
+        return present_role(node["role"])
     if flag(node.get("issuperadmin")) or node.get("admin") == "superadmin":
         return Role.SUPERADMIN
     if flag(node.get("isadmin")) or node.get("admin") == "admin":
