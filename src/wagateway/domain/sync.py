@@ -56,7 +56,7 @@ class SyncState(Struct, frozen=True, kw_only=True):
         attempts: failures in a row.
         due_at: when to go on; None while nothing is to be done.
         problem: why the last try failed, or what is waited for.
-        caught_up_at: when the last forward walk began that came to its end.
+        caught_up_at: when the last walk began that came to its end: what was listed then is read.
         people_at: of a session as a whole: when contacts, groups and links were last read.
         turns: how often work was left when a worker's turn was over; fewer go first.
     """
@@ -114,8 +114,10 @@ def seen(state: SyncState, page: Page, now: datetime) -> Seen:
         raise ValueError("no walk is left")
     done = step(walk, page)
     spans = proven(done.walk, at_end=done.at_end)
-    if done.ended and (done.at_end or state.forward is not None):
-        state = msgspec.structs.replace(state, caught_up_at=walk.began_at)
+    if done.ended and (state.forward is not None or done.walk.doubtful_from is None):
+        state = msgspec.structs.replace(
+            state, caught_up_at=_later(state.caught_up_at, walk.began_at)
+        )
     state = _with(state, None if done.ended else done.walk)
     if done.at_end:  # of a look, too: there is nothing further back
         bottom = done.walk.reached or done.walk.began_at
@@ -219,6 +221,10 @@ def _awake(state: SyncState, now: datetime) -> SyncState:
     due_at = state.due_at if waiting else now
     status = SyncStatus.FAILED if waiting else SyncStatus.PENDING
     return msgspec.structs.replace(state, status=status, due_at=due_at)
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max(one, other) if one and other else one or other
 
 
 def _with(state: SyncState, walk: Walk | None) -> SyncState:

@@ -101,7 +101,7 @@ def step(walk: Walk, page: Page) -> Step:
         return _blank(walk, page)
     times = [row.sent_at for row in page.rows if row.sent_at is not None]
     if not times:
-        return Step(walk=_advanced(walk, page, short=True))
+        return Step(walk=_unreadable(walk, page))
     if _continues(walk, page, max(times)):
         return _taken(walk, page, min(times))
     if walk.retreats < _PATIENCE and not _within_one_second(walk, page):
@@ -153,9 +153,15 @@ def _stepped_back(walk: Walk, page: Page) -> Walk:
 
 
 def _doubting(walk: Walk) -> Walk:
-    return msgspec.structs.replace(
-        walk, doubtful_from=walk.doubtful_from or walk.reached, retreats=0
-    )
+    since = walk.doubtful_from or walk.reached or walk.began_at
+    return msgspec.structs.replace(walk, doubtful_from=since, retreats=0)
+
+
+def _unreadable(walk: Walk, page: Page) -> Walk:
+    """Pass a page of which no row could be read: a full one continues nothing that is known."""
+    if len(page.rows) >= page.limit:
+        walk = _doubting(walk)
+    return _advanced(walk, page, short=True)
 
 
 def _taken(walk: Walk, page: Page, oldest: datetime) -> Step:

@@ -351,17 +351,13 @@ class SyncTurn:
         before = task.state.caught_up_at
         active = set()
         for each in await self.store.tasks(task.archive):
-            state = each.state
             if each.chat is None:
                 continue
             if before is None or each.active_at is None or each.active_at >= before - SETTLE:
                 active.add(each.chat)
-            if each.active_at is None or state.caught_up_at is None:
-                continue
-            idle = state.forward is None and state.status is SyncStatus.IDLE
-            if idle and each.active_at >= state.caught_up_at - SETTLE:
-                until = state.caught_up_at - SETTLE - self.plan.overlap
-                await self.store.change(_with(each, woken(state, self.clock(), until=until)))
+            until = self._unread_since(each, begun)
+            if until is not None:
+                await self.store.change(_with(each, woken(each.state, self.clock(), until=until)))
         if before is not None:
             await self.store.extend_quiet(
                 task.archive, since=before - SETTLE, until=begun - SETTLE, active=active
@@ -371,6 +367,17 @@ class SyncTurn:
         )
         await self._give_back(turn, self._next_look(after))
         turn.done = True
+
+    def _unread_since(self, task: SyncTask, now: datetime) -> datetime | None:
+        """Return how far back to look in an idle chat, None where nothing happened in it."""
+        state = task.state
+        idle = state.status is SyncStatus.IDLE and state.forward is None and state.problem is None
+        if not idle or task.active_at is None:
+            return None
+        if state.caught_up_at is None:  # its history did not hold together
+            return now - self.plan.lookback
+        known_until = state.caught_up_at - SETTLE
+        return known_until - self.plan.overlap if task.active_at >= known_until else None
 
     async def _read_people(self, turn: Turn, told: EngineSession) -> None:
         await self.people(told, turn.task.archive)

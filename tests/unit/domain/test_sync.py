@@ -95,8 +95,13 @@ class TestSeen:
         after = seen(before, PAST_YESTERDAY, NOW).state
         assert after == SyncState(backward=Walk(offset=90), caught_up_at=BEGUN, due_at=NOW, turns=3)
 
-    def test_history_as_deep_as_wanted_says_nothing_of_what_is_new(self) -> None:
-        """The walk may have begun long ago, before others that caught up."""
+    def test_history_as_deep_as_wanted_is_caught_up_with_what_was_there_when_it_began(self) -> None:
+        before = SyncState(backward=Walk(began_at=BEGUN, until=YESTERDAY), since=YESTERDAY)
+        after = seen(before, PAST_YESTERDAY, NOW).state
+        assert after == SyncState(status=SyncStatus.IDLE, since=YESTERDAY, caught_up_at=BEGUN)
+
+    def test_history_that_began_long_ago_takes_nothing_back(self) -> None:
+        """Others caught up meanwhile."""
         before = SyncState(
             backward=Walk(began_at=BEGUN, until=YESTERDAY), since=YESTERDAY, caught_up_at=NOW
         )

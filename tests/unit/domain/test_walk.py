@@ -212,6 +212,26 @@ class TestDisturbance:
         then = step(first.walk, page(first.walk.offset, *range(50, 50 - LIMIT, -1)))
         assert then.walk.reached == row(35).sent_at
 
+    def test_nothing_behind_a_page_that_is_unreadable_is_proven(self) -> None:
+        """The engine may have forgotten rows meanwhile, so that others were never shown."""
+        walk = step(BEGUN, page(0, *range(100, 100 - LIMIT, -1))).walk
+        broken = Page(offset=walk.offset, limit=LIMIT, rows=(Row(None, None),) * LIMIT)
+        walk = step(walk, broken).walk
+        walk = step(walk, page(walk.offset, *range(50, 50 - LIMIT, -1))).walk
+        assert walk.reached == row(35).sent_at
+        [span] = proven(walk)
+        assert span.begin == row(86).sent_at
+
+    def test_nothing_is_proven_where_the_first_page_is_unreadable(self) -> None:
+        broken = Page(offset=0, limit=LIMIT, rows=(Row(None, None),) * LIMIT)
+        walk = step(BEGUN, broken).walk
+        assert proven(step(walk, page(walk.offset, *range(50, 50 - LIMIT, -1))).walk) == ()
+
+    def test_a_short_page_that_is_unreadable_raises_no_doubt(self) -> None:
+        walk = step(BEGUN, page(0, *range(100, 100 - LIMIT, -1))).walk
+        broken = Page(offset=walk.offset, limit=LIMIT, rows=(Row(None, None),) * (LIMIT - 1))
+        assert step(walk, broken).walk.doubtful_from is None
+
     def test_refuses_a_page_that_was_not_asked_for(self) -> None:
         with pytest.raises(ValueError, match="not asked for"):
             step(BEGUN, page(7, 1))

@@ -121,6 +121,31 @@ class TestCatchUp:
             end = (await world.coverage(chat)).complete[-1].end
             assert end == world.now - SETTLE
 
+    async def test_what_is_new_is_seen_where_history_is_only_wanted_so_deep(self) -> None:
+        world = World(lists_all=False, plan=msgspec.structs.replace(PLAN, depth=10 * DAY))
+        world.fill(ANA, 200, newest=NOON - 10 * DAY + HOUR)
+        await world.settle()
+        assert (await world.task(ANA)).state.bottom is None
+        world.now += HOUR
+        world.engine.add(ANA, "news", world.now - 10 * MINUTE)
+        await world.settle()
+        assert "news" in world.stanzas(ANA)
+
+    async def test_what_is_new_is_seen_where_history_did_not_hold_together(self) -> None:
+        world = World(lists_all=False, plan=msgspec.structs.replace(PLAN, turn_pages=1))
+        for n in range(60):  # more in one second than a page holds
+            world.engine.add(ANA, f"old-{n}", NOON - HOUR)
+        await world.settle()
+        assert (await world.task(ANA)).state.caught_up_at is None
+        world.now += HOUR
+        world.engine.add(ANA, "news", world.now - 10 * MINUTE)
+        await world.settle()
+        assert "news" in world.stanzas(ANA)
+        world.now += HOUR
+        world.engine.requests.clear()
+        await world.settle()
+        assert world.engine.requests.get("messages", 0) == 1  # the attempt to list all
+
     async def test_a_chat_that_is_still_being_read_is_not_taken_for_quiet(self) -> None:
         world = World(lists_all=False, plan=msgspec.structs.replace(PLAN, turn_pages=1))
         world.fill(ANA, 200)
