@@ -21,6 +21,7 @@ class Receiver(ThreadingHTTPServer):
     """A webhook that answers each request id with its next status, the last one for ever."""
 
     daemon_threads = True
+    request_queue_size = 128  # more connections may come at once than the usual 5
 
     def __init__(self, *statuses: int, retry_after: str | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -23,6 +23,7 @@ class Api(ThreadingHTTPServer):
     """Answers what it is given by path and query, or always the same."""
 
     daemon_threads = True
+    request_queue_size = 128  # as many as ask at once
 
     def __init__(self, pages: dict[str, Any] | Answer) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
