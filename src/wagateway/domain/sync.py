@@ -115,9 +115,8 @@ def seen(state: SyncState, page: Page, now: datetime) -> Seen:
     done = step(walk, page)
     spans = proven(done.walk, at_end=done.at_end)
     if done.ended and (state.forward is not None or done.walk.doubtful_from is None):
-        state = msgspec.structs.replace(
-            state, caught_up_at=_later(state.caught_up_at, walk.began_at)
-        )
+        ends = filter(None, (state.caught_up_at, walk.began_at))
+        state = msgspec.structs.replace(state, caught_up_at=max(ends, default=None))
     state = _with(state, None if done.ended else done.walk)
     if done.at_end:  # of a look, too: there is nothing further back
         bottom = done.walk.reached or done.walk.began_at
@@ -221,10 +220,6 @@ def _awake(state: SyncState, now: datetime) -> SyncState:
     due_at = state.due_at if waiting else now
     status = SyncStatus.FAILED if waiting else SyncStatus.PENDING
     return msgspec.structs.replace(state, status=status, due_at=due_at)
-
-
-def _later(one: datetime | None, other: datetime | None) -> datetime | None:
-    return max(one, other) if one and other else one or other
 
 
 def _with(state: SyncState, walk: Walk | None) -> SyncState:

@@ -89,6 +89,11 @@ class TestSeen:
         assert done.state == SyncState(status=SyncStatus.IDLE, caught_up_at=BEGUN)
         assert done.proven == (Span(NOW - 25 * HOUR + SECOND, BEGUN - SETTLE),)
 
+    def test_a_look_catches_up_further_than_the_one_before(self) -> None:
+        forward = Walk(began_at=BEGUN, until=YESTERDAY)
+        before = SyncState(forward=forward, caught_up_at=YESTERDAY)
+        assert seen(before, PAST_YESTERDAY, NOW).state.caught_up_at == BEGUN
+
     def test_history_goes_on_after_a_look(self) -> None:
         forward = Walk(began_at=BEGUN, until=YESTERDAY)
         before = SyncState(forward=forward, backward=Walk(offset=90), turns=3)
