@@ -116,7 +116,7 @@ def seen(state: SyncState, page: Page, now: datetime) -> Seen:
     spans = proven(done.walk, at_end=done.at_end)
     if done.ended and (state.forward is not None or done.walk.doubtful_from is None):
         ends = filter(None, (state.caught_up_at, walk.began_at))
-        state = msgspec.structs.replace(state, caught_up_at=max(ends, default=None))
+        state = msgspec.structs.replace(state, caught_up_at=max(ends))
     state = _with(state, None if done.ended else done.walk)
     if done.at_end:  # of a look, too: there is nothing further back
         bottom = done.walk.reached or done.walk.began_at
