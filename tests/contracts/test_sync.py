@@ -152,12 +152,6 @@ class TestClaim:
         assert await claimed(sync) == []
         assert len(await claimed(sync, at=NOON + SECOND)) == 1
 
-    async def test_leaves_out_archives(self, sync: SyncStore, mine: Archived) -> None:
-        await sync.enrol(mine, chats(ANA), state=fresh(NOON))
-        await sync.enrol_session(mine, state=fresh(NOON))
-        tasks = await sync.claim(NOON, lease=LEASE, limit=9, without=[mine.id])
-        assert [task.chat for task in tasks] == [None]
-
     async def test_what_a_dead_worker_held_is_due_after_its_lease(
         self, sync: SyncStore, mine: Archived
     ) -> None:
@@ -325,14 +319,6 @@ class TestCoverage:
         assert (await sync.evidence(mine, ANA)).proven == (Span(MORNING.begin, NOON),)
         assert (await sync.evidence(mine, BRUNO)).proven == (MORNING,)
         assert (await sync.evidence(mine, later)).proven == ()
-
-    async def test_a_claim_can_be_taken_back(self, sync: SyncStore, mine: Archived) -> None:
-        await sync.enrol(mine, chats(ANA), state=fresh(NOON))
-        [task] = await claimed(sync)
-        await sync.save(task, proven=(MORNING,))
-        middle = MORNING.begin + HOUR
-        await sync.retract(mine, since=middle, until=NOON)
-        assert (await sync.evidence(mine, ANA)).proven == (Span(MORNING.begin, middle),)
 
     async def test_knows_what_else_bears_on_it(self, sync: SyncStore, mine: Archived) -> None:
         await sync.beat("api-1", since=NOON, until=NOON + SECOND)

@@ -71,9 +71,7 @@ class SyncStore(ABC):
         """Begin to sync chats that the archive knows and no task is for; return how many."""
 
     @abstractmethod
-    async def claim(
-        self, now: datetime, *, lease: timedelta, limit: int, without: Collection[int] = ()
-    ) -> list[SyncTask]:
+    async def claim(self, now: datetime, *, lease: timedelta, limit: int) -> list[SyncTask]:
         """Take up to *limit* due tasks: sessions, then chats by fewest turns, then latest activity.
 
         Each is given to one caller, who holds it until *now* + *lease*; then it is due again.
@@ -82,7 +80,6 @@ class SyncStore(ABC):
             now: the present.
             lease: how long it is held.
             limit: at most so many.
-            without: archives whose chats are not wanted now.
         """
 
     @abstractmethod
@@ -138,10 +135,6 @@ class SyncStore(ABC):
         Returns:
             How many were.
         """
-
-    @abstractmethod
-    async def retract(self, archive: Archived, *, since: datetime, until: datetime) -> None:
-        """Take back what is claimed to be complete between two instants, for all chats."""
 
     @abstractmethod
     async def proven(self, archive: Archived) -> dict[Jid, Spans]:

@@ -13,7 +13,7 @@ from wagateway.domain.coverage import Evidence
 from wagateway.domain.errors import LeaseLost
 from wagateway.domain.events import Delivery, Recorded, Role, SessionStatus, Source
 from wagateway.domain.identity import Jid, canonical, is_lid
-from wagateway.domain.spans import Spans, difference, intersection, span, union
+from wagateway.domain.spans import Spans, intersection, span, union
 from wagateway.domain.sync import SyncState, SyncStatus
 from wagateway.domain.walk import Walk
 from wagateway.ports.engine import EngineChat
@@ -112,14 +112,11 @@ class InMemorySyncStore(SyncStore):
         return await self.enrol(archive, unknown[:limit], state=state)
 
     @override
-    async def claim(
-        self, now: datetime, *, lease: timedelta, limit: int, without: Collection[int] = ()
-    ) -> list[SyncTask]:
+    async def claim(self, now: datetime, *, lease: timedelta, limit: int) -> list[SyncTask]:
         due = [
             task
             for task in self._tasks.values()
             if task.state.due_at is not None and task.state.due_at <= now
-            if task.chat is None or task.archive.id not in without
         ]
         taken = [
             msgspec.structs.replace(
@@ -217,12 +214,6 @@ class InMemorySyncStore(SyncStore):
         for key in found:
             self._coverage[key] = union(self._coverage[key], span(since, until))
         return len(found)
-
-    @override
-    async def retract(self, archive: Archived, *, since: datetime, until: datetime) -> None:
-        for key, spans in self._coverage.items():
-            if key[0] == archive.id:
-                self._coverage[key] = difference(spans, span(since, until))
 
     @override
     async def proven(self, archive: Archived) -> dict[Jid, Spans]:

@@ -71,16 +71,13 @@ class TimescaleSyncStore(SyncStore):
         return await self._enrol(archive, rows, state)
 
     @override
-    async def claim(
-        self, now: datetime, *, lease: timedelta, limit: int, without: Collection[int] = ()
-    ) -> list[SyncTask]:
+    async def claim(self, now: datetime, *, lease: timedelta, limit: int) -> list[SyncTask]:
         rows = await self._rows(
             "claim_sync",
             now=now,
             until=now + lease,
             lease=str(uuid4()),
             limit=limit,
-            without=list(without),
         )
         tasks = [_task(row) for row in rows]
         return sorted(tasks, key=_turn)
@@ -137,10 +134,6 @@ class TimescaleSyncStore(SyncStore):
         return await self._count(
             "extend_quiet", session_id=archive.id, since=since, until=until, active=list(active)
         )
-
-    @override
-    async def retract(self, archive: Archived, *, since: datetime, until: datetime) -> None:
-        await self._rows("retract_coverage", session_id=archive.id, since=since, until=until)
 
     @override
     async def proven(self, archive: Archived) -> dict[Jid, Spans]:

@@ -53,7 +53,7 @@ LIMIT %(limit)s;
 WITH due AS (
     SELECT session_id, chat_id
     FROM whatsapp_gateway.sync_state
-    WHERE due_at <= %(now)s AND (chat_id = '' OR session_id <> ALL (%(without)s::int[]))
+    WHERE due_at <= %(now)s
     ORDER BY (chat_id <> ''), turns, active_at DESC NULLS LAST, session_id, chat_id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -116,12 +116,6 @@ WITH extended AS (
     RETURNING chat_id
 )
 SELECT count(*) AS extended FROM extended;
-
--- name: retract_coverage
--- Takes a span back from all that is proven of an archive.
-UPDATE whatsapp_gateway.coverage
-SET spans = spans - tstzmultirange(tstzrange(%(since)s, %(until)s))
-WHERE session_id = %(session_id)s AND spans && tstzrange(%(since)s, %(until)s);
 
 -- name: put_off_sync
 -- Lets the due chats of an archive wait; returns how many.
