@@ -26,7 +26,8 @@ class Health(Struct, frozen=True, kw_only=True):
     """How well a session is, and why it is not well.
 
     Attributes:
-        probed_at: when the engine last answered with all that was asked of it.
+        reason: for people; None where it is well.
+        probed_at: when the last look at all chats began that came to its end.
         last_event_at: the latest webhook.
     """
 
@@ -38,7 +39,7 @@ class Health(Struct, frozen=True, kw_only=True):
 
 _AWAY = {SessionStatus.STOPPED, SessionStatus.FAILED, SessionStatus.SCAN_QR_CODE}
 _LATE = 3
-"""Intervals without a look at the engine after which nobody knows."""
+"""Intervals without a look at the engine, and two minutes for it, after which nobody knows."""
 
 
 def session_health(
@@ -54,7 +55,7 @@ def session_health(
     Args:
         status: the latest that the engine told.
         state: the sync of the session as a whole; None where no worker found it.
-        known: see there.
+        known: of the session as a whole; only its latest webhook counts here.
         now: the present.
         interval: between two looks at the engine.
     """

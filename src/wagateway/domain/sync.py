@@ -35,10 +35,11 @@ class Patience(Struct, frozen=True, kw_only=True):
     """How failures are answered.
 
     Attributes:
-        max_retries: tries before a chat counts as failed, 0 or more.
+        max_retries: failures in a row that are soon followed by another try, 0 or more; with one
+            more the chat counts as failed.
         first: the pause after the first failure; it doubles each time.
         longest: the longest of these pauses.
-        failed: how long a failed chat waits.
+        failed: how long a failed chat waits before each further try.
     """
 
     max_retries: int = 3
@@ -52,7 +53,7 @@ class SyncState(Struct, frozen=True, kw_only=True):
 
     Attributes:
         since: how deep the history is wanted; None: all of it.
-        bottom: the engine had nothing older than this when a backward walk came to the end.
+        bottom: the engine had nothing older than this when a walk came to the end of its list.
         attempts: failures in a row.
         due_at: when to go on; None while nothing is to be done.
         problem: why the last try failed, or what is waited for.
@@ -114,6 +115,8 @@ def seen(state: SyncState, page: Page, now: datetime) -> Seen:
         raise ValueError("no walk is left")
     done = step(walk, page)
     spans = proven(done.walk, at_end=done.at_end)
+    # A look counts even where the list did not hold together: else each later one would begin at
+    # the same place. What it did not prove stays a gap.
     if done.ended and (state.forward is not None or done.walk.doubtful_from is None):
         ends = filter(None, (state.caught_up_at, walk.began_at))
         state = msgspec.structs.replace(state, caught_up_at=max(ends))

@@ -28,19 +28,27 @@ SETTLE = timedelta(minutes=2)
 _SECOND = timedelta(seconds=1)
 _BLANKS = 2
 """Empty pages in a row, behind one that ran short, that are the end of the list."""
-_PATIENCE = 5
-"""Steps back without anything older in between, before the walk goes on without a proof."""
+_RETREATS = 5
+"""Steps back, with nothing older seen in between, before the walk goes on without a proof."""
 
 
 class Row(NamedTuple):
-    """What a walk needs of an element; both None where it could not be read."""
+    """What a walk needs of an element.
+
+    Attributes:
+        stanza: None where it is no message, or could not be read.
+        sent_at: aware UTC, in whole seconds; None where nothing tells it.
+    """
 
     stanza: StanzaId | None
     sent_at: datetime | None
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """An answer: up to *limit* rows from *offset* on, newest first."""
+    """An answer: up to *limit* rows, newest first, behind the *offset* newest ones.
+
+    *limit* is greater than OVERLAP.
+    """
 
     offset: int
     limit: int
@@ -53,10 +61,10 @@ class Walk(Struct, frozen=True, kw_only=True):
     Attributes:
         began_at: when the first page was asked for; None before.
         until: it ends when it is past this instant; None: at the end of the list.
-        offset: of the next page.
+        offset: of the next page: rows before it, counted from the newest.
         reached: the oldest instant seen.
         tail: the last rows seen.
-        short: whether the last page that had rows had fewer than asked for.
+        short: whether the last page that had rows had fewer than asked for, or none readable.
         blanks: empty pages since.
         retreats: steps back since something older was seen.
         doubtful_from: nothing older than this is proven, because the list did not hold together.
@@ -104,7 +112,7 @@ def step(walk: Walk, page: Page) -> Step:
         return Step(walk=_unreadable(walk, page))
     if _continues(walk, page, max(times)):
         return _taken(walk, page, min(times))
-    if walk.retreats < _PATIENCE and not _within_one_second(walk, page):
+    if walk.retreats < _RETREATS and not _within_one_second(walk, page):
         return Step(walk=_stepped_back(walk, page))
     return _taken(_doubting(walk), page, min(times))
 

@@ -39,7 +39,8 @@ class EngineSession(Struct, frozen=True, kw_only=True):
     Attributes:
         engine: ``NOWEB``, ``GOWS``, ``WEBJS``, ``WPP``, another word in upper case, or None.
         account: None while it is not paired.
-        delivery: the same as a ``session.status`` in an envelope of ours, read; source ``sync``.
+        delivery: what it says, in an envelope of ours as a ``session.status``, read; source
+            ``sync``; None where there is nothing to record.
     """
 
     name: SessionName
@@ -54,7 +55,7 @@ class EngineChat(Struct, frozen=True, kw_only=True):
 
     Attributes:
         chat: a JID as the engine names it, phone or LID.
-        active_at: of its latest message, as the engine tells; None where it does not.
+        active_at: of its latest message, aware UTC, as the engine tells; None where it does not.
     """
 
     chat: Jid
@@ -65,8 +66,9 @@ class MessageRow(Struct, frozen=True, kw_only=True):
     """One element of a page of messages.
 
     Attributes:
-        stanza: None where the element could not be read; so is sent_at.
-        sent_at: WhatsApp's time, in whole seconds.
+        stanza: None where the element is no message, such as the notice of a deletion, or could
+            not be read.
+        sent_at: WhatsApp's time, aware UTC, in whole seconds; None where nothing tells it.
         delivery: the element in an envelope of ours, read; source ``sync``.
     """
 
@@ -79,8 +81,9 @@ class GroupMembers(Struct, frozen=True, kw_only=True):
     """Who is in a group, as the engine lists them.
 
     Attributes:
-        roles: by address, phone or LID.
-        told_of: what is said of some of them, in an envelope of ours, read; source ``sync``.
+        roles: by address, phone or LID; all of them are in the group.
+        told_of: returns what is said of some of them, in an envelope of ours, read; source
+            ``sync``. What has no address is told with any of them.
     """
 
     group: Jid
@@ -93,7 +96,7 @@ class Told(Struct, frozen=True, kw_only=True):
 
     Attributes:
         about: names it within its kind, e.g. a JID.
-        digest: of what is said, and not of when, nor of what we do not read; equal for equal words.
+        digest: of what is said, not of when, nor of what we do not read: equal for equal words.
         delivery: the element in an envelope of ours, read; source ``sync``. Members of a group are
             not among what it says.
         members: of a group, where they were told with it.
@@ -115,11 +118,16 @@ class EngineVersion(Struct, frozen=True, kw_only=True):
 class Engine(ABC):
     """An engine that can be asked; safe to share by tasks of one event loop.
 
+    Long lists come in pages: at most *limit* elements, 1 to 1000, behind the first *offset*, 0 or
+    more. Chats, people, groups and links that cannot be read are left out, so that only an empty
+    page is the end.
+
     Reads are repeated a few times where that may help, so a failure is worth a pause. Any method
     may raise:
         EngineUnavailable: it is away, too slow, broken, or it answered what nobody can read.
         RateLimited: it, or our own limit for it, asks to wait.
         Refused: it does not accept the key.
+        InvalidInput: it does not accept the request as it is.
     Methods about a session may raise as well:
         SessionNotReady: it is not ``WORKING`` (for qr and pairing_code: it does not wait for a
             phone).
@@ -173,18 +181,18 @@ class Engine(ABC):
 
     @abstractmethod
     async def chats(self, session: EngineSession, *, limit: int, offset: int) -> list[EngineChat]:
-        """Return chats, latest activity first; an empty page is the end."""
+        """Return a page of chats, latest activity first."""
 
     @abstractmethod
     async def messages(
         self, session: EngineSession, chat: Jid | None, *, limit: int, offset: int
     ) -> list[MessageRow]:
-        """Return messages, newest first, without having files downloaded.
+        """Return a page of messages, newest first, without having files downloaded.
 
         Args:
             session: as the engine told it last; its account goes into the envelopes.
             chat: None: of all chats.
-            limit: 1 to 1000.
+            limit: see above; each element that the engine lists is one row.
             offset: counted from the newest; it drifts while messages come and go.
 
         Raises:
@@ -199,7 +207,7 @@ class Engine(ABC):
 
     @abstractmethod
     async def contacts(self, session: EngineSession, *, limit: int, offset: int) -> list[Told]:
-        """Return people with their names; an empty page is the end."""
+        """Return a page of people with their names."""
 
     @abstractmethod
     async def groups(self, session: EngineSession) -> list[Told]:
@@ -211,8 +219,8 @@ class Engine(ABC):
 
     @abstractmethod
     async def lids(self, session: EngineSession, *, limit: int, offset: int) -> list[Told]:
-        """Return known pairs of LID and phone; an empty page is the end."""
+        """Return a page of the known pairs of LID and phone."""
 
     @abstractmethod
     async def picture(self, session: EngineSession, chat: Jid) -> str | None:
-        """Return the address of a chat's picture, which expires; None where there is none."""
+        """Return the URL of a chat's picture, which expires; None where there is none."""

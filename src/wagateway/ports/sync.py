@@ -43,7 +43,10 @@ class SyncTask(Struct, frozen=True, kw_only=True):
 
 
 class SyncStore(ABC):
-    """What workers share; all instants are given, so that no store asks for the time.
+    """What workers share; all instants are given, aware UTC, so that no store asks for the time.
+
+    A hidden id is its phone once both are known to be one: their tasks become one, which
+    reads the chat again and is complete only where both were.
 
     Any method may raise StoreUnavailable: it may or may not have acted; repeating it is safe.
     """
@@ -68,7 +71,13 @@ class SyncStore(ABC):
 
     @abstractmethod
     async def enrol_heard(self, archive: Archived, *, state: SyncState, limit: int) -> int:
-        """Begin to sync chats that the archive knows and no task is for; return how many."""
+        """Begin to sync up to *limit* chats that the archive knows and no task is for.
+
+        The latest active ones come first.
+
+        Returns:
+            How many.
+        """
 
     @abstractmethod
     async def claim(self, now: datetime, *, lease: timedelta, limit: int) -> list[SyncTask]:
@@ -79,7 +88,7 @@ class SyncStore(ABC):
         Args:
             now: the present.
             lease: how long it is held.
-            limit: at most so many.
+            limit: 1 or more.
         """
 
     @abstractmethod
@@ -105,7 +114,8 @@ class SyncStore(ABC):
             One outcome per delivery, in the order given.
 
         Raises:
-            LeaseLost: somebody else may hold it by now.
+            LeaseLost: somebody else may hold it by now; neither its state nor *proven* is stored.
+                *deliveries* may be recorded all the same, since they are true.
         """
 
     @abstractmethod
@@ -118,11 +128,17 @@ class SyncStore(ABC):
 
     @abstractmethod
     async def put_off(self, archive: Archived, *, until: datetime, problem: str) -> int:
-        """Let all due chats of *archive* wait, since their session cannot be asked; how many."""
+        """Let chats of *archive* wait for *until*, since their session cannot be asked.
+
+        Only pending ones that would go on before are changed: who failed has a time of its own.
+
+        Returns:
+            How many.
+        """
 
     @abstractmethod
     async def go_on(self, archive: Archived, *, now: datetime, problem: str) -> int:
-        """Make due what waits for *problem*; return how many."""
+        """Make the pending chats due that wait for *problem*; return how many."""
 
     @abstractmethod
     async def extend_quiet(
@@ -138,7 +154,7 @@ class SyncStore(ABC):
 
     @abstractmethod
     async def proven(self, archive: Archived) -> dict[Jid, Spans]:
-        """Return what is proven of each chat by itself."""
+        """Return what is proven of each chat by itself, without what holds for all of them."""
 
     @abstractmethod
     async def evidence(self, archive: Archived, chat: Jid | None) -> Evidence:
@@ -146,11 +162,17 @@ class SyncStore(ABC):
 
     @abstractmethod
     async def changed(self, archive: Archived, kind: str, digests: Mapping[str, bytes]) -> set[str]:
-        """Return which of the things named in *digests* are new or have another digest."""
+        """Return which of the things named in *digests* are new or have another digest.
+
+        Args:
+            archive: whose.
+            kind: ``contact``, ``group`` or ``lid``.
+            digests: by the name of each within its kind.
+        """
 
     @abstractmethod
     async def remember(self, archive: Archived, kind: str, digests: Mapping[str, bytes]) -> None:
-        """Remember digests of things that were recorded."""
+        """Remember digests of things that were recorded; see changed()."""
 
     @abstractmethod
     async def other_roles(
@@ -163,4 +185,10 @@ class SyncStore(ABC):
 
     @abstractmethod
     async def beat(self, process: str, *, since: datetime, until: datetime) -> None:
-        """Say that a process that takes in webhooks was up from *since* to *until*."""
+        """Say that a process that takes in webhooks was up from *since* to *until*.
+
+        Args:
+            process: its name, e.g. host and process id.
+            since: the same each time, as long as it was up without a break.
+            until: exclusive; an earlier one than was said before changes nothing.
+        """

@@ -44,6 +44,7 @@ WAITING = "the session cannot be asked now"
 """The problem of chats that wait for their session."""
 
 _CHATS_AT_ONCE = 500
+_PROBLEM_CHARS = 500
 _RECENT = timedelta(seconds=30)
 """So long a session may be away unnoticed; less than SETTLE, so that no proof is wrong by that."""
 
@@ -53,13 +54,13 @@ class SyncPlan(Struct, frozen=True, kw_only=True):
 
     Attributes:
         interval: between two looks at all chats of a session.
-        batch: messages a page, 20 to 1000.
+        batch: messages that are asked for at once, 20 to 1000.
         lookback: how far the first look goes back, and a regular one every *people_every*.
-        depth: how far the history of each chat is filled; None: as far as the engine's goes.
+        depth: how far back the history of each chat is read; None: as far as the engine's goes.
         patience: how failures are answered.
         concurrent: tasks of one worker at the same time.
         turn_pages: pages of a chat before others have their turn.
-        lease: how long a task may stay without a word.
+        lease: how long a task stays with a worker that stores no page.
         overlap: how far a look goes back behind the last one.
         settle: how long a session must have been working before what it says is a proof.
         silent_after: without any webhook for so long, all since the last one is looked at.
@@ -142,7 +143,7 @@ class SyncTurn:
             wait = timedelta(seconds=exc.wait_s) if exc.wait_s else self.plan.patience.first
             await self._give_back(turn, put_off(turn.task.state, self.clock() + wait, str(exc)))
         except (EngineUnavailable, Rejected) as exc:
-            await self._fail(turn, str(exc)[:500])
+            await self._fail(turn, str(exc)[:_PROBLEM_CHARS])
         except Unavailable:
             raise
         except Exception as exc:  # noqa: BLE001 - a defect of ours: the chat waits, the others go on
@@ -204,12 +205,10 @@ class SyncTurn:
             state = request(turn.task.state, self.clock())
             rows = await self._page(told, turn.task, state)
             turn.pages += 1
-            done = self._taken(state, rows)
+            after, proven = self._taken(state, rows)
             over = turn.pages >= self.plan.turn_pages or enough()
-            keep = None if over else self.clock() + self.plan.lease
-            after, proven = done
             if after.walk is None:
-                after, keep = finish(after), None
+                after, over = finish(after), True
             elif over:
                 after = turned(after)
             turn.task = _with(turn.task, after)
@@ -217,10 +216,10 @@ class SyncTurn:
                 turn.task,
                 proven=proven,
                 deliveries=[row.delivery for row in rows],
-                keep_until=keep,
+                keep_until=None if over else self.clock() + self.plan.lease,
             )
             self._count(turn, recorded)
-            if keep is None:
+            if over:
                 await self._look_further_back(turn, state, rows, recorded)
                 turn.done = after.walk is None
                 return

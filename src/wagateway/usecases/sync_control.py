@@ -35,6 +35,9 @@ from wagateway.ports.archive import ArchiveReader
 from wagateway.ports.clock import Clock
 from wagateway.ports.sync import Archived, SyncStore, SyncTask
 
+_BEHIND = timedelta(minutes=15)
+"""How far behind the last look one begins that a person asks for."""
+
 
 class ChatCoverage(Struct, frozen=True, kw_only=True):
     """How complete one chat is.
@@ -74,8 +77,11 @@ class TaskView(Struct, frozen=True, kw_only=True):
     Attributes:
         chat_id: None for the look at all chats at once.
         work: what is under way or comes next.
-        pages: asked for in this walk; reached: the oldest instant that it saw.
+        pages: asked for in this walk.
+        reached: the oldest instant that this walk saw; None before.
+        attempts: failures in a row.
         due_at: when it goes on; None: nothing to do.
+        caught_up_at: when the last walk began that came to its end; None before.
     """
 
     chat_id: Jid | None
@@ -193,7 +199,7 @@ class SyncControl:
 
         Args:
             session: which.
-            chat: the JIDs that may be meant; None: all chats.
+            chat: the JIDs that may be meant, the likeliest first; None: all chats.
             full: the whole history again, back to *since* or to the engine's end; else only what
                 is missing since the chat was last complete, or since *since*.
             since: aware UTC.
@@ -209,7 +215,7 @@ class SyncControl:
         def act(state: SyncState) -> SyncState:
             if full:
                 return deepened(resumed(state, now), now, since=since)
-            at = since or (state.caught_up_at or now) - timedelta(minutes=15)
+            at = since or (state.caught_up_at or now) - _BEHIND
             return woken(resumed(state, now), now, until=at)
 
         return await self._change(session, chat, act, whole_only=not full)

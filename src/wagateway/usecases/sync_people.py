@@ -10,6 +10,7 @@ from wagateway.ports.engine import Engine, EngineSession, GroupMembers, Told
 from wagateway.ports.sync import Archived, SyncStore
 
 _AT_ONCE = 500
+"""Elements that are asked for at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,9 @@ class WorkerState(Struct, kw_only=True):
     Attributes:
         beat_at: when it last looked for work.
         running: tasks that have their turn now.
-        turns, messages, stored: since it began.
+        turns: given since it began.
+        messages: read since it began.
+        stored: of these, what was news.
         sessions: what the engine told last; None before it answered.
         problem: why it cannot work now.
     """

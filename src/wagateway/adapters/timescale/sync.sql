@@ -103,7 +103,8 @@ VALUES (%(session_id)s, %(chat_id)s, %(spans)s::tstzmultirange)
 ON CONFLICT ON CONSTRAINT coverage_pkey DO UPDATE SET spans = coverage.spans + excluded.spans;
 
 -- name: extend_quiet
--- Extends the coverage of chats in which nothing happened since it ended; returns how many.
+-- Extends the coverage of chats in which nothing happened since it ended; returns how many. A span ends
+-- before its end, so the instant before tells whether one reaches so far.
 WITH extended AS (
     UPDATE whatsapp_gateway.coverage
     SET spans = spans + tstzmultirange(tstzrange(%(since)s, %(until)s))
@@ -118,7 +119,7 @@ WITH extended AS (
 SELECT count(*) AS extended FROM extended;
 
 -- name: put_off_sync
--- Lets the due chats of an archive wait; returns how many.
+-- Lets the pending chats of an archive wait that would go on before; returns how many.
 WITH waiting AS (
     UPDATE whatsapp_gateway.sync_state
     SET due_at = %(until)s, problem = %(problem)s
@@ -128,7 +129,7 @@ WITH waiting AS (
 SELECT count(*) AS changed FROM waiting;
 
 -- name: go_on_sync
--- Makes due what waits for a problem that is over; returns how many.
+-- Makes the pending chats due that wait for a problem which is over; returns how many.
 WITH going AS (
     UPDATE whatsapp_gateway.sync_state
     SET due_at = %(now)s, problem = NULL

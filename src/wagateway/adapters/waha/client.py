@@ -28,6 +28,7 @@ _COMMAND_S = 20.0
 _MESSAGES_S = 30.0
 _MEDIA_S = 120.0
 _NOT_ALL = frozenset({"WEBJS", "WPP"})
+"""Engines that cannot list the messages of all chats at once."""
 
 
 class WahaEngine(Engine):
@@ -179,7 +180,7 @@ class WahaEngine(Engine):
     async def lids(self, session: EngineSession, *, limit: int, offset: int) -> list[Told]:
         path = f"api/{_part(session.name)}/lids"
         body = await self._get(path, timeout_s=_MESSAGES_S, limit=limit, offset=offset)
-        return listings.lids_of_list(body, session, at=self._clock())
+        return listings.lids_of(body, session, at=self._clock())
 
     @override
     async def picture(self, session: EngineSession, chat: Jid) -> str | None:

@@ -55,7 +55,11 @@ def elements(body: bytes) -> list[bytes]:
 
 
 def values(body: bytes) -> list[bytes]:
-    """Return the elements of an array, or the values of an object keyed by id."""
+    """Return the exact bytes of the elements of an array, or of the values of an object by id.
+
+    Raises:
+        EngineUnavailable: it is neither.
+    """
     if not body.lstrip().startswith(b"{"):
         return elements(body)
     try:
@@ -73,7 +77,7 @@ def _not_a_list() -> EngineUnavailable:
 
 
 def decoded(raw: bytes) -> object:
-    """Return a value, or None where it is broken."""
+    """Return the value that *raw* is, or None where it is broken."""
     try:
         return wire.decoded(raw)
     except InvalidInput:
@@ -120,7 +124,7 @@ def session_of(node: Obj, *, at: datetime) -> EngineSession | None:
 
 
 def _whom(me: Obj) -> Mapping[str, object] | None:
-    """Return of an account only what names it."""
+    """Return of ``me`` only what names the account, None where nothing does."""
     return {key: me[key] for key in ("id", "jid", "lid", "pushName") if key in me} or None
 
 
@@ -155,13 +159,13 @@ def _second(at: datetime) -> datetime:
 
 
 def told_of(event: str, raw: bytes, about: str, session: EngineSession, *, at: datetime) -> Told:
-    """Return what an element says of *about*."""
+    """Return what the element *raw* says of *about*, as an event *event* of our own."""
     delivery = _enveloped(event, session, raw, at=at, me=_me(session.account))
     return Told(about=about, digest=_digest(delivery), delivery=delivery)
 
 
 def _digest(delivery: Delivery) -> bytes:
-    """Return what is equal for equal words: keys in another order or a count of unread are none."""
+    """Return what is equal for equal words, whatever the order of keys or the count of unread."""
     said = [_timeless(each, delivery.occurred_at) for each in delivery.observations]
     return hashlib.blake2b(_encode(said), digest_size=16).digest()
 
@@ -198,7 +202,7 @@ def _named(
             yield told_of(event, raw, about, session, at=at)
 
 
-def lids_of_list(body: bytes, session: EngineSession, *, at: datetime) -> list[Told]:
+def lids_of(body: bytes, session: EngineSession, *, at: datetime) -> list[Told]:
     """Read pairs of LID and phone; those without both are left out."""
     found = []
     for raw in elements(body):

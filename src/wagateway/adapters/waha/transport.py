@@ -36,8 +36,8 @@ from wagateway.domain.text import clean_text
 
 CONNECT_S = 5.0
 _HINT_CHARS = 200
-_LONGEST_PATIENCE_S = 5.0
-_MOST_SECONDS = 3600.0
+_LONGEST_PAUSE_S = 5.0
+_LONGEST_ASKED_S = 3600.0
 _LOOK_AGAIN_S = 0.02
 
 
@@ -97,7 +97,12 @@ class _Busy(Exception):
 
 
 class Answer(Struct, frozen=True):
-    """A status and the body, never shown to anybody where the status is 5xx."""
+    """What a server answered.
+
+    Attributes:
+        body: never shown to anybody where the status is 5xx.
+        wait_s: how long it asks to wait, None where it does not.
+    """
 
     status: int
     body: bytes
@@ -122,8 +127,8 @@ class Transport:
         """Return the body of a read, which is repeated where that may help.
 
         Raises:
-            EngineUnavailable, RateLimited, Refused, SessionNotReady, NotFound, NotSupported,
-            InvalidInput: see `wagateway.ports.engine.Engine`.
+            EngineUnavailable, RateLimited, Refused, InvalidInput, SessionNotReady, NotFound,
+            NotSupported: see `wagateway.ports.engine.Engine`.
         """
         manners = self._manners
         return await self._done(
@@ -133,7 +138,11 @@ class Transport:
     async def post(
         self, path: str, *, timeout_s: float, body: Mapping[str, object] | None = None
     ) -> bytes:
-        """Return the body of a command, which is sent once."""
+        """Return the body of the answer to a command, which is sent once.
+
+        Raises:
+            The same as get().
+        """
         return await self._done("POST", path, timeout_s=timeout_s, body=body, attempts=1)
 
     async def _done(
@@ -171,7 +180,7 @@ class Transport:
             attempts=attempts,
             timeout=None,
             wait_initial=self._manners.first_wait_s,
-            wait_max=_LONGEST_PATIENCE_S,
+            wait_max=_LONGEST_PAUSE_S,
             wait_jitter=self._manners.first_wait_s,
         )
         async for attempt in retries:
@@ -225,11 +234,11 @@ def _worth_repeating(exc: Exception) -> bool:
 def _asked_wait_s(value: str) -> float | None:
     """Read ``Retry-After``: seconds, or a date."""
     if value.isascii() and value.isdigit():
-        return min(float(value[:9]), _MOST_SECONDS)
+        return min(float(value[:9]), _LONGEST_ASKED_S)
     with suppress(ValueError, TypeError):
         at = parsedate_to_datetime(value)
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return min(max((at - datetime.now(UTC)).total_seconds(), 0.0), _MOST_SECONDS)
+        return min(max((at - datetime.now(UTC)).total_seconds(), 0.0), _LONGEST_ASKED_S)
     return None
 
 
@@ -281,7 +290,7 @@ async def open_transport(
     Args:
         url: e.g. ``http://127.0.0.1:3311``; proxies of the environment are not used.
         key: sent as ``X-Api-Key``.
-        manners: see there.
+        manners: how the server is treated.
         transport: instead of the network, for tests.
     """
     async with httpx.AsyncClient(

@@ -62,7 +62,8 @@ def run_sync(place: Place, wish: Wish, *, as_json: bool) -> ExitCode:
     Raises:
         InvalidInput: no engine is configured, or the chat is no JID and no phone number.
         NotFound: no such session or chat.
-        EngineUnavailable: WAHA cannot be asked.
+        Unavailable: WAHA or the database does not answer at the beginning.
+        Rejected: WAHA could not be asked for half a minute.
     """
     settings = settings_at(place)
     if wish.what == "sync":
@@ -122,7 +123,11 @@ async def _read(settings: Settings, services: Services, wish: Wish) -> Outcome:
 
 
 async def _watch(gateway: Gateway, worker: SyncWorker, wish: Wish, begun: datetime) -> None:
-    """Show how far it is until all that *wish* means is read, or cannot be."""
+    """Show how far it is until all that *wish* means is read.
+
+    Raises:
+        Rejected: the engine could not be asked for _STUCK_LOOKS in a row.
+    """
     stuck = 0
     with open_sync_screen() as screen:
         while True:
