@@ -1,7 +1,7 @@
 """waha reads from the simulator what is true, as far as it speaks WAHA's language.
 
 It is older than the WAHA that is simulated, and never knew some of it: what it gets wrong itself is
-written down here with the reason, and is no other with a real WAHA.
+written down here with the reason, and would be the same with a real WAHA.
 """
 
 from collections.abc import Iterator

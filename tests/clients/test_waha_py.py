@@ -315,6 +315,7 @@ class TestPeople:
     @sessions
     def test_hidden_ids(self, served: Served, client: PublicClient, session: str) -> None:
         linked = served.hosted(session).around.linked
+        assert linked
         pairs = client.call("lids.get_all", session, read_as="LidToPhoneNumber")
         assert {pair["lid"]: pair["pn"] for pair in pairs} == {
             lid: person.phone_jid for lid, person in linked.items()
@@ -463,10 +464,10 @@ def test_errors_carry_the_status_and_the_body(
 
 
 class TestItsModels:
-    """They are made from WAHA's OpenAPI, which says too much of some fields.
+    """They are made from WAHA's OpenAPI, which demands more of some fields than WAHA keeps.
 
-    What they refuse is what WAHA itself sends, as recorded answers and its documentation have it:
-    everything else of each answer is as they want it.
+    What they refuse is what WAHA itself sends, as recorded answers and its documentation have it.
+    Everything else of each answer is as they want it.
     """
 
     @sessions

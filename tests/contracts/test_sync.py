@@ -23,6 +23,7 @@ from tests.support.deliveries import (
 
 from wagateway.domain.errors import LeaseLost
 from wagateway.domain.events import (
+    Account,
     GroupChanged,
     Member,
     Outcome,
@@ -80,6 +81,15 @@ def idle(task: SyncTask) -> SyncTask:
 class TestArchives:
     async def test_are_the_current_ones(self, there: Backend, mine: Archived) -> None:
         assert (mine.session, mine.account) == (SESSION, BAKERY.phone)
+        other = Account(phone=Jid("5511912340002@c.us"))
+        later = SessionChanged(status=SessionStatus.WORKING, at=NOON + SECOND)
+        await there.record(delivery(later, at=NOON + SECOND, account=other))
+        await there.record(delivery(later, session="another"))
+        found = await there.sync.archives()
+        assert [(each.session, each.account) for each in found] == [
+            ("another", BAKERY.phone),
+            (SESSION, other.phone),
+        ]
 
 
 class TestEnrol:
@@ -122,6 +132,15 @@ class TestEnrol:
         assert await there.sync.enrol_heard(mine, state=fresh(NOON), limit=10) == 0
         assert {task.chat for task in await there.sync.tasks(mine)} == {ANA, GROUP}
 
+    async def test_of_those_heard_of_the_latest_active_begin_first(
+        self, there: Backend, mine: Archived
+    ) -> None:
+        for number, chat in enumerate((ANA, GROUP, BRUNO)):
+            at = NOON + number * SECOND
+            await there.record(delivery(seen(stanza="A", chat=chat, sent_at=at)))
+        assert await there.sync.enrol_heard(mine, state=fresh(NOON), limit=2) == 2
+        assert [task.chat for task in await there.sync.tasks(mine)] == [BRUNO, GROUP]
+
 
 class TestClaim:
     async def test_gives_each_task_to_one_caller(self, sync: SyncStore, mine: Archived) -> None:
@@ -138,6 +157,7 @@ class TestClaim:
         await sync.enrol(mine, chats(BRUNO, active_s=9), state=fresh(NOON))
         await sync.enrol(mine, chats(GROUP), state=fresh(NOON))
         await sync.enrol_session(mine, state=fresh(NOON))
+        assert [task.chat for task in await sync.tasks(mine)] == [None, BRUNO, ANA, GROUP]
         assert [task.chat for task in await claimed(sync)] == [None, BRUNO, ANA, GROUP]
 
     async def test_who_had_fewer_turns_comes_first(self, sync: SyncStore, mine: Archived) -> None:
@@ -224,7 +244,9 @@ class TestSave:
         await sync.save(idle(task))
         with pytest.raises(LeaseLost):
             await sync.save(task, proven=(MORNING,))
-        assert (await sync.evidence(mine, ANA)).proven == ()
+        known = await sync.evidence(mine, ANA)
+        assert known.proven == ()
+        assert known.state == idle(task).state
 
     async def test_a_refused_delivery_costs_nothing_else(
         self, there: Backend, mine: Archived
@@ -287,6 +309,14 @@ class TestWaiting:
         await sync.save(msgspec.structs.replace(task, state=given_up))
         assert await sync.put_off(mine, until=NOON + 9 * HOUR, problem="away") == 0
 
+    async def test_who_waits_longer_anyway_keeps_that_time(
+        self, sync: SyncStore, mine: Archived
+    ) -> None:
+        await sync.enrol(mine, chats(ANA), state=fresh(NOON + 2 * HOUR))
+        assert await sync.put_off(mine, until=NOON + HOUR, problem="away") == 0
+        [task] = await sync.tasks(mine)
+        assert (task.state.due_at, task.state.problem) == (NOON + 2 * HOUR, None)
+
 
 class TestCoverage:
     async def test_spans_join(self, sync: SyncStore, mine: Archived) -> None:
@@ -304,6 +334,7 @@ class TestCoverage:
         [task] = await claimed(sync)
         await sync.save(task, proven=(MORNING,))
         assert (await sync.evidence(mine, BRUNO)).proven == (MORNING,)
+        assert await sync.proven(mine) == {}
 
     async def test_quiet_chats_are_extended_and_no_others(
         self, sync: SyncStore, mine: Archived
@@ -323,12 +354,24 @@ class TestCoverage:
     async def test_knows_what_else_bears_on_it(self, sync: SyncStore, mine: Archived) -> None:
         await sync.beat("api-1", since=NOON, until=NOON + SECOND)
         await sync.beat("api-1", since=NOON, until=NOON + 9 * SECOND)
+        await sync.beat("api-1", since=NOON, until=NOON + 2 * SECOND)
         await sync.beat("api-2", since=NOON + 5 * SECOND, until=NOON + 20 * SECOND)
         known = await sync.evidence(mine, ANA)
         assert known.up == (Span(NOON, NOON + 20 * SECOND),)
         assert known.statuses == ((NOON, SessionStatus.WORKING),)
-        assert known.first_heard_at is not None
         assert known.state is None
+
+    async def test_only_webhooks_say_when_a_session_was_heard_last(
+        self, there: Backend, mine: Archived
+    ) -> None:
+        await there.record(
+            delivery(seen(stanza="B"), at=NOON + 2 * SECOND),
+            delivery(seen(stanza="C"), at=NOON + SECOND),
+            delivery(seen(stanza="D"), at=NOON + HOUR, source=Source.SYNC),
+        )
+        known = await there.sync.evidence(mine, None)
+        assert known.first_heard_at == NOON + SECOND  # received a second after it happened
+        assert known.last_heard_at == NOON + 3 * SECOND
 
 
 class TestMerging:

@@ -16,7 +16,7 @@ from wagateway.simulator.store import Kept
 from wagateway.simulator.waha_server import WahaServer
 
 _LONGEST_CALL_S = 60.0
-"""A page may be so old when the claim that it proves is stored: slow bodies, repeated calls."""
+"""So old may a page be when the claim that it proves is stored: slow bodies, repeated calls."""
 
 _Chat = tuple[str, str, Jid]
 
@@ -124,7 +124,7 @@ class Claims:
             for kept in offered
             if self._is_claimed(hosted, kept.shown, claims)
         }
-        archived = await self._archived(list(claimed))
+        archived = await self._archived(hosted.name, list(claimed))
         self.checked += len(archived)
         self.false += [
             f"{hosted.name} {note.chat_jid} {stanza} of {_at(note)}"
@@ -132,12 +132,12 @@ class Claims:
             if stanza not in archived
         ]
 
-    async def _archived(self, stanzas: list[str]) -> set[str]:
+    async def _archived(self, session: str, stanzas: list[str]) -> set[str]:
         async with await psycopg.AsyncConnection.connect(self._database_url) as conn:
             cursor = await conn.execute(
                 "SELECT DISTINCT stanza_id FROM whatsapp_gateway.messages"
-                " WHERE stanza_id = ANY(%s)",
-                [stanzas],
+                " WHERE session = %s AND stanza_id = ANY(%s)",
+                [session, stanzas],
             )
             return {row[0] for row in await cursor.fetchall()}
 

@@ -148,7 +148,10 @@ class FakeEngine(Engine):
     async def message(
         self, session: EngineSession, chat: Jid, stanza: StanzaId, *, download_media: bool = False
     ) -> MessageRow:
-        return next(row for row in self.rows[chat] if row.stanza == stanza)
+        for row in self.rows.get(chat, ()):
+            if row.stanza == stanza:
+                return row
+        raise NotFound(f"no message {stanza} in {chat}")
 
     @override
     async def contacts(self, session: EngineSession, *, limit: int, offset: int) -> list[Told]:

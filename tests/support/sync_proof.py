@@ -101,7 +101,8 @@ class Outcome(Struct, kw_only=True):
 
     Attributes:
         caught_up_s: from the last delivery until sync had nothing left to do.
-        looks, claims: how often coverage was compared, and how many messages it covered.
+        looks: how often coverage was compared.
+        claims: how many messages it covered, each of which was looked up.
         false_claims: messages that were claimed and not archived.
         unclaimed: old messages in WAHA's lists at the end that no claim covers.
     """

@@ -297,6 +297,9 @@ def test_a_session_is_read_with_its_status_and_account(info: Any) -> None:  # no
     assert isinstance(found, EngineSession)
     assert found.status == info["status"]
     assert found.delivery is not None
+    if info.get("me", {}).get("id") == ANA:
+        assert found.account is not None
+        assert found.account.phone == ANA
 
 
 # What was answered: samples, and the recording
