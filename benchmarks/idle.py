@@ -1,4 +1,4 @@
-"""What a session that is in sync costs WAHA: the requests of one interval in which little happens.
+"""What a session that is in sync costs WAHA: the requests of an interval in which nothing happens.
 
 The real client asks the simulator's REST API, in this process, by a clock that is set forward.
 """
