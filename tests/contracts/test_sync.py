@@ -248,6 +248,17 @@ class TestSave:
         assert known.proven == ()
         assert known.state == idle(task).state
 
+    async def test_what_a_page_tells_is_recorded_even_so(
+        self, there: Backend, mine: Archived
+    ) -> None:
+        sync = there.sync
+        await sync.enrol(mine, chats(ANA), state=fresh(NOON))
+        [task] = await claimed(sync)
+        await sync.save(idle(task))
+        with pytest.raises(LeaseLost):
+            await sync.save(task, deliveries=[delivery(seen(stanza="A", chat=ANA))])
+        assert len((await there.reader.messages(SESSION, [ANA])).messages) == 1
+
     async def test_a_refused_delivery_costs_nothing_else(
         self, there: Backend, mine: Archived
     ) -> None:
@@ -406,6 +417,21 @@ class TestMerging:
             await sync.save(idle(task), proven=(MORNING,))
         [task] = await claimed(sync)
         assert task.chat == ANA
+
+    async def test_a_page_may_tell_that_its_own_chat_is_a_phone(
+        self, there: Backend, mine: Archived
+    ) -> None:
+        sync = there.sync
+        await there.record(delivery(seen(stanza="A", chat=ANA_LID)))
+        await sync.enrol(mine, chats(ANA_LID), state=fresh(NOON))
+        [task] = await claimed(sync)
+        page = [delivery(seen(stanza="B", chat=ANA_LID)), delivery(linked(ANA_LID, ANA))]
+        with pytest.raises(LeaseLost):
+            await sync.save(idle(task), proven=(MORNING,), deliveries=page)
+        assert len((await there.reader.messages(SESSION, [ANA])).messages) == 2
+        [task] = await claimed(sync)
+        assert task.chat == ANA
+        assert (await sync.evidence(mine, ANA)).proven == ()
 
 
 class TestDigests:

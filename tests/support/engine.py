@@ -203,6 +203,8 @@ class FakeEngine(Engine):
     @override
     async def members(self, session: EngineSession, group: Jid) -> GroupMembers:
         self._count("members")
+        if group not in self.roles:
+            raise NotFound(f"no group {group}")
         return self._members_of(group)
 
     @override

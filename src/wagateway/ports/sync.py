@@ -114,8 +114,9 @@ class SyncStore(ABC):
             One outcome per delivery, in the order given.
 
         Raises:
-            LeaseLost: somebody else may hold it by now; neither its state nor *proven* is stored.
-                *deliveries* may be recorded all the same, since they are true.
+            LeaseLost: somebody else may hold it by now, or it joined another chat because of what
+                *deliveries* tell. They are recorded, since they are true; neither its state nor
+                *proven* is stored.
         """
 
     @abstractmethod

@@ -19,6 +19,7 @@ from wagateway.domain.errors import (
     Unavailable,
 )
 from wagateway.domain.events import Outcome, Recorded, SessionStatus
+from wagateway.domain.identity import Jid
 from wagateway.domain.spans import Spans
 from wagateway.domain.sync import (
     Patience,
@@ -325,10 +326,18 @@ class SyncTurn:
         return at - self.plan.overlap
 
     async def _enrol_chats(self, task: SyncTask, told: EngineSession, until: datetime) -> None:
-        """Begin the chats that the engine lists; after the first time only what was active."""
+        """Begin the chats that the engine lists; after the first time only what was active.
+
+        An engine that shows the same chats again and again has come to the end of its list.
+        """
         state, offset = self.plan.begin(self.clock()), 0
+        known = set[Jid]()
         everything = task.state.caught_up_at is None
         while chats := await self.engine.chats(told, limit=_CHATS_AT_ONCE, offset=offset):
+            listed = {each.chat for each in chats}
+            if listed <= known:
+                break
+            known |= listed
             await self.store.enrol(task.archive, chats, state=state)
             offset += len(chats)
             times = [each.active_at for each in chats if each.active_at]

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 from wagateway.domain.errors import NotFound, NotSupported
 from wagateway.domain.identity import Jid
@@ -11,6 +13,12 @@ from wagateway.ports.sync import Archived, SyncStore
 
 _AT_ONCE = 500
 """Elements that are asked for at once."""
+
+
+class _Page(Protocol):
+    """Part of a list; an empty one is its end."""
+
+    async def __call__(self, *, limit: int, offset: int) -> Sequence[Told]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,16 +44,21 @@ class SyncPeople:
         return news
 
     async def _contacts(self, session: EngineSession, archived: Archived) -> int:
-        news = offset = 0
-        while told := await self.engine.contacts(session, limit=_AT_ONCE, offset=offset):
-            news += await self._record(archived, "contact", told)
-            offset += _AT_ONCE
-        return news
+        return await self._record_all(archived, "contact", partial(self.engine.contacts, session))
 
     async def _links(self, session: EngineSession, archived: Archived) -> int:
+        return await self._record_all(archived, "lid", partial(self.engine.lids, session))
+
+    async def _record_all(self, archived: Archived, kind: str, page: _Page) -> int:
+        """Record what all pages tell, up to one that is empty or only repeats others."""
         news = offset = 0
-        while told := await self.engine.lids(session, limit=_AT_ONCE, offset=offset):
-            news += await self._record(archived, "lid", told)
+        known = set[str]()
+        while told := await page(limit=_AT_ONCE, offset=offset):
+            about = {each.about for each in told}
+            if about <= known:
+                break
+            known |= about
+            news += await self._record(archived, kind, told)
             offset += _AT_ONCE
         return news
 
@@ -53,7 +66,10 @@ class SyncPeople:
         told = await self.engine.groups(session)
         news = await self._record(archived, "group", told)
         for each in told:
-            members = each.members or await self.engine.members(session, Jid(each.about))
+            try:
+                members = each.members or await self.engine.members(session, Jid(each.about))
+            except NotFound:  # it is gone since the list was made
+                continue
             news += await self._record_members(archived, members)
         return news
 

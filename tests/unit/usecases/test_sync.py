@@ -18,6 +18,7 @@ from tests.support.deliveries import (
     delivery,
     seen,
 )
+from tests.support.engine import FakeEngine
 from tests.support.sync_world import DAY, HOUR, MINUTE, PLAN, World
 from typing_extensions import override
 
@@ -37,6 +38,7 @@ from wagateway.domain.records import MemberRecord
 from wagateway.domain.spans import Span, covers
 from wagateway.domain.sync import SyncStatus
 from wagateway.domain.walk import SETTLE
+from wagateway.ports.engine import EngineChat, EngineSession, Told
 
 
 class TestBackFill:
@@ -361,6 +363,12 @@ class TestGroups:
         await self.later(world)
         assert self.rows(world) == rows
 
+    async def test_a_group_that_is_gone_hides_no_other(self, world: World) -> None:
+        world.engine.tells_members = False
+        world.engine.subjects = {Jid("1@g.us"): "Gone", **world.engine.subjects}
+        await world.settle()
+        assert self.rows(world) == [(ANA, Role.ADMIN), (BRUNO, Role.PARTICIPANT)]
+
     async def test_what_a_webhook_told_is_no_news(self, world: World) -> None:
         await world.settle()
         world.engine.roles[GROUP][BRUNO] = Role.ADMIN
@@ -379,6 +387,28 @@ class TestGroups:
         await world.archive.record([delivery(left)])
         await self.later(world)
         assert self.rows(world)[-1] == (BRUNO, Role.PARTICIPANT)
+
+
+class Repeating(FakeEngine):
+    """Shows its lists from the beginning, wherever they are asked for."""
+
+    @override
+    async def chats(self, session: EngineSession, *, limit: int, offset: int) -> list[EngineChat]:
+        return await super().chats(session, limit=limit, offset=0)
+
+    @override
+    async def contacts(self, session: EngineSession, *, limit: int, offset: int) -> list[Told]:
+        return await super().contacts(session, limit=limit, offset=0)
+
+
+async def test_lists_that_only_repeat_themselves_come_to_an_end() -> None:
+    world = World(engine=Repeating())
+    world.fill(ANA, 3)
+    world.engine.names = {ANA: "Ana"}
+    await world.settle()
+    assert await world.stored(ANA) == 3
+    assert world.engine.requests["contacts"] == 2
+    assert world.engine.requests["chats"] == 2
 
 
 class Machine(RuleBasedStateMachine):
