@@ -1,0 +1,156 @@
+"""Attached files in a folder of this machine: whole or not there, and for their owner alone.
+
+<folder>/                 0700
+sha256/ab/cd/abcd…    the files, 0600
+thumbnails/ab/cd/…    their previews
+new/                  what is being written; left over after a crash, removed at the next start
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+from typing_extensions import override
+
+from wagateway.domain.errors import NotFound, StoreUnavailable
+from wagateway.domain.media import MediaKey, is_media_key
+from wagateway.ports.media_store import MediaStore, StoredFile
+
+_PIECE = 256 * 1024
+_OWNER_ONLY = 0o700
+_LISTED_AT_ONCE = 500
+
+
+class FilesystemMediaStore(MediaStore):
+    """Files under one folder, which may be shared by processes of one machine."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep files under *folder*, an absolute path, which is made when needed."""
+        self._folder = folder
+
+    @override
+    async def add(self, key: MediaKey, file: Path, *, mimetype: str) -> bool:
+        with _disk_errors():
+            return await asyncio.to_thread(self._add, key, file)
+
+    @override
+    async def size_bytes(self, key: MediaKey) -> int:
+        with _disk_errors(key):
+            return (await asyncio.to_thread(os.lstat, self._path(key))).st_size
+
+    @override
+    async def read(
+        self, key: MediaKey, *, start: int = 0, length: int | None = None
+    ) -> AsyncIterator[bytes]:
+        with _disk_errors(key):
+            handle = await asyncio.to_thread(_opened, self._path(key))
+            left = length
+            try:
+                await asyncio.to_thread(os.lseek, handle, start, os.SEEK_SET)
+                while left is None or left > 0:
+                    wanted = _PIECE if left is None else min(_PIECE, left)
+                    piece = await asyncio.to_thread(os.read, handle, wanted)
+                    if not piece:
+                        return
+                    left = None if left is None else left - len(piece)
+                    yield piece
+            finally:
+                os.close(handle)
+
+    @override
+    async def remove(self, key: MediaKey) -> bool:
+        with _disk_errors():
+            try:
+                await asyncio.to_thread(os.unlink, self._path(key))
+            except FileNotFoundError:
+                return False
+            return True
+
+    @override
+    async def files(self) -> AsyncIterator[StoredFile]:
+        found = self._files()
+        with _disk_errors():
+            while batch := await asyncio.to_thread(lambda: list(islice(found, _LISTED_AT_ONCE))):
+                for each in batch:
+                    yield each
+
+    async def sweep(self) -> None:
+        """Remove what broke off while it was written; nobody else may be writing."""
+        with _disk_errors():
+            await asyncio.to_thread(shutil.rmtree, self._folder / "new", ignore_errors=True)
+
+    def _path(self, key: MediaKey) -> Path:
+        if not is_media_key(key):
+            raise ValueError("no key of ours")
+        return self._folder / key
+
+    def _add(self, key: MediaKey, file: Path) -> bool:
+        path = self._path(key)
+        if path.is_file():
+            return False
+        for folder in (self._folder, self._folder / "new", *reversed(path.parents[:3])):
+            folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self._folder / "new")
+        try:
+            with os.fdopen(handle, "wb") as target, file.open("rb") as source:
+                shutil.copyfileobj(source, target, _PIECE)
+                target.flush()
+                os.fsync(target.fileno())
+            try:
+                os.link(name, path)  # unlike a rename, it tells whether somebody was faster
+            except FileExistsError:
+                return False
+        finally:
+            with suppress(FileNotFoundError):
+                Path(name).unlink()
+        _sync_folder(path.parent)
+        return True
+
+    def _files(self) -> Iterator[StoredFile]:
+        for kind in ("sha256", "thumbnails"):
+            for path in sorted((self._folder / kind).glob("??/??/*")):
+                key = path.relative_to(self._folder).as_posix()
+                with suppress(FileNotFoundError):  # it was removed meanwhile
+                    seen = path.lstat()
+                    if is_media_key(key):
+                        yield StoredFile(
+                            key=MediaKey(key),
+                            size_bytes=seen.st_size,
+                            stored_at=datetime.fromtimestamp(int(seen.st_mtime), UTC),
+                        )
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _disk_errors(key: MediaKey | None = None) -> Iterator[None]:
+    """Turn what the disk says into errors of ours.
+
+    Raises:
+        NotFound: where a *key* was asked for and is not there.
+        StoreUnavailable: anything else; the text names no path of a person's.
+    """
+    try:
+        yield
+    except FileNotFoundError as exc:
+        if key is None:
+            raise StoreUnavailable("the media folder is gone") from exc
+        raise NotFound("this file is not stored") from exc
+    except OSError as exc:
+        raise StoreUnavailable(f"the media folder: {exc.strerror or type(exc).__name__}") from exc

@@ -1,0 +1,97 @@
+"""What only a folder does: rights, crashes, links that lead elsewhere, and a disk that fails."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from wagateway.adapters.filesystem.media import FilesystemMediaStore
+from wagateway.domain.errors import StoreUnavailable
+from wagateway.domain.media import MediaKey, file_key
+
+KEY = file_key("ab" * 32)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "media"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    found = tmp_path / "file"
+    found.write_bytes(b"hello")
+    return found
+
+
+async def test_all_is_for_its_owner_alone(folder: Path, file: Path) -> None:
+    old = os.umask(0)
+    try:
+        await FilesystemMediaStore(folder).add(KEY, file, mimetype="text/plain")
+    finally:
+        os.umask(old)
+    for path in (folder, *folder.rglob("*")):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+@pytest.mark.parametrize(
+    "key", ["../../etc/passwd", f"sha256/../../{'ab' * 32}", "/etc/passwd", "", "sha256"]
+)
+async def test_no_key_leads_out_of_the_folder(folder: Path, file: Path, key: str) -> None:
+    store = FilesystemMediaStore(folder)
+    with pytest.raises(ValueError, match="no key of ours"):
+        await store.add(MediaKey(key), file, mimetype="text/plain")
+    with pytest.raises(ValueError, match="no key of ours"):
+        await store.remove(MediaKey(key))
+    with pytest.raises(ValueError, match="no key of ours"):
+        _ = [piece async for piece in store.read(MediaKey(key))]
+
+
+async def test_a_link_that_somebody_laid_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"secret")
+    (folder / KEY).parent.mkdir(parents=True)
+    (folder / KEY).symlink_to(secret)
+    with pytest.raises(StoreUnavailable):
+        _ = [piece async for piece in FilesystemMediaStore(folder).read(KEY)]
+
+
+async def test_what_breaks_off_is_never_seen(
+    folder: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    store = FilesystemMediaStore(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(StoreUnavailable, match="No space left"):
+            await store.add(KEY, file, mimetype="text/plain")
+    assert [each async for each in store.files()] == []
+    assert list((folder / "new").iterdir()) == []
+    assert await store.add(KEY, file, mimetype="text/plain")
+
+
+async def test_what_a_crash_left_is_swept_and_the_rest_stays(folder: Path, file: Path) -> None:
+    store = FilesystemMediaStore(folder)
+    await store.add(KEY, file, mimetype="text/plain")
+    (folder / "new" / "left-over").write_bytes(b"hel")
+    await store.sweep()
+    assert not (folder / "new").exists()
+    assert [each.key async for each in store.files()] == [KEY]
+
+
+async def test_foreign_files_are_left_out(folder: Path, file: Path) -> None:
+    store = FilesystemMediaStore(folder)
+    await store.add(KEY, file, mimetype="text/plain")
+    (folder / KEY).with_name("notes.txt").write_bytes(b"mine")
+    assert [each.key async for each in store.files()] == [KEY]
+
+
+async def test_an_error_names_no_path(file: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.write_bytes(b"")
+    with pytest.raises(StoreUnavailable) as caught:
+        await FilesystemMediaStore(blocked).add(KEY, file, mimetype="text/plain")
+    assert str(tmp_path) not in str(caught.value)

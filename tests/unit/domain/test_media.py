@@ -1,0 +1,275 @@
+"""Which files are fetched, and that no download ends in limbo."""
+
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.deliveries import ANA, GROUP, NOON, SECOND, SESSION
+
+from wagateway.domain.identity import ChatType, Jid
+from wagateway.domain.media import (
+    LIFETIME,
+    Attachment,
+    Download,
+    DownloadStatus,
+    Endurance,
+    Fetch,
+    Rules,
+    Skip,
+    begin,
+    begun,
+    completed,
+    decide,
+    expired,
+    failed,
+    file_key,
+    is_media_key,
+    missing,
+    offered,
+    retried,
+    skipped,
+    thumbnail_key,
+    turn,
+)
+from wagateway.domain.messages import Kind, MediaFacts, MediaOffer
+
+DAY = timedelta(days=1)
+HASH = "abcd" + "0" * 60
+PATIENCE = Endurance(max_retries=2, first=2 * SECOND, longest=3 * SECOND, failed=DAY)
+PHOTO = Attachment(
+    session=SESSION,
+    chat=ANA,
+    kind=Kind.IMAGE,
+    from_me=False,
+    sent_at=NOON - SECOND,
+    facts=MediaFacts(mimetype="image/jpeg", size_bytes=1000),
+)
+OFFER = MediaOffer(offered_at=NOON, url="http://localhost:3000/api/files/vendas/A.jpeg")
+IN_BUCKET = MediaOffer(offered_at=NOON, url="https://s3/presigned", s3_bucket="b", s3_key="k")
+BROKEN = MediaOffer(offered_at=NOON, error="no more")
+
+
+class TestDecide:
+    def test_a_fresh_file_is_fetched_before_the_engine_drops_it(self) -> None:
+        assert decide(PHOTO, OFFER, Rules(), NOON) == Fetch(again=False, expires_at=NOON + LIFETIME)
+
+    @pytest.mark.parametrize("offer", [None, BROKEN])
+    def test_a_file_without_a_place_must_be_got_again(self, offer: MediaOffer | None) -> None:
+        assert decide(PHOTO, offer, Rules(), NOON) == Fetch(again=True, expires_at=None)
+
+    def test_a_file_that_the_engine_dropped_must_be_got_again(self) -> None:
+        verdict = decide(PHOTO, OFFER, Rules(), NOON + LIFETIME)
+        assert verdict == Fetch(again=True, expires_at=NOON + LIFETIME)
+
+    def test_what_lies_in_a_bucket_or_is_kept_for_ever_does_not_expire(self) -> None:
+        kept = Fetch(again=False, expires_at=None)
+        assert decide(PHOTO, IN_BUCKET, Rules(), NOON + DAY) == kept
+        assert decide(PHOTO, OFFER, Rules(lifetime=None), NOON + DAY) == kept
+
+    @pytest.mark.parametrize(
+        ("rules", "file", "reason"),
+        [
+            (Rules(largest_bytes=999), {}, "larger than 999 bytes"),
+            (Rules(kinds=frozenset({Kind.VOICE})), {}, "kind image"),
+            (Rules(without_chats=frozenset({ANA})), {}, "this chat"),
+            (Rules(without_sessions=frozenset({SESSION})), {}, "this session"),
+            (Rules(without_chat_types=frozenset({ChatType.GROUP})), {"chat": GROUP}, "group chats"),
+            (
+                Rules(without_chat_types=frozenset({ChatType.BROADCAST})),
+                {"chat": Jid("status@broadcast")},
+                "broadcast chats",
+            ),
+            (Rules(outgoing=False), {"from_me": True}, "sent from here"),
+            (Rules(oldest=DAY), {"sent_at": NOON - 2 * DAY}, "too old"),
+        ],
+    )
+    def test_says_why_a_file_is_not_wanted(
+        self, rules: Rules, file: dict[str, object], reason: str
+    ) -> None:
+        verdict = decide(msgspec.structs.replace(PHOTO, **file), OFFER, rules, NOON)
+        assert isinstance(verdict, Skip)
+        assert reason in verdict.reason
+
+    def test_bounds_are_inclusive(self) -> None:
+        rules = Rules(largest_bytes=1000, oldest=SECOND, kinds=frozenset({Kind.IMAGE}))
+        assert isinstance(decide(PHOTO, OFFER, rules, NOON), Fetch)
+
+    def test_a_size_that_nobody_told_is_no_reason(self) -> None:
+        nameless = msgspec.structs.replace(PHOTO, facts=MediaFacts())
+        assert isinstance(decide(nameless, OFFER, Rules(largest_bytes=1), NOON), Fetch)
+
+    def test_rules_that_mean_nothing_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="largest"):
+            Rules(largest_bytes=0)
+        with pytest.raises(ValueError, match="lifetime"):
+            Rules(lifetime=timedelta())
+
+
+class TestDownload:
+    def test_begins_at_once(self) -> None:
+        state = begin(PHOTO, OFFER, Rules(), NOON)
+        assert state == Download(offer=OFFER, due_at=NOON, expires_at=NOON + LIFETIME)
+
+    def test_an_unwanted_file_is_never_due(self) -> None:
+        state = begin(PHOTO, OFFER, Rules(largest_bytes=1), NOON)
+        assert state.status is DownloadStatus.SKIPPED
+        assert state.due_at is None
+        assert state.problem == "it is larger than 1 bytes"
+
+    def test_is_held_until_the_lease_ends(self) -> None:
+        state = begun(begin(PHOTO, OFFER, Rules(), NOON), NOON + SECOND)
+        assert (state.status, state.due_at) == (DownloadStatus.DOWNLOADING, NOON + SECOND)
+
+    def test_ends_with_the_hash(self) -> None:
+        tried = failed(begin(PHOTO, OFFER, Rules(), NOON), NOON, "no", PATIENCE)
+        assert completed(tried, "ab") == Download(
+            status=DownloadStatus.COMPLETED, offer=OFFER, expires_at=NOON + LIFETIME, sha256="ab"
+        )
+
+    def test_waits_longer_and_longer_then_long_but_is_never_given_up(self) -> None:
+        state, waits = begin(PHOTO, OFFER, Rules(), NOON), []
+        for _ in range(4):
+            state = failed(state, NOON, "no", PATIENCE)
+            waits.append((state.status, state.due_at))
+        assert waits == [
+            (DownloadStatus.PENDING, NOON + 2 * SECOND),
+            (DownloadStatus.PENDING, NOON + 3 * SECOND),
+            (DownloadStatus.FAILED, NOON + DAY),
+            (DownloadStatus.FAILED, NOON + DAY),
+        ]
+        assert (state.attempts, state.problem) == (4, "no")
+
+    def test_many_do_not_return_at_once(self) -> None:
+        state = failed(begin(PHOTO, OFFER, Rules(), NOON), NOON, "no", PATIENCE, jitter=0.5)
+        assert state.due_at == NOON + 3 * SECOND
+
+    def test_what_the_engine_dropped_is_got_again_at_once_but_only_once(self) -> None:
+        state = missing(begin(PHOTO, OFFER, Rules(), NOON), NOON, "404", PATIENCE)
+        assert (state.again, state.due_at) == (True, NOON)
+        later = msgspec.structs.replace(OFFER, offered_at=NOON + SECOND)
+        found = offered(begun(state, NOON + DAY), later, Rules(), NOON + SECOND)
+        assert (found.again, found.offer) == (False, later)
+        assert missing(found, NOON, "404", PATIENCE).due_at == NOON + 3 * SECOND
+
+    def test_what_nobody_has_is_over_until_it_is_offered(self) -> None:
+        state = expired(begin(PHOTO, OFFER, Rules(), NOON), "410")
+        assert (state.status, state.due_at, state.problem) == (DownloadStatus.EXPIRED, None, "410")
+        later = msgspec.structs.replace(OFFER, offered_at=NOON + DAY)
+        state = offered(state, later, Rules(), NOON + DAY)
+        assert (state.status, state.due_at) == (DownloadStatus.PENDING, NOON + DAY)
+
+    @pytest.mark.parametrize(
+        "offer",
+        [
+            msgspec.structs.replace(OFFER, offered_at=NOON - SECOND),
+            OFFER,
+            msgspec.structs.replace(BROKEN, offered_at=NOON + SECOND),
+        ],
+    )
+    def test_an_old_or_empty_offer_says_nothing(self, offer: MediaOffer) -> None:
+        state = failed(begin(PHOTO, OFFER, Rules(), NOON), NOON, "no", PATIENCE)
+        assert offered(state, offer, Rules(), NOON) is state
+
+    def test_a_first_place_is_news_whenever_it_was_named(self) -> None:
+        state = begin(PHOTO, BROKEN, Rules(lifetime=None), NOON)
+        early = msgspec.structs.replace(OFFER, offered_at=NOON - DAY)
+        assert offered(state, early, Rules(lifetime=None), NOON).again is False
+
+    def test_an_offer_that_is_out_of_date_is_no_place(self) -> None:
+        later = msgspec.structs.replace(OFFER, offered_at=NOON + SECOND)
+        state = offered(begin(PHOTO, OFFER, Rules(), NOON), later, Rules(), NOON + DAY)
+        assert state.again
+
+    @pytest.mark.parametrize("status", [DownloadStatus.COMPLETED, DownloadStatus.SKIPPED])
+    def test_what_is_settled_takes_no_offer(self, status: DownloadStatus) -> None:
+        state = Download(status=status, offer=OFFER)
+        later = msgspec.structs.replace(OFFER, offered_at=NOON + DAY)
+        assert offered(state, later, Rules(), NOON + DAY) is state
+
+    def test_a_person_may_want_it_after_all(self) -> None:
+        state = retried(skipped(begin(PHOTO, OFFER, Rules(), NOON), "too large"), NOON)
+        assert (state.status, state.due_at, state.problem) == (DownloadStatus.PENDING, NOON, None)
+        assert not state.again
+        assert retried(expired(state, "410"), NOON + DAY).again
+
+    @pytest.mark.parametrize("status", [DownloadStatus.COMPLETED, DownloadStatus.DOWNLOADING])
+    def test_what_is_there_or_under_way_is_left_alone(self, status: DownloadStatus) -> None:
+        state = Download(status=status, offer=OFFER)
+        assert retried(state, NOON) is state
+
+
+class TestKeys:
+    def test_spread_files_over_folders(self) -> None:
+        assert file_key(HASH) == f"sha256/ab/cd/{HASH}"
+        assert thumbnail_key(HASH) == f"thumbnails/ab/cd/{HASH}"
+        assert is_media_key(file_key(HASH))
+        assert is_media_key(thumbnail_key(HASH))
+
+    @pytest.mark.parametrize(
+        "sha256",
+        ["", "ab", HASH.upper(), HASH + "0", HASH[:-1] + "/", "../" + HASH[3:], HASH + "\n"],
+    )
+    def test_are_of_hashes_alone(self, sha256: str) -> None:
+        with pytest.raises(ValueError, match="64"):
+            file_key(sha256)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f"sha256/ab/ce/{HASH}",
+            f"sha256/../cd/{HASH}",
+            f"/sha256/ab/cd/{HASH}",
+            f"sha256/ab/cd/{HASH}\n",
+            f"others/ab/cd/{HASH}",
+        ],
+    )
+    def test_lead_nowhere_else(self, text: str) -> None:
+        assert not is_media_key(text)
+
+
+class TestTurn:
+    def test_soonest_to_expire_first_then_what_stays_then_what_must_be_got_again(self) -> None:
+        soon = begin(PHOTO, OFFER, Rules(), NOON)
+        later = msgspec.structs.replace(soon, expires_at=NOON + DAY)
+        stays = begin(PHOTO, IN_BUCKET, Rules(), NOON)
+        again = begin(PHOTO, None, Rules(), NOON)
+        many = [again, stays, later, soon]
+        assert sorted(many, key=lambda each: turn(each, NOON)) == [soon, later, stays, again]
+        assert turn(again, NOON) < turn(again, NOON - DAY)
+
+    def test_when_it_expired_says_nothing_of_what_must_be_got_again(self) -> None:
+        state = begin(PHOTO, OFFER, Rules(), NOON + DAY)
+        assert turn(state, NOON)[:2] == (True, math.inf)
+
+
+Step = Callable[[Download, datetime], Download]
+STEPS: list[Step] = [
+    lambda state, now: begun(state, now + SECOND),
+    lambda state, now: failed(state, now, "no", PATIENCE),
+    lambda state, now: missing(state, now, "404", PATIENCE),
+    lambda state, _: expired(state, "410"),
+    lambda state, _: skipped(state, "too large"),
+    retried,
+    lambda state, now: offered(state, msgspec.structs.replace(OFFER, offered_at=now), Rules(), now),
+    lambda state, _: completed(state, "ab"),
+]
+
+
+@given(steps=st.lists(st.sampled_from(STEPS), max_size=25))
+def test_no_download_is_forgotten(steps: list[Step]) -> None:
+    """It is due, or it is settled with a hash or a reason."""
+    state, now = begin(PHOTO, OFFER, Rules(), NOON), NOON
+    for step in steps:
+        now += SECOND
+        state = step(state, now)
+        if state.status is DownloadStatus.COMPLETED:
+            assert (state.sha256, state.due_at) == ("ab", None)
+        elif state.status in {DownloadStatus.SKIPPED, DownloadStatus.EXPIRED}:
+            assert state.problem
+            assert state.due_at is None
+        else:
+            assert state.due_at is not None
