@@ -43,6 +43,7 @@ class FakeEngine(Engine):
     def __init__(self, *, lists_all: bool = True) -> None:
         self.lists_all = lists_all
         self.status = SessionStatus.WORKING
+        self.unknown_session = False
         self.account: Account | None = BAKERY
         self.at = NOON
         self.rows: dict[Jid, list[MessageRow]] = {}
@@ -98,6 +99,8 @@ class FakeEngine(Engine):
     @override
     async def session(self, name: SessionName) -> EngineSession:
         self._count("session")
+        if self.unknown_session:
+            raise NotFound(f"no session {name}")
         [found] = await self.sessions()
         return found
 

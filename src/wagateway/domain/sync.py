@@ -24,7 +24,7 @@ class SyncStatus(StrEnum):
     RUNNING = "running"
     """A worker holds it."""
     IDLE = "idle"
-    """Nothing to do until something wakes it."""
+    """Nothing to do until something wakes it, or, where the engine did not know it, until due."""
     FAILED = "failed"
     """Several tries failed; it waits long, then tries again."""
     PAUSED = "paused"
@@ -40,12 +40,14 @@ class Patience(Struct, frozen=True, kw_only=True):
         first: the pause after the first failure; it doubles each time.
         longest: the longest of these pauses.
         failed: how long a failed chat waits before each further try.
+        unknown: how long one waits that the engine does not know.
     """
 
     max_retries: int = 3
     first: timedelta = timedelta(seconds=5)
     longest: timedelta = timedelta(minutes=5)
     failed: timedelta = timedelta(hours=1)
+    unknown: timedelta = timedelta(days=1)
 
 
 class SyncState(Struct, frozen=True, kw_only=True):
@@ -176,15 +178,13 @@ def put_off(state: SyncState, until: datetime, problem: str) -> SyncState:
     return msgspec.structs.replace(state, status=SyncStatus.PENDING, due_at=until, problem=problem)
 
 
-def unknown_to_engine(state: SyncState) -> SyncState:
-    """Return the state of a chat that the engine does not know: nothing is to be had."""
+def unknown_to_engine(state: SyncState, until: datetime) -> SyncState:
+    """Return the state of a chat that the engine does not know: nothing is to be had for long."""
     return msgspec.structs.replace(
         state,
         status=SyncStatus.IDLE,
-        forward=None,
-        backward=None,
         attempts=0,
-        due_at=None,
+        due_at=until,
         problem="the engine does not know this chat",
     )
 

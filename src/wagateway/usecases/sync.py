@@ -137,7 +137,7 @@ class SyncTurn:
         except LeaseLost:
             turn.problem = "another worker goes on"
         except NotFound:
-            await self._give_back(turn, unknown_to_engine(turn.task.state))
+            await self._not_found(turn)
         except SessionNotReady as exc:
             await self._wait_for_session(turn, str(exc))
         except RateLimited as exc:
@@ -151,6 +151,19 @@ class SyncTurn:
             turn.defect = exc  # its text may quote a message: the type must do
             await self._fail(turn, f"a defect of wagateway: {type(exc).__name__}")
         return turn
+
+    async def _not_found(self, turn: Turn) -> None:
+        """Leave a chat alone for long, unless it is the session that the engine lost meanwhile."""
+        archive = turn.task.archive
+        try:
+            await self._asked(archive, await self.store.evidence(archive, None))
+        except SessionNotReady as exc:
+            await self._wait_for_session(turn, str(exc))
+        except (EngineUnavailable, RateLimited, Rejected) as exc:
+            await self._fail(turn, str(exc)[:500])
+        else:
+            again = self.clock() + self.plan.patience.unknown
+            await self._give_back(turn, unknown_to_engine(turn.task.state, again))
 
     async def _fail(self, turn: Turn, problem: str) -> None:
         state = failed(turn.task.state, self.clock(), problem, self.plan.patience)
@@ -175,7 +188,10 @@ class SyncTurn:
 
     async def _asked(self, archive: Archived, known: Evidence) -> EngineSession:
         self._recent.pop(archive.id, None)
-        told = await self.engine.session(archive.session)
+        try:
+            told = await self.engine.session(archive.session)
+        except NotFound as exc:  # while it is away, or a proxy answers for the engine
+            raise SessionNotReady("the engine does not know the session") from exc
         self._require_proof_worthy(told, archive, known)
         self._recent[archive.id] = (self.clock(), told)
         return told

@@ -213,12 +213,12 @@ class TestWaiting:
             backward=Walk(offset=90), attempts=2, due_at=NOW + HOUR, problem="away"
         )
 
-    def test_nothing_is_to_be_had_of_a_chat_that_the_engine_does_not_know(self) -> None:
-        state = SyncState(
-            forward=Walk(), backward=Walk(), attempts=2, due_at=NOW, caught_up_at=YESTERDAY
-        )
-        assert unknown_to_engine(state) == SyncState(
+    def test_a_chat_that_the_engine_does_not_know_is_left_alone_for_long(self) -> None:
+        state = SyncState(backward=Walk(), attempts=2, due_at=NOW, caught_up_at=YESTERDAY)
+        assert unknown_to_engine(state, NOW + HOUR) == SyncState(
             status=SyncStatus.IDLE,
+            backward=Walk(),
+            due_at=NOW + HOUR,
             caught_up_at=YESTERDAY,
             problem="the engine does not know this chat",
         )

@@ -23,7 +23,7 @@ from tests.support.sync_world import DAY, HOUR, MINUTE, PLAN, World
 from typing_extensions import override
 
 from wagateway.domain.coverage import GapReason
-from wagateway.domain.errors import EngineUnavailable, RateLimited, Refused
+from wagateway.domain.errors import EngineUnavailable, NotFound, RateLimited, Refused
 from wagateway.domain.events import (
     Account,
     GroupChanged,
@@ -79,6 +79,18 @@ class TestBackFill:
         state = (await world.task(BRUNO)).state
         assert state.status is SyncStatus.IDLE
         assert state.problem == "the engine does not know this chat"
+
+    async def test_a_chat_that_the_engine_did_not_know_is_asked_for_again(self) -> None:
+        """It may have been forgotten for a moment, as while its list was being filled."""
+        world = World()
+        await world.archive.record([delivery(seen(stanza="W", chat=BRUNO))])
+        await world.settle()
+        world.fill(BRUNO, 30, newest=NOON - 30 * DAY)
+        world.now += DAY
+        await world.settle()
+        assert await world.stored(BRUNO) == 31
+        state = (await world.task(BRUNO)).state
+        assert (state.status, state.problem, state.backward) == (SyncStatus.IDLE, None, None)
 
 
 class TestCatchUp:
@@ -239,6 +251,38 @@ class TestFailures:
         state = (await world.task(ANA)).state
         assert state.due_at == NOON + 2 * MINUTE
         assert state.attempts == 0
+
+    async def test_a_session_that_nobody_knows_for_a_while_costs_no_history(self) -> None:
+        """WAHA answers 404 while a session is not running, and so does a proxy before it."""
+        world = World()
+        world.fill(ANA, 100, newest=NOON - 30 * DAY)
+        await world.find()
+        [task] = await world.store.claim(world.now, lease=PLAN.lease, limit=1)
+        await world.turn(task)
+        world.engine.unknown_session = True
+        world.now += HOUR
+        await world.settle()
+        assert (await world.task(None)).state.problem == "the engine does not know the session"
+        world.engine.unknown_session = False
+        for _ in range(2):
+            world.now += HOUR
+            await world.settle()
+        assert await world.stored(ANA) == 100
+        assert (await world.task(None)).state.caught_up_at == world.now
+
+    async def test_a_session_that_is_lost_between_two_questions_costs_no_history(self) -> None:
+        world = World()
+        world.fill(ANA, 100, newest=NOON - 30 * DAY)
+        await world.find()
+        [task] = await world.store.claim(world.now, lease=PLAN.lease, limit=1)
+        await world.turn(task)
+        world.engine.failures = [NotFound("the session is not running")]
+        world.engine.unknown_session = True
+        [task] = await world.store.claim(world.now, lease=PLAN.lease, limit=1)
+        await world.turn(task)
+        state = (await world.task(ANA)).state
+        assert state.status is SyncStatus.PENDING
+        assert state.backward is not None
 
     async def test_a_refused_key_is_told(self) -> None:
         world = World()
