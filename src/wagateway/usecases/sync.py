@@ -19,7 +19,6 @@ from wagateway.domain.errors import (
     Unavailable,
 )
 from wagateway.domain.events import Outcome, Recorded, SessionStatus
-from wagateway.domain.identity import Jid
 from wagateway.domain.spans import Spans
 from wagateway.domain.sync import (
     Patience,
@@ -312,17 +311,19 @@ class SyncTurn:
     async def _look_at_all(
         self, turn: Turn, told: EngineSession, known: Evidence, enough: Enough
     ) -> None:
-        task = turn.task
-        begun = self.clock()
-        if task.state.forward is None:
+        task, begun = turn.task, self.clock()
+        walk = task.state.forward
+        if walk is None:
             full = self._people_are_due(task.state)
-            until = self._until(task.state, known, full=full)
-            await self._enrol_chats(task, told, until)
-            state = msgspec.structs.replace(task.state, forward=Walk(until=until))
-            turn.task = task = _with(task, state)
+            walk = Walk(until=self._until(task.state, known, full=full))
+        if walk.began_at is None:
+            await self._enrol_chats(task, told, walk.until)
+        turn.task = _with(task, msgspec.structs.replace(task.state, forward=walk))
         try:
             await self._walk(turn, told, enough, self._next_look)
         except NotSupported:
+            if walk.began_at is not None:  # with an engine that could list all
+                await self._enrol_chats(task, told, walk.until)
             await self._look_by_chat(turn, begun)
         if turn.done and self._people_are_due(turn.task.state):
             await self._read_people(turn, told)
@@ -341,23 +342,17 @@ class SyncTurn:
             at = min(at, heard)
         return at - self.plan.overlap
 
-    async def _enrol_chats(self, task: SyncTask, told: EngineSession, until: datetime) -> None:
-        """Begin the chats that the engine lists; after the first time only what was active.
-
-        An engine that shows the same chats again and again has come to the end of its list.
-        """
+    async def _enrol_chats(
+        self, task: SyncTask, told: EngineSession, until: datetime | None
+    ) -> None:
+        """Begin the chats that the engine lists; after the first time only what was active."""
         state, offset = self.plan.begin(self.clock()), 0
-        known = set[Jid]()
         everything = task.state.caught_up_at is None
         while chats := await self.engine.chats(told, limit=_CHATS_AT_ONCE, offset=offset):
-            listed = {each.chat for each in chats}
-            if listed <= known:
-                break
-            known |= listed
             await self.store.enrol(task.archive, chats, state=state)
             offset += len(chats)
             times = [each.active_at for each in chats if each.active_at]
-            if not everything and times and min(times) < until:
+            if not everything and until and times and min(times) < until:
                 break
         await self.store.enrol_heard(task.archive, state=state, limit=_CHATS_AT_ONCE)
 

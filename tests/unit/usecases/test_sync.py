@@ -39,6 +39,7 @@ from wagateway.domain.spans import Span, covers
 from wagateway.domain.sync import SyncStatus
 from wagateway.domain.walk import SETTLE
 from wagateway.ports.engine import EngineChat, EngineSession, Told
+from wagateway.usecases.sync_control import SyncControl
 
 
 class TestBackFill:
@@ -134,6 +135,22 @@ class TestCatchUp:
         for chat in (ANA, BRUNO):
             end = (await world.coverage(chat)).complete[-1].end
             assert end == world.now - SETTLE
+
+    async def test_what_a_person_wants_read_now_is_looked_for_where_it_happened(self) -> None:
+        """An engine that cannot list all must be asked which chats were active."""
+        world = World(lists_all=False)
+        world.fill(ANA, 30)
+        await world.settle()
+        world.now += HOUR
+        news = world.now - 10 * MINUTE
+        world.engine.add(ANA, "news", news)
+        control = SyncControl(store=world.store, reader=world.archive, clock=world.clock)
+        await control.start(SESSION, None)
+        [task] = await world.store.claim(world.now, lease=PLAN.lease, limit=1)
+        await world.turn(task)
+        assert not covers((await world.coverage(ANA)).complete, Span(news, news + SECOND))
+        await world.settle()
+        assert "news" in world.stanzas(ANA)
 
     async def test_what_is_new_is_seen_where_history_is_only_wanted_so_deep(self) -> None:
         world = World(lists_all=False, plan=msgspec.structs.replace(PLAN, depth=10 * DAY))
