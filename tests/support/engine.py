@@ -29,6 +29,8 @@ from wagateway.ports.engine import (
     Told,
 )
 
+_ENDLESS = 5000
+
 
 class FakeEngine(Engine):
     """One session.
@@ -37,6 +39,9 @@ class FakeEngine(Engine):
         rows: messages by chat, newest first.
         failures: raised by the next requests for a chat's messages, in order; None lets one pass.
         subjects, roles: of groups; *tells_members*: the list of groups has their members too.
+        group_failures: raised by requests for a group's members, by group.
+        people_failure: raised by requests for contacts; None lets them pass.
+        pages_lists: whether lists of chats and contacts heed their offset.
         requests: how often each method was called.
     """
 
@@ -51,11 +56,16 @@ class FakeEngine(Engine):
         self.subjects: dict[Jid, str] = {}
         self.roles: dict[Jid, dict[Jid, Role]] = {}
         self.tells_members = True
+        self.group_failures: dict[Jid, Exception] = {}
+        self.people_failure: Exception | None = None
+        self.pages_lists = True
         self.failures: list[Exception | None] = []
         self.requests: dict[str, int] = {}
 
     def _count(self, what: str) -> None:
         self.requests[what] = self.requests.get(what, 0) + 1
+        if self.requests[what] > _ENDLESS:
+            raise AssertionError(f"{what} is asked for without end")
 
     def add(self, chat: Jid, stanza: str, sent_at: datetime) -> MessageRow:
         """Put a message where its time belongs."""
@@ -125,7 +135,7 @@ class FakeEngine(Engine):
             for chat, rows in self.rows.items()
         ]
         found.sort(key=lambda each: each.active_at or NOON - timedelta(days=9000), reverse=True)
-        return found[offset : offset + limit]
+        return found[offset : offset + limit] if self.pages_lists else found
 
     @override
     async def messages(
@@ -159,6 +169,8 @@ class FakeEngine(Engine):
     @override
     async def contacts(self, session: EngineSession, *, limit: int, offset: int) -> list[Told]:
         self._count("contacts")
+        if self.people_failure is not None:
+            raise self.people_failure
         found = [
             Told(
                 about=who,
@@ -171,7 +183,7 @@ class FakeEngine(Engine):
             )
             for who, name in sorted(self.names.items())
         ]
-        return found[offset : offset + limit]
+        return found[offset : offset + limit] if self.pages_lists else found
 
     @override
     async def groups(self, session: EngineSession) -> list[Told]:
@@ -206,8 +218,8 @@ class FakeEngine(Engine):
     @override
     async def members(self, session: EngineSession, group: Jid) -> GroupMembers:
         self._count("members")
-        if group not in self.roles:
-            raise NotFound(f"no group {group}")
+        if group in self.group_failures:
+            raise self.group_failures[group]
         return self._members_of(group)
 
     @override

@@ -25,14 +25,8 @@ PLAN = SyncPlan(batch=20, turn_pages=4)
 class World:
     """An engine, an archive, and a clock that stands still unless it is moved."""
 
-    def __init__(
-        self,
-        *,
-        lists_all: bool = True,
-        plan: SyncPlan = PLAN,
-        engine: FakeEngine | None = None,
-    ) -> None:
-        self.engine = engine or FakeEngine(lists_all=lists_all)
+    def __init__(self, *, lists_all: bool = True, plan: SyncPlan = PLAN) -> None:
+        self.engine = FakeEngine(lists_all=lists_all)
         self.archive = InMemoryArchive()
         self.store = InMemorySyncStore(self.archive)
         self.now = NOON

@@ -16,9 +16,11 @@ from wagateway.domain.errors import (
     RateLimited,
     Rejected,
     SessionNotReady,
+    StoreUnavailable,
     Unavailable,
 )
 from wagateway.domain.events import Outcome, Recorded, SessionStatus
+from wagateway.domain.identity import Jid
 from wagateway.domain.spans import Spans
 from wagateway.domain.sync import (
     Patience,
@@ -44,6 +46,8 @@ WAITING = "the session cannot be asked now"
 """The problem of chats that wait for their session."""
 
 _CHATS_AT_ONCE = 500
+_MOST_LISTS = 1000
+"""Requests for the list of chats at one look, whatever the engine shows."""
 _PROBLEM_CHARS = 500
 _RECENT = timedelta(seconds=30)
 """So long a session may be away unnoticed; less than SETTLE, so that no proof is wrong by that."""
@@ -312,10 +316,9 @@ class SyncTurn:
         self, turn: Turn, told: EngineSession, known: Evidence, enough: Enough
     ) -> None:
         task, begun = turn.task, self.clock()
-        walk = task.state.forward
+        people_due, walk = self._people_are_due(task.state), task.state.forward
         if walk is None:
-            full = self._people_are_due(task.state)
-            walk = Walk(until=self._until(task.state, known, full=full))
+            walk = Walk(until=self._until(task.state, known, full=people_due))
         if walk.began_at is None:
             await self._enrol_chats(task, told, walk.until)
         turn.task = _with(task, msgspec.structs.replace(task.state, forward=walk))
@@ -325,7 +328,7 @@ class SyncTurn:
             if walk.began_at is not None:  # with an engine that could list all
                 await self._enrol_chats(task, told, walk.until)
             await self._look_by_chat(turn, begun)
-        if turn.done and self._people_are_due(turn.task.state):
+        if turn.done and people_due:
             await self._read_people(turn, told)
 
     def _people_are_due(self, state: SyncState) -> bool:
@@ -346,10 +349,16 @@ class SyncTurn:
         self, task: SyncTask, told: EngineSession, until: datetime | None
     ) -> None:
         """Begin the chats that the engine lists; after the first time only what was active."""
-        state, offset = self.plan.begin(self.clock()), 0
+        state = self.plan.begin(self.clock())
         everything = task.state.caught_up_at is None
-        while chats := await self.engine.chats(told, limit=_CHATS_AT_ONCE, offset=offset):
+        offset, shown = 0, set[Jid]()
+        for _ in range(_MOST_LISTS):
+            chats = await self.engine.chats(told, limit=_CHATS_AT_ONCE, offset=offset)
+            if shown.issuperset(each.chat for each in chats):  # the end, or no offset is heeded
+                break
             await self.store.enrol(task.archive, chats, state=state)
+            await self.store.save(task, keep_until=self.clock() + self.plan.lease)
+            shown.update(each.chat for each in chats)
             offset += len(chats)
             times = [each.active_at for each in chats if each.active_at]
             if not everything and until and times and min(times) < until:
@@ -357,8 +366,14 @@ class SyncTurn:
         await self.store.enrol_heard(task.archive, state=state, limit=_CHATS_AT_ONCE)
 
     def _next_look(self, state: SyncState) -> SyncState:
+        now, people_at = self.clock(), state.people_at
+        if self._people_are_due(state):  # after this look; if that fails, again after a while
+            people_at = now - self.plan.people_every + self.plan.patience.failed
         return msgspec.structs.replace(
-            state, status=SyncStatus.PENDING, due_at=self.clock() + self.plan.interval
+            state,
+            status=SyncStatus.PENDING,
+            due_at=now + self.plan.interval,
+            people_at=people_at,
         )
 
     async def _look_by_chat(self, turn: Turn, begun: datetime) -> None:
@@ -399,7 +414,13 @@ class SyncTurn:
         return known_until - self.plan.overlap if task.active_at >= known_until else None
 
     async def _read_people(self, turn: Turn, told: EngineSession) -> None:
-        await self.people(told, turn.task.archive)
+        try:
+            await self.people(told, turn.task.archive)
+        except StoreUnavailable:
+            raise
+        except (Unavailable, Rejected) as exc:
+            turn.problem = str(exc)[:500]
+            return
         [task] = [t for t in await self.store.tasks(turn.task.archive) if t.chat is None]
         if task.lease is None:
             state = msgspec.structs.replace(task.state, people_at=self.clock())
