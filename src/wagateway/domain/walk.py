@@ -10,7 +10,7 @@ may change places between two requests, so a page is laid to begin before the se
 last one broke off.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -28,8 +28,12 @@ SETTLE = timedelta(minutes=2)
 _SECOND = timedelta(seconds=1)
 _BLANKS = 2
 """Empty pages in a row, behind one that ran short, that are the end of the list."""
+_REPEATS = 3
+"""Pages in a row that end as the one before, after which nothing else is expected."""
 _RETREATS = 5
 """Steps back, with nothing older seen in between, before the walk goes on without a proof."""
+_FIRST = datetime(2009, 1, 1, tzinfo=UTC)
+"""Before WhatsApp's first message: an older time is a broken one."""
 
 
 class Row(NamedTuple):
@@ -67,6 +71,7 @@ class Walk(Struct, frozen=True, kw_only=True):
         short: whether the last page that had rows had fewer than asked for, or none readable.
         blanks: empty pages since.
         retreats: steps back since something older was seen.
+        repeats: pages in a row that ended with the very rows of the one before.
         doubtful_from: nothing older than this is proven, because the list did not hold together.
         pages: answers so far.
     """
@@ -79,6 +84,7 @@ class Walk(Struct, frozen=True, kw_only=True):
     short: bool = False
     blanks: int = 0
     retreats: int = 0
+    repeats: int = 0
     doubtful_from: datetime | None = None
     pages: int = 0
 
@@ -107,14 +113,19 @@ def step(walk: Walk, page: Page) -> Step:
     walk = msgspec.structs.replace(walk, pages=walk.pages + 1)
     if not page.rows:
         return _blank(walk, page)
-    times = [row.sent_at for row in page.rows if row.sent_at is not None]
+    times = _times(page)
     if not times:
         return Step(walk=_unreadable(walk, page))
-    if _continues(walk, page, max(times)):
-        return _taken(walk, page, min(times))
+    if times != sorted(times, reverse=True):  # what is newer may stand anywhere
+        walk = _doubted(walk)
+    newest, oldest = times[0], times[-1]
+    if _continues(walk, page, newest):
+        return _taken(walk, page, oldest)
+    if walk.short:  # the engine shows fewer than asked for, or has forgotten more than the overlap
+        return _taken(_doubted(walk), page, oldest)
     if walk.retreats < _RETREATS and not _within_one_second(walk, page):
         return Step(walk=_stepped_back(walk, page))
-    return _taken(_doubting(walk), page, min(times))
+    return _taken(_doubting(walk), page, oldest)
 
 
 def proven(walk: Walk, *, at_end: bool = False) -> Spans:
@@ -128,9 +139,15 @@ def proven(walk: Walk, *, at_end: bool = False) -> Spans:
 
 
 def _continues(walk: Walk, page: Page, newest: datetime) -> bool:
-    if page.offset == 0 or walk.reached is None or walk.short:
+    if page.offset == 0 or walk.reached is None or walk.blanks:
         return True
+    if walk.short:  # where rows are left out, any that is shown again will do
+        return newest >= walk.reached
     return newest > walk.reached
+
+
+def _times(page: Page) -> list[datetime]:
+    return [row.sent_at for row in page.rows if row.sent_at is not None and row.sent_at >= _FIRST]
 
 
 def _within_one_second(walk: Walk, page: Page) -> bool:
@@ -160,9 +177,13 @@ def _stepped_back(walk: Walk, page: Page) -> Walk:
     )
 
 
-def _doubting(walk: Walk) -> Walk:
+def _doubted(walk: Walk) -> Walk:
     since = walk.doubtful_from or walk.reached or walk.began_at
-    return msgspec.structs.replace(walk, doubtful_from=since, retreats=0)
+    return msgspec.structs.replace(walk, doubtful_from=since)
+
+
+def _doubting(walk: Walk) -> Walk:
+    return msgspec.structs.replace(_doubted(walk), retreats=0)
 
 
 def _unreadable(walk: Walk, page: Page) -> Walk:
@@ -174,11 +195,16 @@ def _unreadable(walk: Walk, page: Page) -> Walk:
 
 def _taken(walk: Walk, page: Page, oldest: datetime) -> Step:
     known = walk.reached
+    tail = tuple(row.stanza for row in page.rows[-OVERLAP:] if row.stanza)
+    again = page.offset > 0 and tail != () and tail == walk.tail
+    walk = msgspec.structs.replace(walk, repeats=walk.repeats + 1 if again else 0)
+    if walk.repeats == _REPEATS:
+        return Step(walk=_doubted(walk), ended=True)
     if known is None or oldest <= known:
         walk = msgspec.structs.replace(
             walk,
             reached=oldest,
-            tail=tuple(row.stanza for row in page.rows[-OVERLAP:] if row.stanza),
+            tail=tail,
             retreats=walk.retreats if oldest == known else 0,
         )
     walk = _advanced(walk, page, short=len(page.rows) < page.limit)
@@ -197,6 +223,6 @@ def _advanced(walk: Walk, page: Page, *, short: bool) -> Walk:
 def _before_last_second(page: Page) -> int:
     """Return how many rows to pass, so that the next page begins before the oldest second."""
     usual = len(page.rows) - OVERLAP
-    oldest = min(row.sent_at for row in page.rows if row.sent_at is not None)
+    oldest = _times(page)[-1]
     first = next(i for i, row in enumerate(page.rows) if row.sent_at == oldest)
     return min(usual, first - 1) if first > 1 else usual

@@ -232,6 +232,55 @@ class TestDisturbance:
         broken = Page(offset=walk.offset, limit=LIMIT, rows=(Row(None, None),) * (LIMIT - 1))
         assert step(walk, broken).walk.doubtful_from is None
 
+    def test_one_broken_time_proves_nothing_and_ends_no_look(self) -> None:
+        """Nothing is newer than 1970 for a look, which would be over with all that is between."""
+        rows = list(page(0, *range(100, 100 - LIMIT, -1)).rows)
+        for at in (datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), NOON - timedelta(days=3000)):
+            for place in (3, LIMIT - 2):
+                listed = [*rows[:place], Row(StanzaId("odd"), at), *rows[place + 1 :]]
+                begun = Walk(began_at=NOON, until=NOON - timedelta(days=7))
+                done = step(begun, Page(offset=0, limit=LIMIT, rows=tuple(listed)))
+                assert not done.ended
+                assert all(span.begin > row(85).sent_at for span in proven(done.walk))
+
+    def test_a_time_before_all_messages_is_none_wherever_it_stands(self) -> None:
+        rows = page(0, *range(100, 100 - LIMIT, -1)).rows
+        odd = Row(StanzaId("odd"), datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+        walk = step(BEGUN, Page(offset=0, limit=LIMIT, rows=(*rows[:-1], odd))).walk
+        assert walk.reached == rows[-2].sent_at
+        assert walk.doubtful_from is None
+
+    def test_nothing_older_is_proven_by_a_list_without_an_order(self) -> None:
+        walk = step(BEGUN, page(0, *range(100, 100 - LIMIT, -1))).walk
+        mixed = [*range(95, 95 - LIMIT, -1)]
+        mixed[4], mixed[9] = mixed[9], mixed[4]
+        walk = step(walk, page(walk.offset, *mixed)).walk
+        [span] = proven(walk)
+        assert span.begin == row(86).sent_at
+
+    def test_an_engine_that_shows_one_page_again_and_again_is_not_asked_for_ever(self) -> None:
+        for length in (LIMIT, LIMIT - 4):
+            walk = BEGUN
+            for _ in range(4):
+                done = step(walk, page(walk.offset, *range(100, 100 - length, -1)))
+                walk = done.walk
+            assert (done.ended, done.at_end) == (True, False)
+            [span] = proven(walk)
+            assert span.begin == row(100 - length + 2).sent_at
+
+    def test_an_engine_that_shows_fewer_than_asked_for_proves_nothing_behind_them(self) -> None:
+        """Of its second page nobody knows whether it follows the first."""
+        walk = step(BEGUN, page(0, *range(100, 92, -1))).walk
+        done = step(walk, page(walk.offset, *range(94 - LIMIT + OVERLAP, 80, -1)))
+        assert done.walk.reached == row(81).sent_at
+        [span] = proven(done.walk)
+        assert span.begin == row(94).sent_at
+
+    def test_a_short_page_of_which_the_next_shows_a_row_again_holds_together(self) -> None:
+        walk = step(BEGUN, page(0, 100, 99, 95, 94)).walk
+        done = step(walk, page(walk.offset, 94, 90, 89))
+        assert done.walk.doubtful_from is None
+
     def test_refuses_a_page_that_was_not_asked_for(self) -> None:
         with pytest.raises(ValueError, match="not asked for"):
             step(BEGUN, page(7, 1))
