@@ -30,7 +30,7 @@ class Conflict(Rejected):
 
 
 class LeaseLost(Conflict):
-    """Work was held too long, and another worker may hold it now; nothing was written."""
+    """Work was held too long, and another worker may hold it now; its state was not written."""
 
 
 class Unavailable(WagatewayError):
