@@ -73,26 +73,46 @@ class TestDecide:
     @pytest.mark.parametrize(
         ("rules", "file", "reason"),
         [
-            (Rules(largest_bytes=999), {}, "larger than 999 bytes"),
-            (Rules(kinds=frozenset({Kind.VOICE})), {}, "kind image"),
-            (Rules(without_chats=frozenset({ANA})), {}, "this chat"),
-            (Rules(without_sessions=frozenset({SESSION})), {}, "this session"),
-            (Rules(without_chat_types=frozenset({ChatType.GROUP})), {"chat": GROUP}, "group chats"),
+            (Rules(largest_bytes=999), {}, "it is larger than 999 bytes"),
+            (Rules(kinds=frozenset({Kind.VOICE})), {}, "files of kind image are not kept"),
+            (Rules(without_chats=frozenset({ANA})), {}, "files of this chat are not kept"),
+            (
+                Rules(without_sessions=frozenset({SESSION})),
+                {},
+                "files of this session are not kept",
+            ),
+            (
+                Rules(without_chat_types=frozenset({ChatType.GROUP})),
+                {"chat": GROUP},
+                "files of group chats are not kept",
+            ),
             (
                 Rules(without_chat_types=frozenset({ChatType.BROADCAST})),
                 {"chat": Jid("status@broadcast")},
-                "broadcast chats",
+                "files of broadcast chats are not kept",
             ),
-            (Rules(outgoing=False), {"from_me": True}, "sent from here"),
-            (Rules(oldest=DAY), {"sent_at": NOON - 2 * DAY}, "too old"),
+            (
+                Rules(outgoing=False),
+                {"from_me": True},
+                "files that were sent from here are not kept",
+            ),
+            (
+                Rules(oldest=DAY),
+                {"sent_at": NOON - 2 * DAY},
+                "the message was too old when it came",
+            ),
         ],
     )
     def test_says_why_a_file_is_not_wanted(
         self, rules: Rules, file: dict[str, object], reason: str
     ) -> None:
         verdict = decide(msgspec.structs.replace(PHOTO, **file), OFFER, rules, NOON)
-        assert isinstance(verdict, Skip)
-        assert reason in verdict.reason
+        assert verdict == Skip(reason=reason)
+
+    def test_what_comes_in_is_wanted_where_only_what_goes_out_is_not(self) -> None:
+        assert isinstance(decide(PHOTO, OFFER, Rules(outgoing=False), NOON), Fetch)
+        sent = msgspec.structs.replace(PHOTO, from_me=True)
+        assert isinstance(decide(sent, OFFER, Rules(), NOON), Fetch)
 
     def test_bounds_are_inclusive(self) -> None:
         rules = Rules(largest_bytes=1000, oldest=SECOND, kinds=frozenset({Kind.IMAGE}))
@@ -103,9 +123,9 @@ class TestDecide:
         assert isinstance(decide(nameless, OFFER, Rules(largest_bytes=1), NOON), Fetch)
 
     def test_rules_that_mean_nothing_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="largest"):
+        with pytest.raises(ValueError, match=r"^the largest size is at least one byte$"):
             Rules(largest_bytes=0)
-        with pytest.raises(ValueError, match="lifetime"):
+        with pytest.raises(ValueError, match=r"^a lifetime is more than nothing; None: for ever$"):
             Rules(lifetime=timedelta())
 
 
@@ -116,16 +136,16 @@ class TestDownload:
 
     def test_an_unwanted_file_is_never_due(self) -> None:
         state = begin(PHOTO, OFFER, Rules(largest_bytes=1), NOON)
-        assert state.status is DownloadStatus.SKIPPED
-        assert state.due_at is None
-        assert state.problem == "it is larger than 1 bytes"
+        assert state == Download(
+            status=DownloadStatus.SKIPPED, offer=OFFER, problem="it is larger than 1 bytes"
+        )
 
     def test_is_held_until_the_lease_ends(self) -> None:
         state = begun(begin(PHOTO, OFFER, Rules(), NOON), NOON + SECOND)
         assert (state.status, state.due_at) == (DownloadStatus.DOWNLOADING, NOON + SECOND)
 
     def test_ends_with_the_hash(self) -> None:
-        tried = failed(begin(PHOTO, OFFER, Rules(), NOON), NOON, "no", PATIENCE)
+        tried = missing(begin(PHOTO, OFFER, Rules(), NOON), NOON, "404", PATIENCE)
         assert completed(tried, "ab") == Download(
             status=DownloadStatus.COMPLETED, offer=OFFER, expires_at=NOON + LIFETIME, sha256="ab"
         )
@@ -143,13 +163,21 @@ class TestDownload:
         ]
         assert (state.attempts, state.problem) == (4, "no")
 
+    def test_pauses_double(self) -> None:
+        patience = Endurance(max_retries=9, first=SECOND, longest=DAY)
+        state, waits = begin(PHOTO, OFFER, Rules(), NOON), []
+        for _ in range(4):
+            state = failed(state, NOON, "no", patience)
+            waits.append(state.due_at)
+        assert waits == [NOON + seconds * SECOND for seconds in (1, 2, 4, 8)]
+
     def test_many_do_not_return_at_once(self) -> None:
         state = failed(begin(PHOTO, OFFER, Rules(), NOON), NOON, "no", PATIENCE, jitter=0.5)
         assert state.due_at == NOON + 3 * SECOND
 
     def test_what_the_engine_dropped_is_got_again_at_once_but_only_once(self) -> None:
         state = missing(begin(PHOTO, OFFER, Rules(), NOON), NOON, "404", PATIENCE)
-        assert (state.again, state.due_at) == (True, NOON)
+        assert (state.again, state.due_at, state.problem) == (True, NOON, "404")
         later = msgspec.structs.replace(OFFER, offered_at=NOON + SECOND)
         found = offered(begun(state, NOON + DAY), later, Rules(), NOON + SECOND)
         assert (found.again, found.offer) == (False, later)
@@ -161,6 +189,16 @@ class TestDownload:
         later = msgspec.structs.replace(OFFER, offered_at=NOON + DAY)
         state = offered(state, later, Rules(), NOON + DAY)
         assert (state.status, state.due_at) == (DownloadStatus.PENDING, NOON + DAY)
+
+    def test_a_new_place_is_tried_at_once_as_if_nothing_had_failed(self) -> None:
+        state = begin(PHOTO, OFFER, Rules(), NOON)
+        for _ in range(4):
+            state = failed(state, NOON, "no", PATIENCE)
+        later = msgspec.structs.replace(OFFER, offered_at=NOON + SECOND)
+        now = NOON + 2 * SECOND
+        assert offered(state, later, Rules(), now) == Download(
+            offer=later, due_at=now, expires_at=NOON + SECOND + LIFETIME
+        )
 
     @pytest.mark.parametrize(
         "offer",
@@ -181,8 +219,10 @@ class TestDownload:
 
     def test_an_offer_that_is_out_of_date_is_no_place(self) -> None:
         later = msgspec.structs.replace(OFFER, offered_at=NOON + SECOND)
-        state = offered(begin(PHOTO, OFFER, Rules(), NOON), later, Rules(), NOON + DAY)
-        assert state.again
+        waits = begin(PHOTO, OFFER, Rules(), NOON)
+        end = NOON + SECOND + LIFETIME
+        assert offered(waits, later, Rules(), end).again
+        assert not offered(waits, later, Rules(), end - SECOND).again
 
     @pytest.mark.parametrize("status", [DownloadStatus.COMPLETED, DownloadStatus.SKIPPED])
     def test_what_is_settled_takes_no_offer(self, status: DownloadStatus) -> None:
@@ -194,7 +234,10 @@ class TestDownload:
         state = retried(skipped(begin(PHOTO, OFFER, Rules(), NOON), "too large"), NOON)
         assert (state.status, state.due_at, state.problem) == (DownloadStatus.PENDING, NOON, None)
         assert not state.again
-        assert retried(expired(state, "410"), NOON + DAY).again
+        gone = expired(failed(state, NOON, "no", PATIENCE), "410")
+        assert retried(gone, NOON + LIFETIME).again
+        assert not retried(gone, NOON + LIFETIME - SECOND).again
+        assert retried(gone, NOON).attempts == 0
 
     @pytest.mark.parametrize("status", [DownloadStatus.COMPLETED, DownloadStatus.DOWNLOADING])
     def test_what_is_there_or_under_way_is_left_alone(self, status: DownloadStatus) -> None:
@@ -214,7 +257,7 @@ class TestKeys:
         ["", "ab", HASH.upper(), HASH + "0", HASH[:-1] + "/", "../" + HASH[3:], HASH + "\n"],
     )
     def test_are_of_hashes_alone(self, sha256: str) -> None:
-        with pytest.raises(ValueError, match="64"):
+        with pytest.raises(ValueError, match=r"^a SHA-256 is 64 lower-case hexadecimal digits$"):
             file_key(sha256)
 
     @pytest.mark.parametrize(

@@ -250,6 +250,16 @@ class TestDisturbance:
         assert walk.reached == rows[-2].sent_at
         assert walk.doubtful_from is None
 
+    def test_the_year_in_which_whatsapp_began_counts(self) -> None:
+        begin = datetime(2009, 1, 1, tzinfo=UTC)
+        listed = (Row(StanzaId("first"), begin),)
+        assert step(BEGUN, Page(offset=0, limit=LIMIT, rows=listed)).walk.reached == begin
+
+    def test_one_row_that_can_be_read_is_enough(self) -> None:
+        listed = (Row(*row(100)), *(Row(None, None),) * (LIMIT - 1))
+        walk = step(BEGUN, Page(offset=0, limit=LIMIT, rows=listed)).walk
+        assert (walk.reached, walk.offset) == (row(100).sent_at, LIMIT - OVERLAP)
+
     def test_nothing_older_is_proven_by_a_list_without_an_order(self) -> None:
         walk = step(BEGUN, page(0, *range(100, 100 - LIMIT, -1))).walk
         mixed = [*range(95, 95 - LIMIT, -1)]
