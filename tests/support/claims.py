@@ -12,6 +12,7 @@ from wagateway.domain.identity import Jid
 from wagateway.domain.spans import Span, Spans, difference, union
 from wagateway.simulator.happenings import Direct, Note
 from wagateway.simulator.hosted import Hosted
+from wagateway.simulator.rest_rows import is_tombstone
 from wagateway.simulator.store import Kept
 from wagateway.simulator.waha_server import WahaServer
 
@@ -122,7 +123,8 @@ class Claims:
         claimed = {
             kept.shown.stanza: kept.shown
             for kept in offered
-            if self._is_claimed(hosted, kept.shown, claims)
+            if not is_tombstone(hosted.engine, kept)  # what it was is archived only if it was read
+            and self._is_claimed(hosted, kept.shown, claims)
         }
         archived = await self._archived(hosted.name, list(claimed))
         self.checked += len(archived)

@@ -285,7 +285,8 @@ class Run:
 
     async def _begin_late(self) -> None:
         await asyncio.sleep(self.trial.late_s)
-        self._tell("the gateway begins")
+        # With the seed, it decides on all that is told.
+        self._tell(f"the gateway begins; the present began {self.trial.scenario.start}")
         await self.gateway.start()
 
     async def _announce(self) -> None:

@@ -153,7 +153,7 @@ class Truth:
         self._told_whole: set[str] = set()
         self._told_broken: dict[str, _Place] = {}
         self._broken_subjects: dict[str, tuple[_Archive, str]] = {}
-        self._doubted: dict[_Archive, set[str]] = {}
+        self._doubted: dict[_Archive, dict[str, str]] = {}
         self._doubted_subjects: set[tuple[_Archive, str]] = set()
         self._shown_subjects: dict[tuple[_Archive, str], set[str]] = {}
         self._subjects: dict[tuple[_Archive, str], tuple[int, str]] = {}
@@ -191,8 +191,7 @@ class Truth:
 
     def doubt(self, fact: Fact) -> None:
         """Take in what was sent and perhaps accepted: afterwards nothing of it is certain."""
-        people = {person.lid_jid for person in (fact.account, *fact.revealed)}
-        self._doubted.setdefault(_archive(fact), set()).update(people)
+        self.suspect(fact.session, fact.account, (fact.account, *fact.revealed))
         happening = fact.happening
         if isinstance(happening, OfMessage):
             known = self._messages.setdefault(_place(fact, happening.note), _Known())
@@ -213,7 +212,8 @@ class Truth:
     def suspect(self, session: str, account: Person, people: Iterable[Person]) -> None:
         """Take in that somebody may know both addresses of *people*, beside what is told."""
         archive = _Archive(session, account.phone_jid)
-        self._doubted.setdefault(archive, set()).update(person.lid_jid for person in people)
+        phones = {person.lid_jid: person.phone_jid for person in people}
+        self._doubted.setdefault(archive, {}).update(phones)
 
     def suspect_subjects(
         self, session: str, account: Person, group: str, subjects: Iterable[str]
@@ -254,12 +254,23 @@ class Truth:
                 author=phones.get(place.author, place.author),
             )
             merged.setdefault(where, _Known()).add(known, phones)
-        for place, known in merged.items():
-            open_ = (
-                self._doubted.get(place.archive, set()) - self._links.get(place.archive, {}).keys()
+        for place, known in tuple(merged.items()):
+            open_ = self._open_links(place.archive)
+            if open_.keys().isdisjoint(known.people(place)):
+                continue
+            known.shaken = True
+            # Where somebody knows the link, both places are one.
+            there = place._replace(
+                chat=open_.get(place.chat, place.chat), author=open_.get(place.author, place.author)
             )
-            known.shaken |= bool(open_) and not open_.isdisjoint(known.people(place))
+            merged.get(there, known).shaken = True
         return merged
+
+    def _open_links(self, archive: _Archive) -> dict[str, str]:
+        """Return hidden ids of which the phone may be known or not."""
+        told = self._links.get(archive, {})
+        doubted = self._doubted.get(archive, {})
+        return {lid: phone for lid, phone in doubted.items() if lid not in told}
 
     def _chats(self, archive: _Archive, places: Iterable[_Place]) -> Iterator[Line]:
         doubted = self._doubted_subjects | {

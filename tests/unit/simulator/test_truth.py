@@ -364,6 +364,17 @@ class TestDoubts:
         assert line["sender_id"] == ANA.phone_jid
         assert "certain" not in line
 
+    def test_what_was_told_under_an_address_that_may_be_linked_is_open_under_the_other(
+        self,
+    ) -> None:
+        """Somebody who read in a list that both are one has the reaction, nobody else."""
+        hidden = note(address=ALONE)
+        told = [sent(), sent(note(stanza="A2")), reacted("👍", by=ANA, of=hidden)]
+        truth = truth_of(*told)
+        truth.suspect("default", BAKERY, [ANA])
+        certain = {line["id"]: line.get("certain", True) for line in truth.lines() if "id" in line}
+        assert (certain["A1"], certain["A2"]) == (False, True)
+
     def test_an_account_that_only_doubts_name_may_have_an_archive(self) -> None:
         truth = Truth()
         truth.doubt(sent())
