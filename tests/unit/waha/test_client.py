@@ -315,6 +315,23 @@ class TestFailures:
                 await engine.messages(VENDAS, ANA, limit=10, offset=0)
         assert "Evaluation" not in str(caught.value)
 
+    @pytest.mark.parametrize("status", [400, 404, 422])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            rb'{"status": "\u0000\u001b[2J\n", "message": "\u0000\u001b[2J\nx", "expected": []}',
+            rb'{"status": {"id": "5511987650102@c.us"}, "message": "\u009b\u202ex", "session": 1}',
+        ],
+    )
+    async def test_what_is_told_of_a_refusal_can_be_stored_and_shown(
+        self, status: int, body: bytes
+    ) -> None:
+        async with asked(always(body, status)) as engine:
+            with pytest.raises(WagatewayError) as caught:
+                await engine.messages(VENDAS, ANA, limit=10, offset=0)
+        assert str(caught.value).isprintable()
+        assert "5511987650102" not in str(caught.value)
+
     @pytest.mark.parametrize("body", [b"{", b"7", b'"x"', b"[1,", b"\xff\xfe", b"[" * 5000])
     async def test_what_cannot_be_read_is_an_engine_away(self, body: bytes) -> None:
         async with asked(always(body)) as engine:

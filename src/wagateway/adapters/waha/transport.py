@@ -5,6 +5,7 @@ a circuit breaker, which spares a server that is down, and us the waiting for it
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -32,10 +33,11 @@ from wagateway.domain.errors import (
     Refused,
     SessionNotReady,
 )
-from wagateway.domain.text import clean_text
 
 CONNECT_S = 5.0
 _HINT_CHARS = 200
+_HINTS = 10
+_STATUS = re.compile(r"[A-Z_]{1,40}")
 _LONGEST_PAUSE_S = 5.0
 _LONGEST_ASKED_S = 3600.0
 _LOOK_AGAIN_S = 0.02
@@ -252,7 +254,7 @@ def _refuse(answer: Answer) -> NoReturn:
         case 404:
             raise NotFound(f"WAHA does not know it: {hint}")
         case 422 if "expected" in told or "session" in told:
-            raise SessionNotReady(f"the session is {str(told.get('status'))[:40]}")
+            raise SessionNotReady(f"the session is {_status(told)}")
         case 422:
             raise NotSupported(f"WAHA cannot do this here: {hint}")
         case 400 if _is_hint(told):
@@ -270,8 +272,20 @@ def _is_hint(told: Mapping[str, object]) -> bool:
 
 def _hint(told: Mapping[str, object]) -> str:
     message = told.get("message")
-    words = message if isinstance(message, str) else "; ".join(map(str, items(message)))
-    return clean_text(words or "without a reason")[:_HINT_CHARS]
+    given = [message] if isinstance(message, str) else items(message)
+    words = "; ".join(each[:_HINT_CHARS] for each in given[:_HINTS] if isinstance(each, str))
+    return _shown(words or "without a reason")[:_HINT_CHARS]
+
+
+def _status(told: Mapping[str, object]) -> str:
+    status = told.get("status")
+    known = isinstance(status, str) and _STATUS.fullmatch(status)
+    return str(status) if known else "not in the state that this needs"
+
+
+def _shown(words: str) -> str:
+    """Return *words* without what a database refuses or a terminal obeys."""
+    return "".join(each if each.isprintable() else " " for each in words)
 
 
 def _decoded(body: bytes) -> Mapping[str, object]:
