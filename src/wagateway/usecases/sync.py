@@ -111,6 +111,16 @@ class Turn(Struct, kw_only=True):
     defect: Exception | None = None
 
 
+def broken(task: SyncTask, exc: Exception) -> Turn:
+    """Return the turn of a task that could not even be given back."""
+    return Turn(task=task, problem=_defect(exc), defect=exc)
+
+
+def _defect(exc: Exception) -> str:
+    """Name a defect of ours; its text may quote a message, so the type must do."""
+    return f"a defect of wagateway: {type(exc).__name__}"
+
+
 Enough = Callable[[], bool]
 """Tells whether the worker is to stop."""
 
@@ -151,8 +161,8 @@ class SyncTurn:
         except Unavailable:
             raise
         except Exception as exc:  # noqa: BLE001 - a defect of ours: the chat waits, the others go on
-            turn.defect = exc  # its text may quote a message: the type must do
-            await self._fail(turn, f"a defect of wagateway: {type(exc).__name__}")
+            turn.defect = exc
+            await self._fail(turn, _defect(exc))
         return turn
 
     async def _not_found(self, turn: Turn) -> None:

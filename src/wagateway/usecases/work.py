@@ -12,7 +12,7 @@ from wagateway.ports.clock import Clock
 from wagateway.ports.engine import EngineSession
 from wagateway.ports.sync import SyncStore, SyncTask
 from wagateway.usecases.find_sessions import FindSessions
-from wagateway.usecases.sync import SyncPlan, SyncTurn, Turn
+from wagateway.usecases.sync import SyncPlan, SyncTurn, Turn, broken
 
 _AGAIN = timedelta(seconds=10)
 """After the engine or the database could not be asked."""
@@ -129,6 +129,8 @@ class SyncWorker:
         except Unavailable as exc:  # the database: the task goes back by its lease
             self._trouble(str(exc))
             return
+        except Exception as exc:  # noqa: BLE001 - likewise; nobody waits for this task's result
+            turn = broken(task, exc)
         finally:
             self.state.running -= 1
         self.state.turns += 1

@@ -1,6 +1,7 @@
 """A worker takes what is due until it is told to stop, whatever the engine and the store do."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -11,7 +12,9 @@ from tests.support.sync_world import PLAN, World
 from typing_extensions import override
 
 from wagateway.adapters.memory.sync import InMemorySyncStore
-from wagateway.domain.errors import EngineUnavailable, StoreUnavailable
+from wagateway.domain.errors import Defect, EngineUnavailable, StoreUnavailable
+from wagateway.domain.events import Recorded
+from wagateway.domain.sync import SyncState
 from wagateway.ports.engine import EngineSession
 from wagateway.ports.sync import SyncTask
 from wagateway.usecases.sync import Turn
@@ -136,6 +139,31 @@ async def test_a_defect_in_a_turn_stops_nobody_and_quotes_nothing() -> None:
     task = await world.task(broken.task.chat)
     assert (task.state.problem, task.state.attempts) == (broken.problem, 1)
     assert not any("words" in str(turn.problem) for turn in told.turns)
+
+
+class RefusingStore(InMemorySyncStore):
+    """Takes no state."""
+
+    @override
+    async def save(self, *_: object, **__: object) -> list[Recorded]:
+        raise Defect("the database refused the words of a message")
+
+
+async def test_a_defect_that_leaves_a_turn_is_told_without_its_words() -> None:
+    world, told = World(), Told()
+    world.fill(ANA, 3)
+    await world.find()
+    refusing = RefusingStore(world.archive)
+    await refusing.enrol_session(await world.archived(), state=SyncState(due_at=world.now))
+    worker = worker_of(world, told)
+    worker.turn = dataclasses.replace(world.turn, store=refusing)
+    worker.store = refusing
+    async with at_work(worker):
+        await until(lambda: bool(told.turns))
+    turn = told.turns[0]
+    assert isinstance(turn.defect, Defect)
+    assert turn.problem == "a defect of wagateway: Defect"
+    assert worker.state.running == 0
 
 
 async def test_what_hangs_when_it_stops_goes_back_by_its_lease(
