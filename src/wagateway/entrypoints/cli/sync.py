@@ -24,6 +24,7 @@ from wagateway.entrypoints.zones import aware, shown
 from wagateway.usecases.sync_control import SyncReport, TaskView
 from wagateway.usecases.work import SyncWorker
 
+_DOING = {SyncStatus.PENDING, SyncStatus.RUNNING}
 _LOOK_S = 0.5
 _STUCK_LOOKS = 60
 """Looks at an engine that cannot be asked, after which the command gives up."""
@@ -132,18 +133,20 @@ async def _watch(gateway: Gateway, worker: SyncWorker, wish: Wish, begun: dateti
     with open_sync_screen() as screen:
         while True:
             outcome = await _outcome(gateway, wish, worker)
-            left = sum(_left(report, wish, begun) for report in outcome.sessions)
+            left = sum(_left(report, wish) for report in outcome.sessions)
+            looking = any(_looking(report, wish, begun) for report in outcome.sessions)
             chats = sum(sum(report.counts.values()) for report in outcome.sessions)
             screen.show(
                 Progress(
                     chats=1 if wish.chat else chats,
                     left=left,
+                    looking=looking,
                     messages=outcome.messages,
                     stored=outcome.stored,
                     problem=worker.state.problem or _problem(outcome.sessions),
                 )
             )
-            if left == 0:
+            if left == 0 and not looking:
                 return
             stuck = stuck + 1 if _cannot_be_asked(worker, outcome.sessions) else 0
             if stuck >= _STUCK_LOOKS:
@@ -175,14 +178,17 @@ def _meant(report: SyncReport, wish: Wish) -> list[TaskView]:
     return [task for task in report.chats if task.chat_id in names]
 
 
-def _left(report: SyncReport, wish: Wish, begun: datetime) -> int:
-    """Return how many chats, and looks at all chats, are not done."""
-    doing = {SyncStatus.PENDING, SyncStatus.RUNNING}
-    chats = sum(task.status in doing for task in _meant(report, wish))
+def _left(report: SyncReport, wish: Wish) -> int:
+    """Return how many chats are not done."""
+    return sum(task.status in _DOING for task in _meant(report, wish))
+
+
+def _looking(report: SyncReport, wish: Wish, begun: datetime) -> bool:
+    """Tell whether the look at all chats is still to come or under way."""
     whole = report.session_task
-    if wish.chat is not None or whole is None or whole.status not in doing:
-        return chats
-    return chats + (whole.caught_up_at is None or whole.caught_up_at < begun)
+    if wish.chat is not None or whole is None or whole.status not in _DOING:
+        return False
+    return whole.caught_up_at is None or whole.caught_up_at < begun
 
 
 def _unread(report: SyncReport, wish: Wish) -> bool:

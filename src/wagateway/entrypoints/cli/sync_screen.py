@@ -19,17 +19,26 @@ class Progress(Struct, frozen=True, kw_only=True):
     """One look at a sync.
 
     Attributes:
-        chats: that are known.
+        chats: that are meant and known.
         left: of them, with something to read.
+        looking: whether the look at all chats of a session is not done.
         messages: read by this process; stored: of these, what was news.
         problem: what it waits for.
     """
 
     chats: int
     left: int
+    looking: bool
     messages: int
     stored: int
     problem: str | None = None
+
+    @property
+    def where(self) -> str:
+        """How far it is, in words."""
+        if self.left == 0 and self.looking:
+            return "looking at all chats"
+        return f"{self.left:,} of {counted(self.chats, 'chat')} left"
 
 
 class SyncScreen(ABC):
@@ -50,7 +59,6 @@ def open_sync_screen() -> Iterator[SyncScreen]:
     with progress.Progress(
         progress.TextColumn("{task.description}"),
         progress.BarColumn(),
-        progress.TextColumn("{task.completed:,.0f} of {task.total:,.0f} chats"),
         progress.TextColumn("{task.fields[rest]}"),
         progress.TimeElapsedColumn(),
         console=console,
@@ -75,13 +83,14 @@ class _Bar(SyncScreen):
 
     @override
     def show(self, now: Progress) -> None:
-        rest = f"{counted(now.messages, 'message')}, {self._speed.of(now.messages):,.0f}/s"
+        read = f"{counted(now.messages, 'message')}, {self._speed.of(now.messages):,.0f}/s"
+        known = now.chats > 0 and not (now.left == 0 and now.looking)
         self._bar.update(
             self._task,
             description="Waiting" if now.problem else "Reading",
-            total=max(now.chats, now.left),
-            completed=max(now.chats, now.left) - now.left,
-            rest=f"{rest}  {now.problem or ''}".rstrip(),
+            total=now.chats if known else None,  # else the bar only shows that it lives
+            completed=now.chats - now.left,
+            rest=f"{now.where}; {now.problem or read}",
         )
 
 
@@ -97,7 +106,6 @@ class _Lines(SyncScreen):
         self._next = time.monotonic() + _LINE_EVERY_S
         text = (
             f"{counted(now.messages, 'message')} read, {now.stored:,} stored, "
-            f"{self._speed.of(now.messages):,.0f}/s; {now.left:,} of "
-            f"{counted(now.chats, 'chat')} left"
+            f"{self._speed.of(now.messages):,.0f}/s; {now.where}"
         )
         note(f"{text}; {now.problem}" if now.problem else text)
