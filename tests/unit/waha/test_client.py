@@ -1,6 +1,7 @@
 """Asking WAHA: what comes back in the port's words, and what each failure means."""
 
 import asyncio
+import gzip
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -395,6 +396,19 @@ class TestFailures:
             with pytest.raises(EngineUnavailable, match="larger than 1,000 bytes"):
                 await engine.messages(VENDAS, ANA, limit=10, offset=0)
 
+    async def test_no_cookies_are_kept(self) -> None:
+        cookies: list[str | None] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            assert request.headers["accept-encoding"] == "identity"
+            cookies.append(request.headers.get("cookie"))
+            return httpx.Response(200, content=b"[]", headers={"Set-Cookie": "a=b"})
+
+        async with asked(answer) as engine:
+            for _ in range(2):
+                await engine.messages(VENDAS, ANA, limit=10, offset=0)
+        assert cookies == [None, None]
+
     async def test_nothing_secret_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
         async with asked(always(sample("error-500"), 500)) as engine:
@@ -435,6 +449,22 @@ class TestNetwork:
             open_engine(url, KEY, clock=lambda: NOW, manners=QUICK) as engine,
         ):
             with pytest.raises(EngineUnavailable, match="cannot be reached"):
+                await engine.messages(VENDAS, ANA, limit=10, offset=0)
+
+    async def test_an_answer_is_not_unpacked(self) -> None:
+        """Some kilobytes, packed more than once, would fill the memory."""
+        content = gzip.compress(gzip.compress(b"[" + b" " * 2**24 + b"]"))
+
+        async def talk(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+            head = f"Content-Encoding: gzip, gzip\r\nContent-Length: {len(content)}"
+            writer.write(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode() + content)
+            yield
+
+        async with (
+            served(talk) as url,
+            open_engine(url, KEY, clock=lambda: NOW, manners=QUICK) as engine,
+        ):
+            with pytest.raises(EngineUnavailable, match="packed"):
                 await engine.messages(VENDAS, ANA, limit=10, offset=0)
 
     async def test_nobody_listens(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import NoReturn, Protocol
 
 import httpx
@@ -37,6 +38,8 @@ from wagateway.domain.errors import (
 CONNECT_S = 5.0
 _HINT_CHARS = 200
 _HINTS = 10
+_AS_IT_IS = "identity"
+"""The one coding of answers that is taken: a packed one may become any size."""
 _STATUS = re.compile(r"[A-Z_]{1,40}")
 _LONGEST_PAUSE_S = 5.0
 _LONGEST_ASKED_S = 3600.0
@@ -219,6 +222,8 @@ class Transport:
             await response.aclose()
 
     async def _read(self, response: httpx.Response) -> bytes:
+        if response.headers.get("content-encoding", _AS_IT_IS).lower() != _AS_IT_IS:
+            raise _Broken("WAHA's answer is packed, which was not asked for")
         largest, found = self._manners.largest_bytes, bytearray()
         async for chunk in response.aiter_bytes():
             found += chunk
@@ -307,9 +312,11 @@ async def open_transport(
         manners: how the server is treated.
         transport: instead of the network, for tests.
     """
+    headers = {"Accept-Encoding": _AS_IT_IS} | ({"X-Api-Key": key} if key else {})
     async with httpx.AsyncClient(
         base_url=url.rstrip("/") + "/",
-        headers={"X-Api-Key": key} if key else None,
+        headers=headers,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         trust_env=False,
         follow_redirects=False,
         transport=transport,
