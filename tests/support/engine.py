@@ -42,6 +42,8 @@ class FakeEngine(Engine):
         group_failures: raised by requests for a group's members, by group.
         people_failure: raised by requests for contacts; None lets them pass.
         pages_lists: whether lists of chats and contacts heed their offset.
+        fixed_order: whether chats are listed as they were added, not by their activity.
+        away: raised by every request for the session; None lets it pass.
         requests: how often each method was called.
     """
 
@@ -59,6 +61,8 @@ class FakeEngine(Engine):
         self.group_failures: dict[Jid, Exception] = {}
         self.people_failure: Exception | None = None
         self.pages_lists = True
+        self.fixed_order = False
+        self.away: Exception | None = None
         self.failures: list[Exception | None] = []
         self.requests: dict[str, int] = {}
 
@@ -109,6 +113,8 @@ class FakeEngine(Engine):
     @override
     async def session(self, name: SessionName) -> EngineSession:
         self._count("session")
+        if self.away is not None:
+            raise self.away
         if self.unknown_session:
             raise NotFound(f"no session {name}")
         [found] = await self.sessions()
@@ -134,7 +140,8 @@ class FakeEngine(Engine):
             EngineChat(chat=chat, active_at=rows[0].sent_at if rows else None)
             for chat, rows in self.rows.items()
         ]
-        found.sort(key=lambda each: each.active_at or NOON - timedelta(days=9000), reverse=True)
+        if not self.fixed_order:
+            found.sort(key=_active_at, reverse=True)
         return found[offset : offset + limit] if self.pages_lists else found
 
     @override
@@ -229,6 +236,10 @@ class FakeEngine(Engine):
     @override
     async def picture(self, session: EngineSession, chat: Jid) -> str | None:
         return None
+
+
+def _active_at(listed: EngineChat) -> datetime:
+    return listed.active_at or NOON - timedelta(days=9000)
 
 
 def _sent_at(row: MessageRow) -> datetime:

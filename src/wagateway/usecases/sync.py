@@ -371,7 +371,8 @@ class SyncTurn:
             shown.update(each.chat for each in chats)
             offset += len(chats)
             times = [each.active_at for each in chats if each.active_at]
-            if not everything and until and times and min(times) < until:
+            ordered = times == sorted(times, reverse=True)  # else active ones may follow
+            if not everything and until and times and ordered and times[-1] < until:
                 break
         await self.store.enrol_heard(task.archive, state=state, limit=_CHATS_AT_ONCE)
 

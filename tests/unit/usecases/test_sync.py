@@ -177,6 +177,20 @@ class TestCatchUp:
         await world.settle()
         assert world.engine.requests.get("messages", 0) == 1  # the attempt to list all
 
+    async def test_chats_that_are_listed_in_no_order_are_not_taken_for_quiet(self) -> None:
+        """Pinned ones first, say; the active one is on the second page of the overview."""
+        world = World(lists_all=False)
+        world.engine.fixed_order = True
+        for n in range(500):
+            world.fill(Jid(f"55119{n:08}@c.us"), 1, newest=NOON - DAY - n % 7 * MINUTE)
+        world.fill(ANA, 5)
+        await world.settle(most=2000)
+        world.now += HOUR
+        news = world.now - 10 * MINUTE
+        world.engine.add(ANA, "news", news)
+        await world.settle()
+        assert "news" in world.stanzas(ANA)
+
     async def test_a_chat_that_is_still_being_read_is_not_taken_for_quiet(self) -> None:
         world = World(lists_all=False, plan=msgspec.structs.replace(PLAN, turn_pages=1))
         world.fill(ANA, 200)
