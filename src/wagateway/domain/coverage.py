@@ -72,10 +72,17 @@ def working(statuses: tuple[tuple[datetime, SessionStatus], ...], now: datetime)
     )
 
 
-def working_since(statuses: tuple[tuple[datetime, SessionStatus], ...]) -> datetime | None:
-    """Return when the session became WORKING; None where it is not, or began before we knew it."""
+def working_since(
+    statuses: tuple[tuple[datetime, SessionStatus], ...], now: datetime
+) -> datetime | None:
+    """Return when the session became WORKING; None where it is not, or began before we knew it.
+
+    A state of a time that is yet to come, told by a clock that is ahead, says nothing of now.
+    """
     since, other = None, False
     for at, status in statuses:
+        if at > now:
+            continue
         if status is not SessionStatus.WORKING:
             since, other = None, True
         elif since is None and other:

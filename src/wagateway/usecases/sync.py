@@ -179,7 +179,11 @@ class SyncTurn:
             await self._give_back(turn, unknown_to_engine(turn.task.state, again))
 
     async def _fail(self, turn: Turn, problem: str) -> None:
-        state = failed(turn.task.state, self.clock(), problem, self.plan.patience)
+        patience = self.plan.patience
+        if turn.task.chat is None:  # the look that sees that the engine is back
+            soon = min(patience.failed, self.plan.interval)
+            patience = msgspec.structs.replace(patience, failed=soon)
+        state = failed(turn.task.state, self.clock(), problem, patience)
         await self._give_back(turn, state)
 
     async def _go_on(self, turn: Turn, enough: Enough) -> None:
@@ -217,7 +221,7 @@ class SyncTurn:
             raise SessionNotReady("the session has another account now, or none")
         if told.status is not SessionStatus.WORKING:
             raise SessionNotReady(f"the session is {told.status}")
-        since = working_since(known.statuses)
+        since = working_since(known.statuses, self.clock())
         if since is not None and self.clock() < since + self.plan.settle:
             raise SessionNotReady("the session began to work a moment ago")
 

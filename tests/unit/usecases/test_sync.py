@@ -1,6 +1,7 @@
 """Sync brings in what webhooks lost, proves what is complete, and survives a bad engine."""
 
 import asyncio
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -355,6 +356,38 @@ class TestSessions:
         world.now += SETTLE
         await world.settle()
         assert await world.stored(ANA) == 5
+
+    @pytest.mark.parametrize("ahead", [DAY, 2_900_000 * DAY])
+    async def test_a_state_of_the_future_stops_nothing(self, ahead: timedelta) -> None:
+        """WAHA's clock may be ahead of ours, or what it says no time at all."""
+        world = World()
+        world.fill(ANA, 5)
+        await world.archive.record(
+            [
+                delivery(SessionChanged(status=SessionStatus.STARTING, at=NOON - DAY)),
+                delivery(SessionChanged(status=SessionStatus.WORKING, at=NOON + ahead)),
+            ]
+        )
+        for _ in range(3):
+            await world.settle()
+            world.now += HOUR
+        assert await world.stored(ANA) == 5
+
+    async def test_an_engine_that_was_away_for_a_while_is_looked_at_soon_after(self) -> None:
+        world = World()
+        world.fill(ANA, 5)
+        await world.settle()
+        world.engine.away = EngineUnavailable("WAHA cannot be reached")
+        for _ in range(60):
+            world.now += MINUTE
+            await world.settle()
+        state = (await world.task(None)).state
+        assert (state.status, state.problem) == (SyncStatus.FAILED, "WAHA cannot be reached")
+        world.engine.away = None
+        world.engine.add(ANA, "news", world.now - 10 * MINUTE)
+        world.now += PLAN.interval
+        await world.settle()
+        assert "news" in world.stanzas(ANA)
 
     async def test_a_state_that_no_webhook_told_is_recorded(self) -> None:
         world = World()
