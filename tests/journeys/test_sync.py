@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.journeys.program import Running, free_port, run, running
+from tests.journeys.program import Running, free_port, numbered, run, running
 
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.simulator.engine import EngineName
@@ -43,9 +43,11 @@ async def test_history_is_read_and_proven_complete(tmp_path: Path, waha: WahaSer
     with in_thread(create_app(waha)) as url:
         env = {"WHATSAPP_CORE_URL": url, "WHATSAPP_API_KEY": KEY}
         async with up(tmp_path, env) as gateway:
+            await _a_session_that_waha_has_no_more_was_heard(gateway)
             done = await run("sync", *place, "--json", home=tmp_path, env=env)
             assert done.code == ExitCode.OK, done.err
-            [report] = done.json["sessions"]
+            assert "vendas is left out" in done.err
+            [report, _] = done.json["sessions"]
             assert report["health"]["level"] == "healthy"
             assert report["counts"]["idle"] == sum(report["counts"].values()) > 5
             await _is_archived(gateway)
@@ -72,6 +74,12 @@ async def test_history_is_read_and_proven_complete(tmp_path: Path, waha: WahaSer
         nothing = await run("sync", *place, home=tmp_path)
         assert nothing.code == ExitCode.USAGE
         assert "WHATSAPP_CORE_URL" in nothing.err
+
+
+async def _a_session_that_waha_has_no_more_was_heard(gateway: Running) -> None:
+    async with gateway.client() as client:
+        answer = await client.post("/webhooks/messages", content=numbered("F1"))
+    assert answer.json()["stored"] == 1
 
 
 async def _is_archived(gateway: Running) -> None:

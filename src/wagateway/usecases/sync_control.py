@@ -258,8 +258,9 @@ class SyncControl:
                 tasks = [task for task in tasks if task.chat is None]
         if not tasks:
             raise NotFound(
-                f"no worker has found the session {session!r} yet: set WHATSAPP_CORE_URL and run "
-                "`wagateway up`, `wagateway worker` or `wagateway sync`"
+                f"no worker has found the session {session!r} in WAHA yet: start it there, and, "
+                "where none runs, set WHATSAPP_CORE_URL and run `wagateway up`, `wagateway worker` "
+                "or `wagateway sync`"
             )
         for task in tasks:
             state = act(task.state)

@@ -12,7 +12,7 @@ from wagateway.domain.identity import chat_candidates
 from wagateway.domain.sync import SyncStatus
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.options import Place
-from wagateway.entrypoints.cli.output import counted, echo_json
+from wagateway.entrypoints.cli.output import counted, echo_json, note
 from wagateway.entrypoints.cli.place import archive_of, settings_at
 from wagateway.entrypoints.cli.sync_screen import Progress, open_sync_screen
 from wagateway.entrypoints.cli.worker import require_engine
@@ -112,7 +112,12 @@ async def _read(settings: Settings, services: Services, wish: Wish) -> Outcome:
         await worker.find()
         since = wish.since and aware(wish.since, settings.timezone)
         for session in await _sessions(gateway, wish.session):
-            await gateway.sync(session, wish.chat, full=wish.full, since=since)
+            try:
+                await gateway.sync(session, wish.chat, full=wish.full, since=since)
+            except NotFound:
+                if wish.session is not None:
+                    raise
+                note(f"{session} is left out: WAHA did not show it yet.")
         stop = asyncio.Event()
         running = asyncio.create_task(run_worker(worker, stop))
         try:
