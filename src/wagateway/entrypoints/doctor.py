@@ -146,8 +146,10 @@ async def _opened(settings: Settings) -> AsyncGenerator[Finding | Heard]:
     async with open_services(replace(settings, auto_migrate=False)) as services:
         yield await _log(services.reader)
         current = [s for s in await services.reader.sessions() if s.current]
+        reports = [await services.sync.report(s.session) for s in current]
+    webhooks = {each.session: each.health.last_event_at for each in reports}
     heard = Heard(
-        asked_at=datetime.now(UTC), last_event_at={s.session: s.last_event_at for s in current}
+        asked_at=datetime.now(UTC), last_event_at={k: at for k, at in webhooks.items() if at}
     )
     yield heard
     if settings.engine_url is None:  # else WAHA itself tells, and knows better, what is working

@@ -41,7 +41,7 @@ class Heard(Struct, frozen=True, kw_only=True):
 
     Attributes:
         asked_at: when it was asked, aware UTC.
-        last_event_at: the instant of each session's last event, by name.
+        last_event_at: when each session's last webhook came, by name; what sync read is none.
     """
 
     asked_at: datetime
@@ -225,7 +225,7 @@ def _unseen(hop: str, session: _Session, heard: Heard | None, timezone: str) -> 
             found = f"it has none of its own, and nothing arrived for {lasting(silence)}"
             return warn(hop, f"{found}, since {shown(last, timezone)}", _REVIVE)
         return ok(
-            hop, f"none of its own, but events arrive; the last one at {shown(last, timezone)}"
+            hop, f"none of its own, but webhooks arrive; the last one at {shown(last, timezone)}"
         )
     found = "it has none of its own, and nothing of it ever arrived here"
     return (fail if session.status == "WORKING" else warn)(hop, found, mend)

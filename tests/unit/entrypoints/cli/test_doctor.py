@@ -11,6 +11,7 @@ from tests.unit.entrypoints.cli.waha import HMAC_KEY, KEY, TOKEN, answers, sessi
 
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.domain.errors import InvalidInput, StoreUnavailable
+from wagateway.domain.events import Source
 from wagateway.entrypoints.cli.place import database
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.doctor import Report, examine, report_of
@@ -186,8 +187,22 @@ async def test_a_working_session_that_fell_silent_is_a_warning(url: str, tmp_pat
 async def _last_heard(url: str, ago: str) -> None:
     async with await psycopg.AsyncConnection.connect(url) as conn:
         await conn.execute(
-            "UPDATE whatsapp_gateway.sessions SET last_event_at = now() - %s::interval", [ago]
+            "UPDATE whatsapp_gateway.event_log SET received_at = now() - %s::interval", [ago]
         )
+
+
+@pytest.mark.embedded
+async def test_what_sync_read_is_no_sign_that_webhooks_arrive(url: str, tmp_path: Path) -> None:
+    settings = settings_of(url, tmp_path)
+    async with open_services(settings) as services:
+        message = (SAMPLES / "noweb-message-text.json").read_bytes()
+        assert (await services.ingest(message, source=Source.SYNC)).stored == 1
+    with waha(answers(session())) as engine_url:
+        found = await report(replace(settings, engine_url=engine_url, engine_key=KEY))
+    webhooks = by_hop(found)["webhook of vendas"]
+    assert webhooks.verdict is Verdict.FAIL
+    assert "nothing of it ever arrived" in webhooks.found
+    assert "waha-env" in (webhooks.mend or "")
 
 
 async def test_another_program_on_the_port_is_named_and_not_shown_the_token(
