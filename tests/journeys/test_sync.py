@@ -64,6 +64,8 @@ async def test_history_is_read_and_proven_complete(tmp_path: Path, waha: WahaSer
             one = await run("coverage", "default", chat_id, *place, home=tmp_path)
             assert "next: nothing" in one.out
 
+            chats = {chat["chat_id"] for chat in told["chats"]}
+            await _a_chat_goes_by_its_hidden_id(tmp_path, env, chats)
             await _worker_helps_and_stops(tmp_path, env)
             paused = await run("sync", "default", "--pause", *place, "--json", home=tmp_path)
             assert set(paused.json["sessions"][0]["counts"]) >= {"paused"}
@@ -92,6 +94,18 @@ async def _is_archived(gateway: Running) -> None:
         health = (await client.get("/health")).json()
     assert count == PAST
     assert health["parts"]["sync"]["status"] == "ok"
+
+
+async def _a_chat_goes_by_its_hidden_id(home: Path, env: dict[str, str], chats: set[str]) -> None:
+    place = ("--data-dir", str(home / "data"))
+    links = (await run("identity", "list", "default", *place, "--json", home=home)).json
+    lid, phone = next((k["lid"], k["phone"]) for k in links if k["phone"] in chats)
+    again = await run("sync", "default", lid, "--full", *place, home=home, env=env)
+    assert not again.out.startswith("0 messages")
+    assert again.out.splitlines()[-1].split() == [phone, "idle"]
+    nobody = ("+5511900000000", "--status")
+    unknown = await run("sync", "default", *nobody, *place, home=home)
+    assert unknown.code == ExitCode.FAILED
 
 
 async def _worker_helps_and_stops(home: Path, env: dict[str, str]) -> None:

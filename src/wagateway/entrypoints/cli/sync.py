@@ -6,9 +6,9 @@ from datetime import datetime
 
 import rich_click as click
 from msgspec import Struct
+from msgspec.structs import replace
 
 from wagateway.domain.errors import NotFound, Rejected
-from wagateway.domain.identity import chat_candidates
 from wagateway.domain.sync import SyncStatus
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.options import Place
@@ -69,7 +69,7 @@ def run_sync(place: Place, wish: Wish, *, as_json: bool) -> ExitCode:
     settings = settings_at(place)
     if wish.what == "sync":
         require_engine(settings)
-    outcome = asyncio.run(_sync(settings, wish))
+    wish, outcome = asyncio.run(_sync(settings, wish))
     if as_json:
         echo_json(outcome)
     else:
@@ -78,17 +78,30 @@ def run_sync(place: Place, wish: Wish, *, as_json: bool) -> ExitCode:
     return ExitCode.FAILED if wish.what == "sync" and failed else ExitCode.OK
 
 
-async def _sync(settings: Settings, wish: Wish) -> Outcome:
+async def _sync(settings: Settings, wish: Wish) -> tuple[Wish, Outcome]:
     async with archive_of(settings) as services:
         gateway = Gateway(services)
         if wish.what == "sync":
             return await _read(settings, services, wish)
+        wish = await _named(gateway, wish)
         for session in await _sessions(gateway, wish.session):
             if wish.what == "pause":
                 await gateway.pause_sync(session, wish.chat)
             elif wish.what == "resume":
                 await gateway.resume_sync(session, wish.chat)
-        return await _outcome(gateway, wish)
+        return wish, await _outcome(gateway, wish)
+
+
+async def _named(gateway: Gateway, wish: Wish) -> Wish:
+    """Return *wish* with its chat under the name that sync has for it.
+
+    Raises:
+        NotFound: no such session or chat.
+    """
+    if wish.session is None or wish.chat is None:
+        return wish
+    found = await gateway.chat_coverage(wish.session, wish.chat)
+    return replace(wish, chat=found.chat_id)
 
 
 async def _sessions(gateway: Gateway, session: str | None) -> list[str]:
@@ -106,10 +119,11 @@ async def _outcome(gateway: Gateway, wish: Wish, worker: SyncWorker | None = Non
     return Outcome(messages=messages, stored=stored, sessions=reports)
 
 
-async def _read(settings: Settings, services: Services, wish: Wish) -> Outcome:
+async def _read(settings: Settings, services: Services, wish: Wish) -> tuple[Wish, Outcome]:
     gateway, begun = Gateway(services), now()
     async with open_worker(settings, services, told=log_turn, troubled=log_trouble) as worker:
         await worker.find()
+        wish = await _named(gateway, wish)
         since = wish.since and aware(wish.since, settings.timezone)
         for session in await _sessions(gateway, wish.session):
             try:
@@ -125,7 +139,7 @@ async def _read(settings: Settings, services: Services, wish: Wish) -> Outcome:
         finally:
             stop.set()
             await running
-        return await _outcome(gateway, wish, worker)
+        return wish, await _outcome(gateway, wish, worker)
 
 
 async def _watch(gateway: Gateway, worker: SyncWorker, wish: Wish, begun: datetime) -> None:
@@ -179,8 +193,7 @@ def _meant(report: SyncReport, wish: Wish) -> list[TaskView]:
     """Return the chats of *report*, none of which is idle, that *wish* is about."""
     if wish.chat is None:
         return list(report.chats)
-    names = chat_candidates(wish.chat)
-    return [task for task in report.chats if task.chat_id in names]
+    return [task for task in report.chats if task.chat_id == wish.chat]
 
 
 def _left(report: SyncReport, wish: Wish) -> int:
@@ -217,6 +230,8 @@ def _lines(report: SyncReport, wish: Wish, timezone: str) -> list[str]:
         lines[0] += f"; all looked at {shown(health.probed_at, timezone)}"
     tasks = _meant(report, wish)
     lines += [_line(task, timezone) for task in tasks[:20]]
+    if wish.chat is not None and not tasks:
+        lines.append(f"  {wish.chat:<32}{SyncStatus.IDLE}")
     if len(tasks) > 20:  # noqa: PLR2004 - as many as are shown
         lines.append(f"  … and {counted(len(tasks) - 20, 'other chat')}; --json has them all")
     return lines
