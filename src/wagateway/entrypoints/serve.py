@@ -65,10 +65,11 @@ def build_app(
     )
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, option: str = "--port") -> socket.socket:
     """Return a socket that listens on *host* and *port*; port 0 takes a free one.
 
-    From now on nobody else gets the port; who connects waits until `serve` accepts.
+    From now on nobody else gets the port; who connects waits until `serve` accepts. *option* is
+    what chooses another port on the command line.
 
     Raises:
         Conflict: the port is in use.
@@ -88,7 +89,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(2048)
     except OSError as exc:
         listener.close()
-        raise _refusal(exc, host, port) from exc
+        raise _refusal(exc, host, port, option) from exc
     return listener
 
 
@@ -229,11 +230,11 @@ def _leave_at_once(number: signal.Signals) -> None:
     os._exit(128 + number)
 
 
-def _refusal(exc: OSError, host: str, port: int) -> Rejected:
+def _refusal(exc: OSError, host: str, port: int, option: str) -> Rejected:
     if exc.errno == errno.EADDRINUSE:
         return Conflict(
             f"Port {port} of {host} is in use: stop the program that uses it, "
-            "or choose another one with --port."
+            f"or choose another one with {option}."
         )
     if exc.errno in (errno.EACCES, errno.EPERM):
         return Rejected(f"Port {port} may not be used by this user: choose one above 1023.")

@@ -74,7 +74,8 @@ async def _health(
         yield
         return
     health = with_worker(store_health(services.reader), state, now, alone=True)
-    with listen(settings.host, settings.worker_health_port) as listener:
+    port = settings.worker_health_port
+    with listen(settings.host, port, option="--health-port") as listener:
         _log.info("health", url=f"{base_url(listener)}/health")
         async with serving(create_health_app(health), listener):
             yield

@@ -31,6 +31,8 @@ def test_a_port_that_is_taken_is_refused_with_the_way_out() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(Conflict, match=f"Port {port}.*--port"):
             listen("127.0.0.1", port)
+        with pytest.raises(Conflict, match="another one with --health-port"):
+            listen("127.0.0.1", port, option="--health-port")
 
 
 @pytest.mark.parametrize("host", ["no such host", "192.0.2.1", "a" * 300])
