@@ -73,9 +73,20 @@ async def test_history_is_read_and_proven_complete(tmp_path: Path, waha: WahaSer
             assert unknown.code == ExitCode.FAILED
             assert "nobody" in unknown.err
             assert await gateway.stop() == ExitCode.OK
+        away = f"http://127.0.0.1:{free_port()}"
+        unreached = await run("sync", *place, home=tmp_path, env={"WHATSAPP_CORE_URL": away})
+        assert unreached.code == ExitCode.UNAVAILABLE
+        assert "WHATSAPP_CORE_URL" in unreached.err
         nothing = await run("sync", *place, home=tmp_path)
         assert nothing.code == ExitCode.USAGE
         assert "WHATSAPP_CORE_URL" in nothing.err
+
+
+async def test_an_archive_without_sessions_says_how_it_gets_one(tmp_path: Path) -> None:
+    async with up(tmp_path, {}):
+        told = await run("sync", "--status", "--data-dir", str(tmp_path / "data"), home=tmp_path)
+        assert told.code == ExitCode.FAILED
+        assert "by a webhook" in told.err
 
 
 async def _a_session_that_waha_has_no_more_was_heard(gateway: Running) -> None:

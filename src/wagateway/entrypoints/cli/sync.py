@@ -8,7 +8,7 @@ import rich_click as click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wagateway.domain.errors import NotFound, Rejected
+from wagateway.domain.errors import EngineUnavailable, NotFound, Rejected
 from wagateway.domain.sync import SyncStatus
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.options import Place
@@ -109,7 +109,10 @@ async def _sessions(gateway: Gateway, session: str | None) -> list[str]:
         return [session]
     found = [view.session for view in await gateway.sessions() if view.current]
     if not found:
-        raise NotFound("WAHA has no session yet that was paired: scan its QR code first.")
+        raise NotFound(
+            "The archive knows of no session yet: it learns of one by a webhook, or by reading "
+            "from a WAHA in which one was paired by its QR code."
+        )
     return list(found)
 
 
@@ -122,7 +125,13 @@ async def _outcome(gateway: Gateway, wish: Wish, worker: SyncWorker | None = Non
 async def _read(settings: Settings, services: Services, wish: Wish) -> tuple[Wish, Outcome]:
     gateway, begun = Gateway(services), now()
     async with open_worker(settings, services, told=log_turn, troubled=log_trouble) as worker:
-        await worker.find()
+        try:
+            await worker.find()
+        except EngineUnavailable as exc:
+            raise EngineUnavailable(
+                f"{exc}. Check that WAHA runs and that WHATSAPP_CORE_URL is its address; "
+                "`wagateway doctor` tells more."
+            ) from exc
         wish = await _named(gateway, wish)
         since = wish.since and aware(wish.since, settings.timezone)
         for session in await _sessions(gateway, wish.session):
