@@ -67,8 +67,7 @@ async def test_history_is_read_and_proven_complete(tmp_path: Path, waha: WahaSer
             chats = {chat["chat_id"] for chat in told["chats"]}
             await _a_chat_goes_by_its_hidden_id(tmp_path, env, chats)
             await _worker_helps_and_stops(tmp_path, env)
-            paused = await run("sync", "default", "--pause", *place, "--json", home=tmp_path)
-            assert set(paused.json["sessions"][0]["counts"]) >= {"paused"}
+            await _a_pause_shows(tmp_path)
             unknown = await run("sync", "nobody", *place, home=tmp_path, env=env)
             assert unknown.code == ExitCode.FAILED
             assert "nobody" in unknown.err
@@ -117,6 +116,15 @@ async def _a_chat_goes_by_its_hidden_id(home: Path, env: dict[str, str], chats: 
     nobody = ("+5511900000000", "--status")
     unknown = await run("sync", "default", *nobody, *place, home=home)
     assert unknown.code == ExitCode.FAILED
+
+
+async def _a_pause_shows(home: Path) -> None:
+    place = ("--data-dir", str(home / "data"))
+    paused = await run("sync", "default", "--pause", *place, "--json", home=home)
+    assert set(paused.json["sessions"][0]["counts"]) >= {"paused"}
+    told = await run("sync", "default", "--status", *place, home=home)
+    [_, line] = told.out.splitlines()
+    assert line.startswith("  paused: the look at all chats, and ")
 
 
 async def _worker_helps_and_stops(home: Path, env: dict[str, str]) -> None:

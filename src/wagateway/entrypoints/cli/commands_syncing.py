@@ -61,7 +61,12 @@ def worker(*, data_dir: Path | None, database_url: str | None, health_port: int 
     "unless set) or 2026-10-01T18:30:00-03:00. Default: where it was complete, with --full all.",
 )
 @click.option("--status", "what", flag_value="status", help="Only tell where sync stands.")
-@click.option("--pause", "what", flag_value="pause", help="Ask WAHA nothing until --resume.")
+@click.option(
+    "--pause",
+    "what",
+    flag_value="pause",
+    help="Ask WAHA nothing until --resume, or until it is to be read now.",
+)
 @click.option("--resume", "what", flag_value="resume", help="Go on with what was paused or failed.")
 @json_option
 def sync(

@@ -8,6 +8,7 @@ import rich_click as click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from wagateway.domain.coverage import Next
 from wagateway.domain.errors import EngineUnavailable, NotFound, Rejected
 from wagateway.domain.sync import SyncStatus
 from wagateway.entrypoints.cli.endings import ExitCode
@@ -237,7 +238,11 @@ def _lines(report: SyncReport, wish: Wish, timezone: str) -> list[str]:
     lines = [f"{report.session}: {health.level}{reason}; chats: {counts or 'none yet'}"]
     if health.probed_at is not None:
         lines[0] += f"; all looked at {shown(health.probed_at, timezone)}"
+    if report.counts.get(SyncStatus.PAUSED) or _paused(report.session_task):
+        lines.append(f"  {_what_is_paused(report)}; --resume lets it go on")
     tasks = _meant(report, wish)
+    if wish.chat is None and _paused(report.session_task):
+        tasks = [task for task in tasks if task.status is not SyncStatus.PAUSED]
     lines += [_line(task, timezone) for task in tasks[:20]]
     if wish.chat is not None and not tasks:
         lines.append(f"  {wish.chat:<32}{SyncStatus.IDLE}")
@@ -246,8 +251,20 @@ def _lines(report: SyncReport, wish: Wish, timezone: str) -> list[str]:
     return lines
 
 
+def _paused(task: TaskView | None) -> bool:
+    return task is not None and task.status is SyncStatus.PAUSED
+
+
+def _what_is_paused(report: SyncReport) -> str:
+    chats = counted(report.counts.get(SyncStatus.PAUSED, 0), "chat")
+    if _paused(report.session_task):
+        return f"paused: the look at all chats, and {chats}"
+    return f"paused: {chats}, while the look at all chats goes on"
+
+
 def _line(task: TaskView, timezone: str) -> str:
-    parts = [f"  {task.chat_id or 'all chats':<32}{task.status:<9}{task.work:<10}"]
+    work = "" if task.work is Next.PAUSED else task.work  # as its status says
+    parts = [f"  {task.chat_id or 'all chats':<32}{task.status:<9}{work:<10}"]
     if task.reached is not None:
         parts.append(f"back to {shown(task.reached, timezone)}")
     if task.problem is not None:
