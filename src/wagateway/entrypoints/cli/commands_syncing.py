@@ -95,6 +95,8 @@ def sync(
     """  # noqa: D301 - \b keeps click from re-wrapping
     from wagateway.entrypoints.cli.sync import Wish, run_sync
 
+    if what is not None and (full or since is not None):
+        raise click.UsageError(f"--{what} reads nothing, so --full and --since do not go with it.")
     wish = Wish(session=session, chat=chat, full=full, since=since, what=what or "sync")
     place = Place(data_dir=data_dir, database_url=database_url)
     return run_sync(place, wish, as_json=as_json)

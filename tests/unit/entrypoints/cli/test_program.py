@@ -123,6 +123,13 @@ def test_wrong_usage_ends_with_2(words: list[str]) -> None:
     assert "hidden-word" not in result.output
 
 
+@pytest.mark.parametrize("more", [["--full"], ["--since", "2026-10-01"]])
+def test_what_reads_nothing_takes_no_depth(more: list[str]) -> None:
+    result = run("sync", "default", "--pause", *more)
+    assert result.exit_code == ExitCode.USAGE
+    assert "--pause reads nothing" in result.stderr
+
+
 def test_a_wrong_time_is_answered_with_examples_of_right_ones() -> None:
     told = run("replay", "--since", "yesterday").output
     assert "2026-10-01" in told
