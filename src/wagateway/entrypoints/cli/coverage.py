@@ -29,6 +29,8 @@ _MARKS = {
 _NAME = 32
 _NARROW, _WIDE = 20, 100
 _USUAL = timedelta(days=30)
+_TELLABLE = timedelta(seconds=1)
+"""Gaps that are shorter are no more than two clocks' difference, and not shown to people."""
 
 
 def run_coverage(
@@ -94,6 +96,7 @@ def chat_lines(chat: ChatCoverage, since: datetime | None, timezone: str) -> Ite
     parts += [
         (gap.begin or BEGINNING, _part(gap.begin, gap.end, gap.reason, timezone))
         for gap in chat.gaps
+        if gap.begin is None or gap.end - gap.begin >= _TELLABLE
     ]
     yield from (text for _, text in sorted(parts))
     yield f"next: {chat.next}"
@@ -148,7 +151,7 @@ def _shared(gap: Gap, where: Span) -> timedelta:
 
 def _legend(chats: Sequence[ChatCoverage], frame: Span) -> Iterator[str]:
     shown_reasons = {
-        gap.reason for chat in chats for gap in chat.gaps if _shared(gap, frame) > timedelta(0)
+        gap.reason for chat in chats for gap in chat.gaps if _shared(gap, frame) >= _TELLABLE
     }
     yield ""
     yield f"{_COMPLETE} complete: all that WAHA had is archived"

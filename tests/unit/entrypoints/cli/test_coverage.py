@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from wagateway.domain.coverage import Gap, GapReason, Next
@@ -68,6 +69,13 @@ def test_a_chat_lists_spans_and_gaps_in_order_and_what_comes_next() -> None:
     assert parts[0].startswith("the beginning")
     assert "2026-07-15 09:00 -03" in parts[1]
     assert parts[-1] == "next: catch-up"
+
+
+def test_a_gap_of_no_length_to_speak_of_is_not_told() -> None:
+    at = NOON - DAY
+    sliver = Gap(begin=at, end=at + timedelta(microseconds=74), reason=GapReason.GATEWAY_AWAY)
+    chat = msgspec.structs.replace(CHAT, gaps=(*CHAT.gaps, sliver))
+    assert list(chat_lines(chat, None, "UTC")) == list(chat_lines(CHAT, None, "UTC"))
 
 
 def test_a_session_that_nobody_read_says_what_to_do() -> None:
