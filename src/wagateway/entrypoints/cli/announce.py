@@ -22,6 +22,7 @@ def ready_lines(
     yield f"  API      {url}/api, described at {url}/docs"
     yield f"  Webhook  {url}{WEBHOOK_PATH}"
     yield f"  Archive  {_archive(settings)}"
+    yield f"  Sync     {_sync(settings)}"
     if secrets.path:
         yield f"  Tokens   {secrets.path}"
     if secrets.generated:
@@ -48,6 +49,14 @@ def _archive(settings: Settings) -> str:
         "memory": "in memory only: everything is gone when this process ends",
         "postgres": "the PostgreSQL that is configured",
     }[settings.backend]
+
+
+def _sync(settings: Settings) -> str:
+    if not settings.sync_enabled:
+        return "switched off by WHATSAPP_SYNC_ENABLED"
+    if settings.engine_url is None:
+        return "off: set WHATSAPP_CORE_URL for history and for what webhooks lose"
+    return "reads from the WAHA of WHATSAPP_CORE_URL what webhooks do not bring"
 
 
 def _new_tokens(secrets: GatewaySecrets) -> Iterator[str]:

@@ -92,6 +92,19 @@ def test_new_tokens_are_shown_with_what_waha_needs() -> None:
         assert f"WHATSAPP_HOOK_RETRIES_{setting}" in text
 
 
+def test_it_is_said_whether_anything_is_read_from_waha() -> None:
+    of_waha = Settings(engine_url="http://somebody:hidden-word@127.0.0.1:3000")
+    with listen("127.0.0.1", 0) as listener:
+        on, nowhere, off = (
+            "\n".join(ready_lines(settings, NEW, listener))
+            for settings in (of_waha, Settings(), replace(of_waha, sync_enabled=False))
+        )
+    assert "Sync     reads from" in on
+    assert "hidden-word" not in on
+    assert "set WHATSAPP_CORE_URL" in nowhere
+    assert "switched off" in off
+
+
 def test_tokens_that_are_not_new_are_not_shown() -> None:
     kept = GatewaySecrets(api_token="an-api-token", webhook_token=TOKEN, webhook_hmac_key=None)
     chosen = GatewaySecrets(
