@@ -93,10 +93,11 @@ async def test_it_runs_on_a_database_that_is_there(tmp_path: Path, postgres_serv
 def test_the_other_snippets_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
     snippets: list[str] = re.findall(r"```python\n(.*?)```", DOC, re.DOTALL)
     others = [text for text in snippets if text not in BLOCKS.values()]
-    assert len(others) == 2
+    assert len(others) == 3
     monkeypatch.setenv("ARCHIVE_URL", "postgresql://wagateway:word@/wagateway?host=%2Ftmp%2Fs")
+    monkeypatch.setenv("WHATSAPP_API_KEY", TOKEN)
     for snippet in others:
-        exec(snippet, {"Settings": Settings, "os": os})
+        exec(snippet, {"Settings": Settings, "Path": Path, "os": os})
 
 
 class TestService:
