@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from wagateway.adapters.filesystem import media
 from wagateway.adapters.filesystem.media import FilesystemMediaStore
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.domain.media import MediaKey, file_key
@@ -64,6 +65,8 @@ async def test_what_breaks_off_is_never_seen(
         raise OSError(28, "No space left on device")
 
     store = FilesystemMediaStore(folder)
+    await store.add(KEY, file, mimetype="text/plain")
+    await store.remove(KEY)
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
         with pytest.raises(StoreUnavailable, match="No space left"):
@@ -71,6 +74,29 @@ async def test_what_breaks_off_is_never_seen(
     assert [each async for each in store.files()] == []
     assert list((folder / "new").iterdir()) == []
     assert await store.add(KEY, file, mimetype="text/plain")
+
+
+async def test_every_folder_that_is_new_is_made_durable(
+    folder: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(media, "_sync_folder", synced.append)
+    await FilesystemMediaStore(folder).add(KEY, file, mimetype="text/plain")
+    made = [folder, *(folder / KEY).parents[:3]]
+    assert {path.parent for path in made} | {(folder / KEY).parent} <= set(synced)
+    synced.clear()
+    assert not await FilesystemMediaStore(folder).add(KEY, file, mimetype="text/plain")
+    assert synced == [(folder / KEY).parent]
+
+
+async def test_a_folder_that_lies_deep_is_made(tmp_path: Path, file: Path) -> None:
+    store = FilesystemMediaStore(tmp_path / "a" / "b" / "media")
+    assert await store.add(KEY, file, mimetype="text/plain")
+
+
+async def test_a_given_file_that_is_gone_is_told(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="the file that was given"):
+        await FilesystemMediaStore(folder).add(KEY, tmp_path / "no", mimetype="text/plain")
 
 
 async def test_what_a_crash_left_is_swept_and_the_rest_stays(folder: Path, file: Path) -> None:

@@ -33,8 +33,9 @@ from wagateway.domain.events import (
     Source,
 )
 from wagateway.domain.identity import Jid, StanzaId
+from wagateway.domain.patience import Patience
 from wagateway.domain.spans import Span
-from wagateway.domain.sync import Patience, SyncState, SyncStatus, failed, fresh, paused, turned
+from wagateway.domain.sync import SyncState, SyncStatus, failed, fresh, paused, turned
 from wagateway.domain.walk import Walk
 from wagateway.ports.archive import LogFilter
 from wagateway.ports.engine import EngineChat

@@ -56,7 +56,7 @@ _FRESH = timedelta(minutes=3)
 _WORKER = """
 from datetime import timedelta
 from msgspec.structs import replace
-from wagateway.domain.sync import Patience
+from wagateway.domain.patience import Patience
 from wagateway.entrypoints import containers
 from wagateway.entrypoints.cli import main
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from wagateway.domain.identity import ChatType, Jid, SessionName, chat_type
 from wagateway.domain.messages import Kind, MediaFacts, MediaOffer
+from wagateway.domain.patience import Patience
 
 LARGEST_BYTES = 100 * 2**20
 LIFETIME = timedelta(seconds=180)
@@ -148,9 +149,7 @@ def decide(file: Attachment, offer: MediaOffer | None, rules: Rules, now: dateti
     if reason is not None:
         return Skip(reason=reason)
     until = expiry(offer, rules)
-    return Fetch(
-        again=not has_place(offer) or (until is not None and until <= now), expires_at=until
-    )
+    return Fetch(again=not has_place(offer) or _is_over(until, now), expires_at=until)
 
 
 def unwanted(file: Attachment, rules: Rules, now: datetime) -> str | None:
@@ -194,23 +193,11 @@ def expiry(offer: MediaOffer | None, rules: Rules) -> datetime | None:
     return offer.offered_at + rules.lifetime
 
 
+def _is_over(until: datetime | None, now: datetime) -> bool:
+    return until is not None and until <= now
+
+
 # ── A download ──────────────────────────────────────────────────────────────────────────────────
-
-
-class Endurance(Struct, frozen=True, kw_only=True):
-    """How failures are answered.
-
-    Attributes:
-        max_retries: failures in a row that are soon followed by another try, 0 or more.
-        first: the pause after the first failure; it doubles each time.
-        longest: the longest of these pauses.
-        failed: how long a failed download waits.
-    """
-
-    max_retries: int = 5
-    first: timedelta = timedelta(seconds=2)
-    longest: timedelta = timedelta(minutes=5)
-    failed: timedelta = timedelta(hours=6)
 
 
 class Download(Struct, frozen=True, kw_only=True):
@@ -257,7 +244,7 @@ def offered(state: Download, offer: MediaOffer, rules: Rules, now: datetime) -> 
         return state
     until = expiry(offer, rules)
     state = msgspec.structs.replace(
-        state, offer=offer, again=until is not None and until <= now, expires_at=until
+        state, offer=offer, again=_is_over(until, now), expires_at=until
     )
     if state.status is DownloadStatus.DOWNLOADING:
         return state
@@ -294,18 +281,21 @@ def completed(state: Download, sha256: str) -> Download:
     )
 
 
-def missing(state: Download, now: datetime, problem: str, patience: Endurance) -> Download:
+def missing(
+    state: Download, now: datetime, problem: str, patience: Patience, *, jitter: float = 0.0
+) -> Download:
     """Return the state where the engine has the file no longer: it is to get it again.
 
     The first time in a row at once; an engine that gets it and then has it not is left in peace.
+    The arguments are those of `failed`.
     """
-    waits = failed(state, now, problem, patience)
+    waits = failed(state, now, problem, patience, jitter=jitter)
     due_at = waits.due_at if state.attempts else now
     return msgspec.structs.replace(waits, again=True, due_at=due_at)
 
 
 def failed(
-    state: Download, now: datetime, problem: str, patience: Endurance, *, jitter: float = 0.0
+    state: Download, now: datetime, problem: str, patience: Patience, *, jitter: float = 0.0
 ) -> Download:
     """Return the state after a try failed.
 
@@ -317,14 +307,12 @@ def failed(
         jitter: share of the pause that is added, 0 to 1, so that many do not return at once.
     """
     attempts = state.attempts + 1
-    given_up = attempts > patience.max_retries
-    doubled = min(patience.first * 2 ** min(attempts - 1, 20), patience.longest)
-    pause = patience.failed if given_up else doubled
+    at_its_end = patience.is_at_its_end(attempts)
     return msgspec.structs.replace(
         state,
-        status=DownloadStatus.FAILED if given_up else DownloadStatus.PENDING,
+        status=DownloadStatus.FAILED if at_its_end else DownloadStatus.PENDING,
         attempts=attempts,
-        due_at=now + pause * (1 + jitter),
+        due_at=now + patience.pause(attempts) * (1 + jitter),
         problem=problem,
     )
 
@@ -347,11 +335,10 @@ def retried(state: Download, now: datetime) -> Download:
     """Return the state when a person wants the file; what is stored stays."""
     if state.status in {DownloadStatus.COMPLETED, DownloadStatus.DOWNLOADING}:
         return state
-    out_of_date = state.expires_at is not None and state.expires_at <= now
     return msgspec.structs.replace(
         state,
         status=DownloadStatus.PENDING,
-        again=state.again or out_of_date or not has_place(state.offer),
+        again=state.again or _is_over(state.expires_at, now) or not has_place(state.offer),
         due_at=now,
         attempts=0,
         problem=None,

@@ -6,12 +6,13 @@ with the page, so a crash repeats at most one request. A failing chat is never g
 some tries it waits long and stays visible.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
 from msgspec import Struct
 
+from wagateway.domain.patience import Patience
 from wagateway.domain.spans import Spans
 from wagateway.domain.walk import Page, Walk, proven, step
 
@@ -29,25 +30,6 @@ class SyncStatus(StrEnum):
     """Several tries failed; it waits long, then tries again."""
     PAUSED = "paused"
     """A person stopped it."""
-
-
-class Patience(Struct, frozen=True, kw_only=True):
-    """How failures are answered.
-
-    Attributes:
-        max_retries: failures in a row that are soon followed by another try, 0 or more; with one
-            more the chat counts as failed.
-        first: the pause after the first failure; it doubles each time.
-        longest: the longest of these pauses.
-        failed: how long a failed chat waits before each further try.
-        unknown: how long one waits that the engine does not know.
-    """
-
-    max_retries: int = 3
-    first: timedelta = timedelta(seconds=5)
-    longest: timedelta = timedelta(minutes=5)
-    failed: timedelta = timedelta(hours=1)
-    unknown: timedelta = timedelta(days=1)
 
 
 class SyncState(Struct, frozen=True, kw_only=True):
@@ -161,14 +143,11 @@ def failed(state: SyncState, now: datetime, problem: str, patience: Patience) ->
         patience: how long to wait.
     """
     attempts = state.attempts + 1
-    given_up = attempts > patience.max_retries
-    doubled = patience.first * 2 ** min(attempts - 1, 20)
-    pause = patience.failed if given_up else min(doubled, patience.longest)
     return msgspec.structs.replace(
         state,
-        status=SyncStatus.FAILED if given_up else SyncStatus.PENDING,
+        status=SyncStatus.FAILED if patience.is_at_its_end(attempts) else SyncStatus.PENDING,
         attempts=attempts,
-        due_at=now + pause,
+        due_at=now + patience.pause(attempts),
         problem=problem,
     )
 

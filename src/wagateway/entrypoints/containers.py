@@ -19,7 +19,7 @@ from wagateway.adapters.timescale.sync import TimescaleSyncStore
 from wagateway.adapters.waha.client import open_engine
 from wagateway.adapters.waha.reader import WahaReader
 from wagateway.domain.errors import InvalidInput
-from wagateway.domain.sync import Patience
+from wagateway.domain.patience import Patience
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.variables import FULL
 from wagateway.ports.archive import Archive, ArchiveReader

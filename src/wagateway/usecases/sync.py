@@ -21,9 +21,9 @@ from wagateway.domain.errors import (
 )
 from wagateway.domain.events import Outcome, Recorded, SessionStatus
 from wagateway.domain.identity import Jid
+from wagateway.domain.patience import Patience
 from wagateway.domain.spans import Spans
 from wagateway.domain.sync import (
-    Patience,
     SyncState,
     SyncStatus,
     failed,
@@ -45,6 +45,7 @@ from wagateway.usecases.sync_people import SyncPeople
 WAITING = "the session cannot be asked now"
 """The problem of chats that wait for their session."""
 
+_LOST = "another worker goes on, or the chat joined another"
 _CHATS_AT_ONCE = 500
 _MOST_LISTS = 1000
 """Requests for the list of chats at one look, whatever the engine shows."""
@@ -69,6 +70,7 @@ class SyncPlan(Struct, frozen=True, kw_only=True):
         settle: how long a session must have been working before what it says is a proof.
         silent_after: without any webhook for so long, all since the last one is looked at.
         people_every: between two readings of contacts, groups and links.
+        unknown_after: how long a chat is left alone that the engine does not know.
     """
 
     interval: timedelta = timedelta(minutes=5)
@@ -83,6 +85,7 @@ class SyncPlan(Struct, frozen=True, kw_only=True):
     settle: timedelta = SETTLE
     silent_after: timedelta = timedelta(minutes=15)
     people_every: timedelta = timedelta(hours=6)
+    unknown_after: timedelta = timedelta(days=1)
 
     def begin(self, now: datetime) -> SyncState:
         """Return the state in which a chat begins."""
@@ -148,7 +151,7 @@ class SyncTurn:
         try:
             await self._go_on(turn, enough)
         except LeaseLost:
-            turn.problem = "another worker goes on"
+            turn.problem = _LOST
         except NotFound:
             await self._not_found(turn)
         except SessionNotReady as exc:
@@ -157,7 +160,7 @@ class SyncTurn:
             wait = timedelta(seconds=exc.wait_s) if exc.wait_s else self.plan.patience.first
             await self._give_back(turn, put_off(turn.task.state, self.clock() + wait, str(exc)))
         except (EngineUnavailable, Rejected) as exc:
-            await self._fail(turn, str(exc)[:_PROBLEM_CHARS])
+            await self._fail(turn, _words(exc))
         except Unavailable:
             raise
         except Exception as exc:  # noqa: BLE001 - a defect of ours: the chat waits, the others go on
@@ -173,9 +176,9 @@ class SyncTurn:
         except SessionNotReady as exc:
             await self._wait_for_session(turn, str(exc))
         except (EngineUnavailable, RateLimited, Rejected) as exc:
-            await self._fail(turn, str(exc)[:500])
+            await self._fail(turn, _words(exc))
         else:
-            again = self.clock() + self.plan.patience.unknown
+            again = self.clock() + self.plan.unknown_after
             await self._give_back(turn, unknown_to_engine(turn.task.state, again))
 
     async def _fail(self, turn: Turn, problem: str) -> None:
@@ -330,9 +333,8 @@ class SyncTurn:
         self, turn: Turn, told: EngineSession, known: Evidence, enough: Enough
     ) -> None:
         task, begun = turn.task, self.clock()
-        people_due, walk = self._people_are_due(task.state), task.state.forward
-        if walk is None:
-            walk = Walk(until=self._until(task.state, known, full=people_due))
+        people_due, asked = self._people_are_due(task.state), task.state.forward
+        walk = asked or Walk(until=self._until(task.state, known, full=people_due))
         if walk.began_at is None:
             await self._enrol_chats(task, told, walk.until)
         turn.task = _with(task, msgspec.structs.replace(task.state, forward=walk))
@@ -341,7 +343,7 @@ class SyncTurn:
         except NotSupported:
             if walk.began_at is not None:  # with an engine that could list all
                 await self._enrol_chats(task, told, walk.until)
-            await self._look_by_chat(turn, begun)
+            await self._look_by_chat(turn, begun, walk.until if asked or people_due else None)
         if turn.done and people_due:
             await self._read_people(turn, told)
 
@@ -391,10 +393,11 @@ class SyncTurn:
             people_at=people_at,
         )
 
-    async def _look_by_chat(self, turn: Turn, begun: datetime) -> None:
+    async def _look_by_chat(self, turn: Turn, begun: datetime, back_to: datetime | None) -> None:
         """Wake the active chats, where the engine cannot list all messages at once.
 
         In the others nothing happened since the last look, so what was complete there stays so.
+        Where *back_to* is given, all that were active since then are read back to it.
         """
         task = turn.task
         before = task.state.caught_up_at
@@ -404,7 +407,7 @@ class SyncTurn:
                 continue
             if before is None or each.active_at is None or each.active_at >= before - SETTLE:
                 active.add(each.chat)
-            until = self._unread_since(each, begun)
+            until = self._unread_since(each, begun, back_to)
             if until is not None:
                 await self.store.change(_with(each, woken(each.state, self.clock(), until=until)))
         if before is not None:
@@ -417,16 +420,22 @@ class SyncTurn:
         await self._give_back(turn, self._next_look(after))
         turn.done = True
 
-    def _unread_since(self, task: SyncTask, now: datetime) -> datetime | None:
+    def _unread_since(
+        self, task: SyncTask, now: datetime, back_to: datetime | None
+    ) -> datetime | None:
         """Return how far back to look in an idle chat, None where nothing happened in it."""
-        state = task.state
+        state, active_at = task.state, task.active_at
         idle = state.status is SyncStatus.IDLE and state.forward is None and state.problem is None
-        if not idle or task.active_at is None:
+        if not idle or active_at is None:
             return None
+        wanted = []
+        if back_to is not None and active_at >= back_to:
+            wanted.append(back_to)
         if state.caught_up_at is None:  # its history did not hold together
-            return now - self.plan.lookback
-        known_until = state.caught_up_at - SETTLE
-        return known_until - self.plan.overlap if task.active_at >= known_until else None
+            wanted.append(now - self.plan.lookback)
+        elif active_at >= state.caught_up_at - SETTLE:
+            wanted.append(state.caught_up_at - SETTLE - self.plan.overlap)
+        return min(wanted, default=None)
 
     async def _read_people(self, turn: Turn, told: EngineSession) -> None:
         try:
@@ -434,7 +443,7 @@ class SyncTurn:
         except StoreUnavailable:
             raise
         except (Unavailable, Rejected) as exc:
-            turn.problem = str(exc)[:500]
+            turn.problem = _words(exc)
             return
         [task] = [t for t in await self.store.tasks(turn.task.archive) if t.chat is None]
         if task.lease is None:
@@ -457,7 +466,11 @@ class SyncTurn:
         try:
             await self.store.save(turn.task)
         except LeaseLost:
-            turn.problem = "another worker goes on"
+            turn.problem = _LOST
+
+
+def _words(exc: Exception) -> str:
+    return str(exc)[:_PROBLEM_CHARS]
 
 
 def _with(task: SyncTask, state: SyncState) -> SyncTask:

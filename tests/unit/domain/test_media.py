@@ -16,7 +16,6 @@ from wagateway.domain.media import (
     Attachment,
     Download,
     DownloadStatus,
-    Endurance,
     Fetch,
     Rules,
     Skip,
@@ -36,10 +35,11 @@ from wagateway.domain.media import (
     turn,
 )
 from wagateway.domain.messages import Kind, MediaFacts, MediaOffer
+from wagateway.domain.patience import Patience
 
 DAY = timedelta(days=1)
 HASH = "abcd" + "0" * 60
-PATIENCE = Endurance(max_retries=2, first=2 * SECOND, longest=3 * SECOND, failed=DAY)
+PATIENCE = Patience(max_retries=2, first=2 * SECOND, longest=3 * SECOND, failed=DAY)
 PHOTO = Attachment(
     session=SESSION,
     chat=ANA,
@@ -163,17 +163,10 @@ class TestDownload:
         ]
         assert (state.attempts, state.problem) == (4, "no")
 
-    def test_pauses_double(self) -> None:
-        patience = Endurance(max_retries=9, first=SECOND, longest=DAY)
-        state, waits = begin(PHOTO, OFFER, Rules(), NOON), []
-        for _ in range(4):
-            state = failed(state, NOON, "no", patience)
-            waits.append(state.due_at)
-        assert waits == [NOON + seconds * SECOND for seconds in (1, 2, 4, 8)]
-
     def test_many_do_not_return_at_once(self) -> None:
         state = failed(begin(PHOTO, OFFER, Rules(), NOON), NOON, "no", PATIENCE, jitter=0.5)
         assert state.due_at == NOON + 3 * SECOND
+        assert missing(state, NOON, "404", PATIENCE, jitter=1.0).due_at == NOON + 6 * SECOND
 
     def test_what_the_engine_dropped_is_got_again_at_once_but_only_once(self) -> None:
         state = missing(begin(PHOTO, OFFER, Rules(), NOON), NOON, "404", PATIENCE)

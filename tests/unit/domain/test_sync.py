@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from wagateway.domain.identity import StanzaId
+from wagateway.domain.patience import Patience
 from wagateway.domain.spans import Span
 from wagateway.domain.sync import (
-    Patience,
     SyncState,
     SyncStatus,
     deepened,
@@ -199,11 +199,6 @@ class TestFailed:
             due_at=NOW + pause,
             problem="refused",
         )
-
-    def test_however_often_it_failed_a_pause_can_be_reckoned(self) -> None:
-        patience = Patience(max_retries=2000)
-        after = failed(SyncState(attempts=1500), NOW, "refused", patience)
-        assert after.due_at == NOW + patience.longest
 
 
 class TestWaiting:

@@ -192,6 +192,40 @@ class TestCatchUp:
         await world.settle()
         assert "news" in world.stanzas(ANA)
 
+    @pytest.mark.parametrize("lists_all", [True, False])
+    async def test_now_and_then_it_looks_back_for_what_came_late(self, *, lists_all: bool) -> None:
+        world = World(lists_all=lists_all)
+        world.fill(ANA, 30, newest=NOON - HOUR)
+        await world.settle()
+        world.engine.add(ANA, "late", NOON - 2 * DAY)
+        world.now += PLAN.interval
+        await world.settle()
+        assert "late" not in world.stanzas(ANA)
+        world.now += PLAN.people_every
+        await world.settle()
+        assert "late" in world.stanzas(ANA)
+        world.now += PLAN.interval
+        world.engine.requests.clear()
+        await world.settle()
+        assert world.engine.requests["messages"] == 1  # and is quiet again
+
+    @pytest.mark.parametrize("lists_all", [True, False])
+    async def test_a_person_may_want_all_chats_read_back_to_an_instant(
+        self, *, lists_all: bool
+    ) -> None:
+        world = World(lists_all=lists_all)
+        world.fill(ANA, 30, newest=NOON - HOUR)
+        world.fill(BRUNO, 3, newest=NOON - 20 * DAY)
+        await world.settle()
+        world.engine.add(ANA, "late", NOON - 9 * DAY)
+        world.now += PLAN.interval
+        quiet = await world.task(BRUNO)
+        control = SyncControl(store=world.store, reader=world.archive, clock=world.clock)
+        await control.start(SESSION, None, since=NOON - 10 * DAY)
+        await world.settle()
+        assert "late" in world.stanzas(ANA)
+        assert await world.task(BRUNO) == quiet
+
     async def test_a_chat_that_is_still_being_read_is_not_taken_for_quiet(self) -> None:
         world = World(lists_all=False, plan=msgspec.structs.replace(PLAN, turn_pages=1))
         world.fill(ANA, 200)

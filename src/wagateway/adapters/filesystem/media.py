@@ -92,38 +92,71 @@ class FilesystemMediaStore(MediaStore):
 
     def _add(self, key: MediaKey, file: Path) -> bool:
         path = self._path(key)
-        if path.is_file():
-            return False
         for folder in (self._folder, self._folder / "new", *reversed(path.parents[:3])):
-            folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
+            _make(folder)
+        if path.is_file():
+            _sync_folder(path.parent)  # who stored it may be about to, and not have done it yet
+            return False
         handle, name = tempfile.mkstemp(dir=self._folder / "new")
         try:
             with os.fdopen(handle, "wb") as target, file.open("rb") as source:
                 shutil.copyfileobj(source, target, _PIECE)
                 target.flush()
                 os.fsync(target.fileno())
-            try:
-                os.link(name, path)  # unlike a rename, it tells whether somebody was faster
-            except FileExistsError:
-                return False
+            stored = _linked(name, path)
         finally:
             with suppress(FileNotFoundError):
                 Path(name).unlink()
         _sync_folder(path.parent)
-        return True
+        return stored
 
     def _files(self) -> Iterator[StoredFile]:
+        # Folder by folder: there may be more files than fit into memory.
         for kind in ("sha256", "thumbnails"):
-            for path in sorted((self._folder / kind).glob("??/??/*")):
-                key = path.relative_to(self._folder).as_posix()
-                with suppress(FileNotFoundError):  # it was removed meanwhile
-                    seen = path.lstat()
-                    if is_media_key(key):
-                        yield StoredFile(
-                            key=MediaKey(key),
-                            size_bytes=seen.st_size,
-                            stored_at=datetime.fromtimestamp(int(seen.st_mtime), UTC),
-                        )
+            for first in _sorted(self._folder / kind):
+                for second in _sorted(first):
+                    for path in _sorted(second):
+                        yield from self._seen(path)
+
+    def _seen(self, path: Path) -> Iterator[StoredFile]:
+        key = path.relative_to(self._folder).as_posix()
+        if not is_media_key(key):
+            return
+        with suppress(FileNotFoundError):  # it was removed meanwhile
+            seen = path.lstat()
+            yield StoredFile(
+                key=MediaKey(key),
+                size_bytes=seen.st_size,
+                stored_at=datetime.fromtimestamp(int(seen.st_mtime), UTC),
+            )
+
+
+def _make(folder: Path) -> None:
+    """Make *folder* unless it is there, so that it survives a crash."""
+    try:
+        folder.mkdir(mode=_OWNER_ONLY)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        _make(folder.parent)
+        folder.mkdir(mode=_OWNER_ONLY, exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _linked(name: str, path: Path) -> bool:
+    """Give a file its place; unlike renaming it, this tells whether somebody was faster."""
+    try:
+        os.link(name, path)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _sorted(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _opened(path: Path) -> int:
@@ -150,7 +183,7 @@ def _disk_errors(key: MediaKey | None = None) -> Iterator[None]:
         yield
     except FileNotFoundError as exc:
         if key is None:
-            raise StoreUnavailable("the media folder is gone") from exc
+            raise StoreUnavailable("the media folder, or the file that was given, is gone") from exc
         raise NotFound("this file is not stored") from exc
     except OSError as exc:
         raise StoreUnavailable(f"the media folder: {exc.strerror or type(exc).__name__}") from exc
