@@ -82,7 +82,7 @@ def working_since(
     since, other = None, False
     for at, status in statuses:
         if at > now:
-            continue
+            break
         if status is not SessionStatus.WORKING:
             since, other = None, True
         elif since is None and other:

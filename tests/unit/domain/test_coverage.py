@@ -106,6 +106,7 @@ def test_a_session_works_since_it_last_began_to() -> None:
     assert working_since(((at(1), WORKING),), at(4)) is None
     assert working_since(((at(1), STOPPED), (at(2), WORKING), (at(3), WORKING)), at(4)) == at(2)
     assert working_since(((at(1), STOPPED), (at(2), WORKING), (at(3), STOPPED)), at(4)) is None
+    assert working_since(((at(1), STOPPED), (at(4), WORKING)), at(4)) == at(4)
     assert working_since(((at(1), STOPPED), (at(5), WORKING)), at(4)) is None
     assert working_since(((at(1), STOPPED), (at(2), WORKING), (at(5), STOPPED)), at(4)) == at(2)
 
