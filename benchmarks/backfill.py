@@ -27,8 +27,9 @@ from wagateway.adapters.waha.transport import Manners
 from wagateway.domain.events import Delivery
 from wagateway.domain.sync import SyncStatus
 from wagateway.usecases.find_sessions import FindSessions
-from wagateway.usecases.sync import SyncPlan, SyncTurn
+from wagateway.usecases.sync import SyncTurn
 from wagateway.usecases.sync_people import SyncPeople
+from wagateway.usecases.sync_plan import SyncPlan
 from wagateway.usecases.work import SyncWorker
 
 _PAGE = 100

@@ -21,8 +21,9 @@ from wagateway.simulator.rest import App, Message, Receive, Send, create_app
 from wagateway.simulator.simulation import Scenario
 from wagateway.simulator.waha_server import WahaServer
 from wagateway.usecases.find_sessions import FindSessions
-from wagateway.usecases.sync import SyncPlan, SyncTurn
+from wagateway.usecases.sync import SyncTurn
 from wagateway.usecases.sync_people import SyncPeople
+from wagateway.usecases.sync_plan import SyncPlan
 
 _HANDFUL = 5
 _UNHURRIED = Manners(per_second=1_000_000, first_wait_s=0.001)

@@ -212,6 +212,8 @@ class TestSave:
             caught_up_at=NOON - SECOND,
             people_at=NOON - 2 * SECOND,
             turns=4,
+            reread_at=NOON + 3 * HOUR,
+            rereads=2,
             due_at=NOON + HOUR,
             problem="ação",
         )
@@ -290,8 +292,47 @@ class TestChange:
     async def test_stops_a_task(self, sync: SyncStore, mine: Archived) -> None:
         await sync.enrol(mine, chats(ANA), state=fresh(NOON))
         [task] = await sync.tasks(mine)
-        await sync.change(msgspec.structs.replace(task, state=paused(task.state)))
+        assert await sync.change(msgspec.structs.replace(task, state=paused(task.state)))
         assert await claimed(sync, at=NOON + HOUR) == []
+
+    async def test_is_refused_where_others_changed_it_meanwhile(
+        self, sync: SyncStore, mine: Archived
+    ) -> None:
+        await sync.enrol(mine, chats(ANA), state=fresh(NOON))
+        [before] = await sync.tasks(mine)
+        stopped = msgspec.structs.replace(before, state=paused(before.state))
+        [held] = await claimed(sync)
+        assert not await sync.change(stopped)
+        await sync.save(held, keep_until=NOON + LEASE)
+        assert not await sync.change(held)
+        read = await sync.task(mine, ANA)
+        assert read is not None
+        assert await sync.put_off(mine, until=NOON + HOUR, problem="away") == 0
+        assert await sync.change(msgspec.structs.replace(read, state=fresh(NOON)))
+        read = await sync.task(mine, ANA)
+        assert read is not None
+        assert await sync.put_off(mine, until=NOON + HOUR, problem="away") == 1
+        assert not await sync.change(read)
+        read = await sync.task(mine, ANA)
+        assert read is not None
+        assert await sync.go_on(mine, now=NOON, problem="away") == 1
+        assert not await sync.change(read)
+        assert await sync.task(mine, BRUNO) is None
+        assert not await sync.change(msgspec.structs.replace(read, chat=BRUNO))
+
+    async def test_can_be_made_whatever_others_do_meanwhile(
+        self, sync: SyncStore, mine: Archived
+    ) -> None:
+        await sync.enrol(mine, chats(ANA), state=fresh(NOON))
+        [before] = await sync.tasks(mine)
+        [held] = await claimed(sync)
+        after = msgspec.structs.replace(held.state, turns=7)
+        await sync.save(msgspec.structs.replace(held, state=after))
+        assert await sync.alter(before, paused)
+        [task] = await sync.tasks(mine)
+        assert (task.state.status, task.state.turns) == (SyncStatus.PAUSED, 7)
+        assert not await sync.alter(task, paused)
+        assert not await sync.alter(msgspec.structs.replace(task, chat=BRUNO), turned)
 
     async def test_takes_it_from_whoever_holds_it(self, sync: SyncStore, mine: Archived) -> None:
         await sync.enrol(mine, chats(ANA), state=fresh(NOON))
@@ -300,6 +341,51 @@ class TestChange:
         with pytest.raises(LeaseLost):
             await sync.save(held)
         assert len(await claimed(sync)) == 1
+
+
+class TestSettingRight:
+    async def test_knows_the_latest_instant_that_was_read(
+        self, sync: SyncStore, mine: Archived
+    ) -> None:
+        assert await sync.latest(mine) is None
+        await sync.enrol(mine, chats(ANA, BRUNO), state=fresh(NOON))
+        assert await sync.latest(mine) is None
+        states = {
+            ANA: SyncState(caught_up_at=NOON, backward=Walk(began_at=NOON + SECOND)),
+            BRUNO: SyncState(forward=Walk(began_at=NOON + 2 * SECOND)),
+        }
+        for n, chat in enumerate((ANA, BRUNO), start=1):
+            task = await sync.task(mine, chat)
+            assert task is not None
+            assert await sync.change(msgspec.structs.replace(task, state=states[chat]))
+            assert await sync.latest(mine) == NOON + n * SECOND
+        task = await sync.task(mine, ANA)
+        assert task is not None
+        late = msgspec.structs.replace(task, state=SyncState(caught_up_at=NOON + HOUR))
+        assert await sync.change(late)
+        assert await sync.latest(mine) == NOON + HOUR
+
+    async def test_takes_states_and_proofs_back_together(
+        self, sync: SyncStore, mine: Archived
+    ) -> None:
+        await sync.enrol(mine, chats(ANA, BRUNO), state=fresh(NOON))
+        await sync.enrol_session(mine, state=fresh(NOON))
+        spans = {
+            None: (Span(NOON - HOUR, NOON + HOUR),),
+            ANA: (MORNING, Span(NOON, NOON + HOUR)),
+            BRUNO: (MORNING,),
+        }
+        held = await claimed(sync)
+        for task in held:
+            await sync.save(task, proven=spans[task.chat], keep_until=NOON + LEASE)
+        changed = [msgspec.structs.replace(task, state=fresh(NOON)) for task in held]
+        await sync.set_right(changed, since=NOON - SECOND)
+        assert (await sync.evidence(mine, None)).proven == (Span(NOON - HOUR, NOON - SECOND),)
+        assert await sync.proven(mine) == {ANA: (MORNING,), BRUNO: (MORNING,)}
+        for task in held:
+            with pytest.raises(LeaseLost):
+                await sync.save(task)
+        assert len(await claimed(sync)) == 3
 
 
 class TestWaiting:

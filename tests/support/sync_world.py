@@ -13,8 +13,10 @@ from wagateway.domain.records import MessageRecord
 from wagateway.ports.archive import LogFilter
 from wagateway.ports.sync import Archived, SyncTask
 from wagateway.usecases.find_sessions import FindSessions
-from wagateway.usecases.sync import SyncPlan, SyncTurn, Turn
+from wagateway.usecases.sync import SyncTurn
 from wagateway.usecases.sync_people import SyncPeople
+from wagateway.usecases.sync_plan import SyncPlan
+from wagateway.usecases.turn import Turn
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

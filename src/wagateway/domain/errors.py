@@ -45,6 +45,18 @@ class EngineUnavailable(Unavailable):
     """The engine is away, too slow, or answers what cannot be read."""
 
 
+class EngineResting(EngineUnavailable):
+    """The engine failed so often that it is left alone for a while: nothing was asked.
+
+    Attributes:
+        wait_s: how long it is left alone.
+    """
+
+    def __init__(self, text: str, *, wait_s: float) -> None:
+        super().__init__(text)
+        self.wait_s = wait_s
+
+
 class SessionNotReady(Unavailable):
     """The engine's session is not in the state that the request needs."""
 

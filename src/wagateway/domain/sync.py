@@ -4,9 +4,13 @@ A chat has two walks: ``forward`` closes what is missing since it was last compl
 fills what lies before. Pages come one at a time; the state that a page leads to is stored together
 with the page, so a crash repeats at most one request. A failing chat is never given up: after
 some tries it waits long and stays visible.
+
+An engine's list may have been filling while it was read, as after a phone was paired. So a list
+whose end was seen is read again from the newest on: soon where that costs little, then ever more
+seldom while nothing older turns up.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
@@ -15,6 +19,14 @@ from msgspec import Struct
 from wagateway.domain.patience import Patience
 from wagateway.domain.spans import Spans
 from wagateway.domain.walk import Page, Walk, proven, step
+
+_REREAD_FIRST = timedelta(hours=1)
+"""The pause before a list is read again, for each page that it took."""
+_REREAD_PAGES = 24
+"""Beyond which a longer list waits no longer."""
+_REREAD_SLOWER = 4
+"""How many times longer each pause is than the one before."""
+_REREAD_LONGEST = timedelta(days=60)
 
 
 class SyncStatus(StrEnum):
@@ -44,6 +56,9 @@ class SyncState(Struct, frozen=True, kw_only=True):
         caught_up_at: when the last walk began that came to its end: what was listed then is read.
         people_at: of a session as a whole: when contacts, groups and links were last read.
         turns: how often work was left when a worker's turn was over; fewer go first.
+        reread_at: when the list is read again, in case that it was still filling; None before its
+            end was seen.
+        rereads: readings in a row that found nothing older than the one before.
     """
 
     status: SyncStatus = SyncStatus.PENDING
@@ -57,6 +72,8 @@ class SyncState(Struct, frozen=True, kw_only=True):
     caught_up_at: datetime | None = None
     people_at: datetime | None = None
     turns: int = 0
+    reread_at: datetime | None = None
+    rereads: int = 0
 
     @property
     def walk(self) -> Walk | None:
@@ -104,20 +121,43 @@ def seen(state: SyncState, page: Page, now: datetime) -> Seen:
     if done.ended and (state.forward is not None or done.walk.doubtful_from is None):
         ends = filter(None, (state.caught_up_at, walk.began_at))
         state = msgspec.structs.replace(state, caught_up_at=max(ends))
-    state = _with(state, None if done.ended else done.walk)
+    known, state = state.bottom, _with(state, None if done.ended else done.walk)
     if done.at_end:  # of a look, too: there is nothing further back
         bottom = done.walk.reached or done.walk.began_at
         state = msgspec.structs.replace(state, bottom=bottom, backward=None)
     left = state.walk is not None
+    if done.ended and not left and not done.walk.is_past_goal:
+        state = _to_be_reread(state, known, done.walk, now)
     state = msgspec.structs.replace(
         state,
         status=SyncStatus.PENDING if left else SyncStatus.IDLE,
         attempts=0,
         problem=None,
-        due_at=now if left else None,
+        due_at=now if left else state.reread_at,
         turns=state.turns if left else 0,
     )
     return Seen(state=state, proven=spans)
+
+
+def _to_be_reread(state: SyncState, known: datetime | None, walk: Walk, now: datetime) -> SyncState:
+    """Return the state after *walk* came to the end of a list whose bottom was *known*.
+
+    A look that reads a short list to its end before it is due again counts for nothing.
+    """
+    older = state.bottom is not None and (known is None or state.bottom < known)
+    if not older and state.reread_at is not None and now < state.reread_at:
+        return state
+    rereads = 0 if older or state.reread_at is None else state.rereads + 1
+    pause = _REREAD_FIRST * min(walk.pages, _REREAD_PAGES) * _REREAD_SLOWER ** min(rereads, 9)
+    reread_at = now + min(pause, _REREAD_LONGEST)
+    return msgspec.structs.replace(state, reread_at=reread_at, rereads=rereads)
+
+
+def begun(state: SyncState) -> SyncState:
+    """Return the state of a chat that is claimed: where no walk is left, its list is read again."""
+    if state.walk is not None:
+        return state
+    return msgspec.structs.replace(state, backward=Walk(until=state.since))
 
 
 def turned(state: SyncState) -> SyncState:
@@ -191,8 +231,42 @@ def paused(state: SyncState) -> SyncState:
 def resumed(state: SyncState, now: datetime) -> SyncState:
     """Return the state after a pause, or when a failed chat is to try again at once."""
     if state.walk is None:
-        return msgspec.structs.replace(state, status=SyncStatus.IDLE, due_at=None)
+        return msgspec.structs.replace(
+            state, status=SyncStatus.IDLE, problem=None, due_at=state.reread_at
+        )
     return msgspec.structs.replace(state, status=SyncStatus.PENDING, attempts=0, due_at=now)
+
+
+def set_right(state: SyncState, now: datetime, *, since: datetime) -> SyncState:
+    """Return the state after our clock was ahead and was set back: all since *since* is in doubt.
+
+    Nothing can have happened later than *now*, so what is said of then is forgotten, and work that
+    waits for then is due.
+    """
+
+    def known(at: datetime | None) -> datetime | None:
+        return at if at is None or at <= now else None
+
+    def again(walk: Walk | None) -> Walk | None:
+        if walk is None or known(walk.began_at) == walk.began_at:
+            return walk
+        return Walk(until=walk.until and min(walk.until, since))
+
+    bottom = known(state.bottom)
+    reread_at = state.reread_at and min(state.reread_at, now + _REREAD_LONGEST)
+    if bottom != state.bottom:
+        reread_at = now
+    rests = state.status is SyncStatus.IDLE and state.walk is None
+    return msgspec.structs.replace(
+        state,
+        forward=again(state.forward),
+        backward=again(state.backward),
+        bottom=bottom,
+        caught_up_at=known(state.caught_up_at),
+        people_at=known(state.people_at),
+        due_at=reread_at if rests else state.due_at and min(state.due_at, now),
+        reread_at=reread_at,
+    )
 
 
 def _awake(state: SyncState, now: datetime) -> SyncState:

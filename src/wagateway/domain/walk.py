@@ -67,6 +67,7 @@ class Walk(Struct, frozen=True, kw_only=True):
         until: it ends when it is past this instant; None: at the end of the list.
         offset: of the next page: rows before it, counted from the newest.
         reached: the oldest instant seen.
+        sure: the oldest instant but one of a page, since one time may be wrong.
         tail: the last rows seen.
         short: whether the last page that had rows had fewer than asked for, or none readable.
         blanks: empty pages since.
@@ -80,6 +81,7 @@ class Walk(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     offset: int = 0
     reached: datetime | None = None
+    sure: datetime | None = None
     tail: tuple[StanzaId, ...] = ()
     short: bool = False
     blanks: int = 0
@@ -87,6 +89,11 @@ class Walk(Struct, frozen=True, kw_only=True):
     repeats: int = 0
     doubtful_from: datetime | None = None
     pages: int = 0
+
+    @property
+    def is_past_goal(self) -> bool:
+        """Whether it has seen what is older than it wanted."""
+        return self.until is not None and self.sure is not None and self.sure < self.until
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -117,28 +124,27 @@ def step(walk: Walk, page: Page) -> Step:
     if not times:
         return Step(walk=_unreadable(walk, page))
     if times != sorted(times, reverse=True):  # what is newer may stand anywhere
-        walk = _doubted(walk)
-    newest, oldest = times[0], times[-1]
-    if _continues(walk, page, newest):
-        return _taken(walk, page, oldest)
+        walk = _doubted(walk, max(times))
+    if _continues(walk, page, newest=times[0]):
+        return _taken(walk, page, times)
     if walk.short:  # the engine shows fewer than asked for, or has forgotten more than the overlap
-        return _taken(_doubted(walk), page, oldest)
+        return _taken(_doubted(walk), page, times)
     if walk.retreats < _RETREATS and not _within_one_second(walk, page):
         return Step(walk=_stepped_back(walk, page))
-    return _taken(_doubting(walk), page, oldest)
+    return _taken(_doubting(walk), page, times)
 
 
 def proven(walk: Walk, *, at_end: bool = False) -> Spans:
     """Return what *walk* has seen all of that the engine had."""
     if walk.began_at is None or walk.reached is None:
         return ()
-    begin = walk.reached if at_end else walk.reached + _SECOND
+    begin = walk.reached if at_end else (walk.sure or walk.reached) + _SECOND
     if walk.doubtful_from is not None:
         begin = walk.doubtful_from + _SECOND
     return span(begin, walk.began_at - SETTLE)
 
 
-def _continues(walk: Walk, page: Page, newest: datetime) -> bool:
+def _continues(walk: Walk, page: Page, *, newest: datetime) -> bool:
     if page.offset == 0 or walk.reached is None or walk.blanks:
         return True
     if walk.short:  # where rows are left out, any that is shown again will do
@@ -177,8 +183,11 @@ def _stepped_back(walk: Walk, page: Page) -> Walk:
     )
 
 
-def _doubted(walk: Walk) -> Walk:
+def _doubted(walk: Walk, newest: datetime | None = None) -> Walk:
+    """Prove nothing older than what was seen, nor than *newest* where that is newer."""
     since = walk.doubtful_from or walk.reached or walk.began_at
+    if walk.doubtful_from is None and walk.reached and newest:
+        since = max(walk.reached, newest)
     return msgspec.structs.replace(walk, doubtful_from=since)
 
 
@@ -193,13 +202,15 @@ def _unreadable(walk: Walk, page: Page) -> Walk:
     return _advanced(walk, page, short=True)
 
 
-def _taken(walk: Walk, page: Page, oldest: datetime) -> Step:
-    known = walk.reached
+def _taken(walk: Walk, page: Page, times: list[datetime]) -> Step:
+    known, oldest = walk.reached, times[-1]
     tail = tuple(row.stanza for row in page.rows[-OVERLAP:] if row.stanza)
     again = page.offset > 0 and tail != () and tail == walk.tail
     walk = msgspec.structs.replace(walk, repeats=walk.repeats + 1 if again else 0)
     if walk.repeats == _REPEATS:
         return Step(walk=_doubted(walk), ended=True)
+    sure = sorted(times)[:2][-1]
+    walk = msgspec.structs.replace(walk, sure=min(sure, walk.sure or sure))
     if known is None or oldest <= known:
         walk = msgspec.structs.replace(
             walk,
@@ -208,9 +219,7 @@ def _taken(walk: Walk, page: Page, oldest: datetime) -> Step:
             retreats=walk.retreats if oldest == known else 0,
         )
     walk = _advanced(walk, page, short=len(page.rows) < page.limit)
-    reached = walk.reached
-    done = walk.until is not None and reached is not None and reached < walk.until
-    return Step(walk=walk, ended=done)
+    return Step(walk=walk, ended=walk.is_past_goal)
 
 
 def _advanced(walk: Walk, page: Page, *, short: bool) -> Walk:

@@ -29,9 +29,11 @@ from wagateway.usecases.group_commit import GroupCommit
 from wagateway.usecases.identity import LinkIdentity, UnlinkIdentity
 from wagateway.usecases.ingest import IngestBody
 from wagateway.usecases.replay import ReplayLog
-from wagateway.usecases.sync import SyncPlan, SyncTurn, Turn
+from wagateway.usecases.sync import SyncTurn
 from wagateway.usecases.sync_control import SyncControl
 from wagateway.usecases.sync_people import SyncPeople
+from wagateway.usecases.sync_plan import SyncPlan
+from wagateway.usecases.turn import Turn
 from wagateway.usecases.work import SyncWorker
 
 _MAX_WRITERS = 4

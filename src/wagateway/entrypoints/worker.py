@@ -14,7 +14,8 @@ from wagateway.entrypoints.containers import Services, now, open_worker
 from wagateway.entrypoints.logs import trace_of
 from wagateway.entrypoints.settings import Settings
 from wagateway.ports.sync import SyncStore
-from wagateway.usecases.sync import WAITING, Turn
+from wagateway.usecases.sync import WAITING
+from wagateway.usecases.turn import Turn
 from wagateway.usecases.work import SyncWorker, WorkerState
 
 _BEAT_S = 20.0

@@ -124,7 +124,8 @@ class Engine(ABC):
 
     Reads are repeated a few times where that may help, so a failure is worth a pause. Any method
     may raise:
-        EngineUnavailable: it is away, too slow, broken, or it answered what nobody can read.
+        EngineUnavailable: it is away, too slow, broken, or it answered what nobody can read;
+            EngineResting where that was so lately, and it was not asked.
         RateLimited: it, or our own limit for it, asks to wait.
         Refused: it does not accept the key.
         InvalidInput: it does not accept the request as it is.

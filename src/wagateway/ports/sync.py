@@ -1,9 +1,10 @@
 """Sync work: which chats are due, who holds them, how far they are, and what is proven complete."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
 from msgspec import Struct
 
 from wagateway.domain.coverage import Evidence
@@ -33,6 +34,7 @@ class SyncTask(Struct, frozen=True, kw_only=True):
         chat: None: all chats of the archive.
         lease: proves that the work is still ours; None where nobody holds it.
         active_at: of the chat's latest message, as far as the engine told.
+        revision: grows with each change of the task.
     """
 
     archive: Archived
@@ -40,6 +42,7 @@ class SyncTask(Struct, frozen=True, kw_only=True):
     state: SyncState
     lease: str | None = None
     active_at: datetime | None = None
+    revision: int = 0
 
 
 class SyncStore(ABC):
@@ -124,8 +127,49 @@ class SyncStore(ABC):
         """Return all tasks of *archive* in the order of their turn: see claim()."""
 
     @abstractmethod
-    async def change(self, task: SyncTask) -> None:
-        """Store the state of a task because a person says so; whoever holds it loses it."""
+    async def task(self, archive: Archived, chat: Jid | None) -> SyncTask | None:
+        """Return the task of *chat*, of all chats at once for None; None where there is none."""
+
+    @abstractmethod
+    async def change(self, task: SyncTask) -> bool:
+        """Store the state of a task, which whoever holds it loses.
+
+        Returns:
+            False where the task changed since it was read; nothing is stored then.
+        """
+
+    async def alter(self, task: SyncTask, act: Callable[[SyncState], SyncState]) -> bool:
+        """Store what *act* makes of a task's state, however often others change it meanwhile.
+
+        Whoever holds it loses it, unless *act* leaves the state as it is.
+
+        Returns:
+            Whether anything was stored.
+        """
+        now: SyncTask | None = task
+        while now is not None:
+            state = act(now.state)
+            if state == now.state:
+                return False
+            if await self.change(msgspec.structs.replace(now, state=state)):
+                return True
+            now = await self.task(task.archive, task.chat)
+        return False
+
+    @abstractmethod
+    async def latest(self, archive: Archived) -> datetime | None:
+        """Return the latest instant at which sync is said to have read anything of *archive*."""
+
+    @abstractmethod
+    async def set_right(self, changed: Sequence[SyncTask], *, since: datetime) -> None:
+        """Store the states of tasks of one archive, and take back what is proven since then.
+
+        All of it together; whoever holds one of the tasks loses it.
+
+        Args:
+            changed: one or more.
+            since: what is proven of earlier stays.
+        """
 
     @abstractmethod
     async def put_off(self, archive: Archived, *, until: datetime, problem: str) -> int:

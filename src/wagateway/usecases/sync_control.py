@@ -263,11 +263,11 @@ class SyncControl:
                 "or `wagateway sync`"
             )
         for task in tasks:
-            state = act(task.state)
-            if task.chat is None:
-                state = _as_whole(state, self.clock())
-            await self.store.change(msgspec.structs.replace(task, state=state))
+            await self.store.alter(task, self._whole(act) if task.chat is None else act)
         return len(tasks)
+
+    def _whole(self, act: Callable[[SyncState], SyncState]) -> Callable[[SyncState], SyncState]:
+        return lambda state: _as_whole(act(state), self.clock())
 
     async def _archive(self, session: SessionName) -> Archived:
         for archive in await self.store.archives():

@@ -12,10 +12,18 @@ from wagateway.ports.clock import Clock
 from wagateway.ports.engine import EngineSession
 from wagateway.ports.sync import SyncStore, SyncTask
 from wagateway.usecases.find_sessions import FindSessions
-from wagateway.usecases.sync import SyncPlan, SyncTurn, Turn, broken
+from wagateway.usecases.set_clock_right import SetClockRight
+from wagateway.usecases.sync import SyncTurn
+from wagateway.usecases.sync_plan import SyncPlan
+from wagateway.usecases.turn import Turn, broken
 
 _AGAIN = timedelta(seconds=10)
 """After the engine or the database could not be asked."""
+
+_CLOCK_WAS_AHEAD = (
+    "this machine's clock was ahead, so what sync said of a time to come is taken back, and the "
+    "last days are read again: keep the clock in step, for instance by NTP"
+)
 
 
 class WorkerState(Struct, kw_only=True):
@@ -50,7 +58,8 @@ class SyncWorker:
 
     Attributes:
         told: is told of each turn.
-        troubled: is told why nothing can be done, once for each reason; None: it goes on.
+        troubled: is told why nothing can be done, once for each reason; None: it goes on. Also
+            that the clock was ahead.
         poll: between two looks for due work.
         deadline: for what runs when it is told to stop; the rest goes back by its lease.
         state: changes while run() is at work.
@@ -94,7 +103,10 @@ class SyncWorker:
             self._trouble(self._engine_problem)
 
     async def _find(self, now: datetime) -> None:
+        right = SetClockRight(store=self.store, clock=self.clock, plan=self.plan)
         try:
+            if await right():
+                self.troubled(_CLOCK_WAS_AHEAD)
             found = await self.find()
         except (Unavailable, Rejected) as exc:
             self._engine_problem = str(exc)

@@ -11,6 +11,7 @@ from wagateway.domain.spans import Span
 from wagateway.domain.sync import (
     SyncState,
     SyncStatus,
+    begun,
     deepened,
     failed,
     fresh,
@@ -19,6 +20,7 @@ from wagateway.domain.sync import (
     request,
     resumed,
     seen,
+    set_right,
     turned,
     unknown_to_engine,
     widened,
@@ -33,6 +35,7 @@ YESTERDAY = NOW - timedelta(days=1)
 LIMIT = 20
 BEGUN = NOW - 5 * SECOND
 TROUBLED = SyncState(attempts=2, problem="away", turns=3)
+RESTING = SyncState(status=SyncStatus.IDLE, due_at=NOW + HOUR, reread_at=NOW + HOUR)
 
 
 def page(*hours_ago: int, offset: int = 0) -> Page:
@@ -41,8 +44,11 @@ def page(*hours_ago: int, offset: int = 0) -> Page:
     return Page(offset=offset, limit=LIMIT, rows=tuple(rows))
 
 
+OLDEST = NOW - 30 * HOUR
+AT_THE_END = Walk(began_at=BEGUN, offset=40, reached=OLDEST, short=True, blanks=1)
+NOTHING = page(offset=40)
 FULL = page(*range(1, LIMIT + 1))
-PAST_YESTERDAY = page(*range(6, LIMIT + 6))
+PAST_YESTERDAY = page(*range(7, LIMIT + 7))
 
 
 class TestFresh:
@@ -77,7 +83,7 @@ class TestSeen:
     def test_a_page_between_proves_its_part_and_leaves_work(self) -> None:
         before = msgspec.structs.replace(TROUBLED, backward=Walk(began_at=BEGUN))
         done = seen(before, FULL, NOW)
-        assert done.proven == (Span(NOW - LIMIT * HOUR + SECOND, BEGUN - SETTLE),)
+        assert done.proven == (Span(NOW - (LIMIT - 1) * HOUR + SECOND, BEGUN - SETTLE),)
         assert done.state.backward is not None
         assert done.state.backward.reached == NOW - LIMIT * HOUR
         assert done.state == SyncState(backward=done.state.backward, due_at=NOW, turns=3)
@@ -114,34 +120,77 @@ class TestSeen:
         assert after == SyncState(status=SyncStatus.IDLE, since=YESTERDAY, caught_up_at=NOW)
 
     def test_the_end_of_the_list_is_the_bottom(self) -> None:
-        reached = NOW - 30 * HOUR
-        walk = Walk(began_at=BEGUN, offset=40, reached=reached, short=True, blanks=1)
-        done = seen(SyncState(backward=walk), page(offset=40), NOW)
-        assert done.state == SyncState(status=SyncStatus.IDLE, bottom=reached, caught_up_at=BEGUN)
-        assert done.proven == (Span(reached, BEGUN - SETTLE),)
+        done = seen(SyncState(backward=AT_THE_END), NOTHING, NOW)
+        assert done.state == msgspec.structs.replace(RESTING, bottom=OLDEST, caught_up_at=BEGUN)
+        assert done.proven == (Span(OLDEST, BEGUN - SETTLE),)
+
+    def test_a_list_whose_end_was_seen_is_read_again(self) -> None:
+        after = seen(SyncState(backward=AT_THE_END), NOTHING, NOW).state
+        assert (after.reread_at, after.rereads, after.due_at) == (NOW + HOUR, 0, NOW + HOUR)
+
+    @pytest.mark.parametrize(
+        ("pages", "rereads", "pause"),
+        [
+            pytest.param(0, 0, HOUR, id="a page"),
+            pytest.param(4, 0, 5 * HOUR, id="some pages"),
+            pytest.param(23, 0, 24 * HOUR, id="a day's worth"),
+            pytest.param(900, 0, 24 * HOUR, id="a long list"),
+            pytest.param(0, 1, 4 * HOUR, id="once"),
+            pytest.param(0, 3, 64 * HOUR, id="three times"),
+            pytest.param(0, 50, timedelta(days=60), id="many times"),
+        ],
+    )
+    def test_soon_where_that_costs_little_and_ever_more_seldom(
+        self, pages: int, rereads: int, pause: timedelta
+    ) -> None:
+        walk = msgspec.structs.replace(AT_THE_END, pages=pages)
+        known = (
+            SyncState(bottom=OLDEST, reread_at=NOW, rereads=rereads - 1) if rereads else TROUBLED
+        )
+        after = seen(msgspec.structs.replace(known, backward=walk), NOTHING, NOW).state
+        assert (after.reread_at, after.rereads) == (NOW + pause, rereads)
+
+    def test_soon_again_once_something_older_turned_up(self) -> None:
+        state = SyncState(
+            backward=AT_THE_END, bottom=OLDEST + SECOND, reread_at=NOW + SECOND, rereads=4
+        )
+        after = seen(state, NOTHING, NOW).state
+        assert (after.bottom, after.reread_at, after.rereads) == (OLDEST, NOW + HOUR, 0)
+
+    def test_a_look_that_comes_to_the_end_before_the_list_is_due_does_not_count(self) -> None:
+        state = SyncState(forward=AT_THE_END, bottom=OLDEST, reread_at=NOW + SECOND, rereads=4)
+        after = seen(state, NOTHING, NOW).state
+        assert (after.reread_at, after.rereads) == (NOW + SECOND, 4)
+        assert after.due_at == NOW + SECOND
+
+    def test_a_look_that_reached_its_goal_puts_off_nothing(self) -> None:
+        forward = Walk(began_at=BEGUN, until=YESTERDAY)
+        state = SyncState(forward=forward, bottom=OLDEST, reread_at=NOW - SECOND, rereads=4)
+        after = seen(state, PAST_YESTERDAY, NOW).state
+        assert (after.reread_at, after.rereads, after.due_at) == (NOW - SECOND, 4, NOW - SECOND)
+
+    def test_the_end_of_a_list_that_does_not_hold_together_is_looked_for_again(self) -> None:
+        walk = msgspec.structs.replace(AT_THE_END, doubtful_from=YESTERDAY)
+        after = seen(SyncState(backward=walk), NOTHING, NOW).state
+        assert (after.bottom, after.reread_at) == (None, NOW + HOUR)
+
+    def test_history_that_is_wanted_no_deeper_is_not_read_again(self) -> None:
+        before = SyncState(backward=Walk(began_at=BEGUN, until=YESTERDAY), since=YESTERDAY)
+        assert seen(before, PAST_YESTERDAY, NOW).state.reread_at is None
 
     def test_a_look_that_comes_to_the_end_leaves_no_history_to_read(self) -> None:
-        reached = NOW - 30 * HOUR
-        walk = Walk(began_at=BEGUN, offset=40, reached=reached, short=True, blanks=1)
-        after = seen(SyncState(forward=walk, backward=Walk()), page(offset=40), NOW).state
-        assert after == SyncState(status=SyncStatus.IDLE, bottom=reached, caught_up_at=BEGUN)
+        after = seen(SyncState(forward=AT_THE_END, backward=Walk()), NOTHING, NOW).state
+        assert after == msgspec.structs.replace(RESTING, bottom=OLDEST, caught_up_at=BEGUN)
 
     def test_the_end_without_a_proof_is_no_bottom(self) -> None:
-        walk = Walk(
-            began_at=BEGUN,
-            offset=40,
-            reached=NOW - 30 * HOUR,
-            short=True,
-            blanks=1,
-            doubtful_from=YESTERDAY,
-        )
-        done = seen(SyncState(backward=walk), page(offset=40), NOW)
-        assert done.state == SyncState(status=SyncStatus.IDLE)
+        walk = msgspec.structs.replace(AT_THE_END, doubtful_from=YESTERDAY)
+        done = seen(SyncState(backward=walk), NOTHING, NOW)
+        assert done.state == RESTING
         assert done.proven == (Span(YESTERDAY + SECOND, BEGUN - SETTLE),)
 
     def test_an_empty_chat_has_its_bottom_where_the_walk_began(self) -> None:
         done = seen(SyncState(backward=Walk(began_at=BEGUN)), page(), NOW)
-        assert done.state == SyncState(status=SyncStatus.IDLE, bottom=BEGUN, caught_up_at=BEGUN)
+        assert done.state == msgspec.structs.replace(RESTING, bottom=BEGUN, caught_up_at=BEGUN)
         assert done.proven == ()
 
     def test_refuses_a_page_that_nobody_asked_for(self) -> None:
@@ -298,3 +347,68 @@ class TestPause:
     )
     def test_then_rests_where_nothing_is_left(self, state: SyncState) -> None:
         assert resumed(state, NOW) == SyncState(status=SyncStatus.IDLE)
+
+    def test_a_list_is_still_read_again_after_it(self) -> None:
+        state = SyncState(status=SyncStatus.PAUSED, reread_at=NOW + HOUR)
+        assert resumed(state, NOW) == RESTING
+
+
+class TestBegun:
+    def test_where_nothing_is_left_the_list_is_read_again_as_deep_as_it_is_wanted(self) -> None:
+        state = msgspec.structs.replace(RESTING, since=YESTERDAY)
+        after = msgspec.structs.replace(state, backward=Walk(until=YESTERDAY))
+        assert begun(state) == after
+        assert begun(after) == after
+
+    def test_a_look_goes_on(self) -> None:
+        state = SyncState(forward=Walk(offset=90))
+        assert begun(state) == state
+
+
+class TestSetRight:
+    """Our clock was ahead; what it said of a time to come is forgotten."""
+
+    AHEAD = NOW + 3 * HOUR
+
+    def test_what_is_said_of_the_past_stays(self) -> None:
+        state = SyncState(
+            forward=Walk(began_at=BEGUN, until=YESTERDAY, offset=90),
+            backward=Walk(began_at=NOW, offset=70),
+            bottom=OLDEST,
+            caught_up_at=NOW,
+            people_at=BEGUN,
+            due_at=BEGUN,
+            reread_at=NOW,
+        )
+        assert set_right(state, NOW, since=YESTERDAY) == state
+
+    def test_the_rest_is_done_again(self) -> None:
+        state = SyncState(
+            forward=Walk(began_at=self.AHEAD, until=BEGUN, offset=90),
+            backward=Walk(began_at=self.AHEAD, offset=70),
+            bottom=self.AHEAD,
+            caught_up_at=self.AHEAD,
+            people_at=self.AHEAD,
+            due_at=self.AHEAD,
+        )
+        assert set_right(state, NOW, since=YESTERDAY) == SyncState(
+            forward=Walk(until=YESTERDAY), backward=Walk(), due_at=NOW, reread_at=NOW
+        )
+
+    def test_a_walk_that_went_deeper_still_does(self) -> None:
+        state = SyncState(forward=Walk(began_at=self.AHEAD, until=OLDEST, offset=90))
+        assert set_right(state, NOW, since=YESTERDAY).forward == Walk(until=OLDEST)
+
+    def test_no_list_is_read_again_for_it(self) -> None:
+        assert set_right(RESTING, NOW, since=YESTERDAY) == RESTING
+
+    def test_but_none_waits_longer_than_it_ever_would(self) -> None:
+        far = NOW + timedelta(days=400)
+        state = SyncState(status=SyncStatus.IDLE, due_at=far, reread_at=far)
+        after = set_right(state, NOW, since=YESTERDAY)
+        assert after.due_at == after.reread_at == NOW + timedelta(days=60)
+
+    def test_a_pause_stays_a_pause(self) -> None:
+        state = SyncState(status=SyncStatus.PAUSED, backward=Walk(began_at=self.AHEAD))
+        after = set_right(state, NOW, since=YESTERDAY)
+        assert after == SyncState(status=SyncStatus.PAUSED, backward=Walk())

@@ -115,9 +115,27 @@ class TestWithoutDisturbance:
         assert done.walk.offset == passed
 
     def test_proves_nothing_of_the_second_in_which_a_page_breaks_off(self) -> None:
-        done = step(BEGUN, page(0, *range(100, 84, -1)))
+        done = step(BEGUN, page_by_seconds(0, *range(100, 85, -1), 86))
         [span] = proven(done.walk)
-        assert span.begin == row(85).sent_at + timedelta(seconds=1)
+        assert span.begin == row(86).sent_at + timedelta(seconds=1)
+
+    def test_goes_by_no_single_time_which_may_be_wrong(self) -> None:
+        rows = page(0, *range(100, 100 - LIMIT, -1)).rows
+        odd = Row(StanzaId("odd"), NOON - timedelta(days=3000))
+        begun = Walk(began_at=NOON, until=NOON - timedelta(days=7))
+        done = step(begun, Page(offset=0, limit=LIMIT, rows=(*rows[:-1], odd)))
+        assert not done.ended
+        [span] = proven(done.walk)
+        assert span.begin == row(86).sent_at + timedelta(seconds=1)
+        following = (*rows[-6:-1], odd, *page(0, *range(85, 85 - LIMIT, -1)).rows)[:LIMIT]
+        offset = done.walk.offset
+        done = step(done.walk, Page(offset=offset, limit=LIMIT, rows=following))
+        assert not done.ended
+        assert all(span.begin > row(90).sent_at for span in proven(done.walk))
+
+    def test_one_row_that_is_all_there_is_counts(self) -> None:
+        done = step(Walk(began_at=NOON, until=row(90).sent_at), page(0, 80))
+        assert done.ended
 
 
 class TestDisturbance:
@@ -266,7 +284,7 @@ class TestDisturbance:
         mixed[4], mixed[9] = mixed[9], mixed[4]
         walk = step(walk, page(walk.offset, *mixed)).walk
         [span] = proven(walk)
-        assert span.begin == row(86).sent_at
+        assert span.begin == row(96).sent_at
 
     def test_an_engine_that_shows_one_page_again_and_again_is_not_asked_for_ever(self) -> None:
         for length in (LIMIT, LIMIT - 4):

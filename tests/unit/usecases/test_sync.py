@@ -23,7 +23,13 @@ from tests.support.sync_world import DAY, HOUR, MINUTE, PLAN, World
 from typing_extensions import override
 
 from wagateway.domain.coverage import GapReason
-from wagateway.domain.errors import EngineUnavailable, NotFound, RateLimited, Refused
+from wagateway.domain.errors import (
+    EngineResting,
+    EngineUnavailable,
+    NotFound,
+    RateLimited,
+    Refused,
+)
 from wagateway.domain.events import (
     Account,
     GroupChanged,
@@ -40,6 +46,7 @@ from wagateway.domain.sync import SyncStatus
 from wagateway.domain.walk import SETTLE
 from wagateway.ports.engine import EngineChat, EngineSession
 from wagateway.ports.sync import SyncTask
+from wagateway.usecases.set_clock_right import SetClockRight
 from wagateway.usecases.sync_control import SyncControl
 
 
@@ -280,6 +287,94 @@ class TestCatchUp:
         assert "missed" in world.stanzas(ANA)
 
 
+class TestReadingAgain:
+    @pytest.mark.parametrize("lists_all", [True, False])
+    @pytest.mark.parametrize("first", [0, 20])
+    async def test_a_list_that_was_still_filling_is_read_again(
+        self, *, lists_all: bool, first: int
+    ) -> None:
+        """As NOWEB's is, for a while after a phone was paired."""
+        world = World(lists_all=lists_all)
+        world.engine.rows[ANA] = []
+        world.fill(ANA, first)
+        await world.settle()
+        assert await world.stored(ANA) == first
+        world.fill(ANA, 50, newest=NOON - 2 * DAY)
+        world.now += PLAN.interval
+        await world.settle()
+        for _ in range(12):
+            world.now += HOUR
+            await world.settle()
+        assert await world.stored(ANA) == first + 50
+        [gap, *_] = (await world.coverage(ANA)).gaps
+        assert gap.reason is GapReason.ENGINE_HAS_NO_MORE
+        oldest = world.engine.rows[ANA][-1].sent_at
+        assert (gap.begin, gap.end) == (None, oldest)
+
+    async def test_a_list_in_which_nothing_older_turns_up_is_read_ever_more_seldom(self) -> None:
+        world = World(lists_all=False)
+        world.fill(ANA, 3, newest=NOON - 20 * DAY)
+        await world.settle()
+        read = []
+        for hour in range(24 * 10):
+            world.now += HOUR
+            world.engine.requests.clear()
+            await world.settle()
+            if world.engine.requests["messages"] > 1:  # the attempt to list all is one
+                read.append(hour)
+        assert read == [2, 14, 62]
+
+    async def test_what_is_new_is_looked_for_while_a_list_is_read_again(self) -> None:
+        world = World(lists_all=False, plan=msgspec.structs.replace(PLAN, turn_pages=1))
+        world.fill(ANA, 200, newest=NOON - 20 * DAY)
+        await world.settle()
+        world.now += DAY
+        await world.find()
+        for _ in range(2):  # the look at all chats, and one page of this one
+            [task] = await world.store.claim(world.now, lease=world.plan.lease, limit=1)
+            await world.turn(task)
+        assert (await world.task(ANA)).state.backward is not None
+        world.engine.add(ANA, "news", world.now + MINUTE)
+        world.now += PLAN.interval
+        for _ in range(2):
+            [task] = await world.store.claim(world.now, lease=world.plan.lease, limit=1)
+            await world.turn(task)
+        assert "news" in world.stanzas(ANA)
+        await world.settle()
+        assert (await world.task(ANA)).state.backward is None
+
+
+class TestClockThatWasAhead:
+    @pytest.mark.parametrize("lists_all", [True, False])
+    async def test_nothing_is_claimed_or_put_off_because_of_it(self, *, lists_all: bool) -> None:
+        world = World(lists_all=lists_all)
+        world.fill(ANA, 30)
+        await world.settle()
+        world.now += 9 * HOUR
+        world.engine.add(ANA, "told", NOON + MINUTE)
+        await world.settle()
+        world.now = NOON + 10 * MINUTE
+        news = NOON + 6 * MINUTE
+        world.engine.add(ANA, "news", news)
+        right = SetClockRight(store=world.store, clock=world.clock, plan=PLAN)
+        assert await right() == 1
+        assert not covers((await world.coverage(ANA)).complete, Span(news, news + SECOND))
+        assert await right() == 0
+        await world.settle()
+        assert world.stanzas(ANA) >= {"told", "news"}
+        [last] = (await world.coverage(ANA)).complete[-1:]
+        assert last.end == world.now - SETTLE
+
+    async def test_clocks_of_several_machines_may_differ_a_little(self) -> None:
+        world = World()
+        world.fill(ANA, 3)
+        await world.settle()
+        world.now -= SETTLE
+        before = await world.store.tasks(await world.archived())
+        assert await SetClockRight(store=world.store, clock=world.clock, plan=PLAN)() == 0
+        assert await world.store.tasks(await world.archived()) == before
+
+
 class TestFailures:
     async def test_a_failing_chat_is_tried_again_and_stays_visible(self) -> None:
         world = World()
@@ -317,6 +412,16 @@ class TestFailures:
         state = (await world.task(ANA)).state
         assert state.due_at == NOON + 2 * MINUTE
         assert state.attempts == 0
+
+    async def test_an_engine_that_rests_costs_no_tries(self) -> None:
+        world = World()
+        world.fill(ANA, 5)
+        await world.find()
+        world.engine.failures = [EngineResting("it is left alone", wait_s=15) for _ in range(9)]
+        await world.settle()
+        state = (await world.task(ANA)).state
+        assert (state.due_at, state.attempts) == (NOON + 15 * SECOND, 0)
+        assert (await world.task(None)).state.attempts == 0
 
     async def test_a_session_that_nobody_knows_for_a_while_costs_no_history(self) -> None:
         """WAHA answers 404 while a session is not running, and so does a proxy before it."""
@@ -608,6 +713,8 @@ class Machine(RuleBasedStateMachine):
     def begin(self, lists_all: bool, counts: list[int]) -> None:  # noqa: FBT001 - hypothesis's way
         self.world = World(lists_all=lists_all)
         self.number = 0
+        self.ahead = timedelta()
+        self.oldest = NOON - DAY
         self.chats = [ANA, BRUNO, GROUP]
         for chat, count in zip(self.chats, counts, strict=False):
             for n in range(count):
@@ -618,7 +725,8 @@ class Machine(RuleBasedStateMachine):
     def arrive(self, chat: int, count: int, heard: bool) -> None:  # noqa: FBT001
         for _ in range(count):
             self.number += 1
-            row = self.world.engine.add(self.chats[chat], f"new-{self.number}", self.world.now)
+            at = self.world.now - self.ahead
+            row = self.world.engine.add(self.chats[chat], f"new-{self.number}", at)
             if heard:
                 told = msgspec.structs.replace(row.delivery, source=Source.WEBHOOK)
                 asyncio.run(self.world.archive.record([told]))
@@ -627,6 +735,20 @@ class Machine(RuleBasedStateMachine):
     def forget(self, chat: int, start: int, count: int) -> None:
         rows = self.world.engine.rows.get(self.chats[chat], [])
         del rows[start : start + count]
+
+    @rule(chat=st.integers(0, 2), count=st.integers(1, 40))
+    def go_on_filling(self, chat: int, count: int) -> None:
+        for _ in range(count):
+            self.number += 1
+            self.oldest -= MINUTE
+            self.world.engine.add(self.chats[chat], f"old-{self.number}", self.oldest)
+
+    @rule()
+    def set_the_clock_wrong_or_right(self) -> None:
+        world, was = self.world, self.ahead
+        self.ahead = timedelta() if was else 3 * HOUR
+        world.now += self.ahead - was
+        asyncio.run(SetClockRight(store=world.store, clock=world.clock, plan=PLAN)())
 
     @rule(kinds=st.lists(st.booleans(), min_size=1, max_size=4))
     def fail(self, kinds: list[bool]) -> None:
@@ -661,7 +783,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def claims_are_true(self) -> None:
         world = getattr(self, "world", None)
-        if world is None or not asyncio.run(world.store.archives()):
+        if world is None or self.ahead or not asyncio.run(world.store.archives()):
             return
         for chat, rows in world.engine.rows.items():
             known = asyncio.run(world.coverage(chat)).complete
@@ -683,6 +805,8 @@ class Machine(RuleBasedStateMachine):
         for _ in range(4):
             self.world.now += 2 * HOUR
             await self.world.settle()
+        self.world.now += 70 * DAY  # by then every list was read again
+        await self.world.settle()
         for chat, rows in self.world.engine.rows.items():
             assert {row.stanza for row in rows} <= self.world.stanzas(chat)
 

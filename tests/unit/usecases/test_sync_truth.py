@@ -36,8 +36,9 @@ from wagateway.simulator.truth import Truth
 from wagateway.simulator.wagateway_api import WagatewayApi
 from wagateway.simulator.waha_server import WahaServer
 from wagateway.usecases.find_sessions import FindSessions
-from wagateway.usecases.sync import SyncPlan, SyncTurn
+from wagateway.usecases.sync import SyncTurn
 from wagateway.usecases.sync_people import SyncPeople
+from wagateway.usecases.sync_plan import SyncPlan
 
 TOKEN = "t0ken-of-a-test-0123456789"
 SESSION = SessionName("default")

@@ -17,7 +17,7 @@ from wagateway.domain.events import Recorded
 from wagateway.domain.sync import SyncState
 from wagateway.ports.engine import EngineSession
 from wagateway.ports.sync import SyncTask
-from wagateway.usecases.sync import Turn
+from wagateway.usecases.turn import Turn
 from wagateway.usecases.work import SyncWorker
 
 TICK = timedelta(milliseconds=1)
@@ -104,6 +104,21 @@ async def test_an_engine_that_is_away_is_said_once_and_asked_again() -> None:
         world.now += timedelta(seconds=11)
         await until(lambda: told.troubles == ["no connection", None])
     assert worker.state.problem is None
+
+
+async def test_a_clock_that_was_ahead_is_told_and_the_work_goes_on() -> None:
+    world, told = World(), Told()
+    world.fill(ANA, 3)
+    await world.settle()
+    world.now += timedelta(hours=9)
+    await world.settle()
+    world.now -= timedelta(hours=8)
+    world.engine.add(ANA, "news", world.now)
+    async with at_work(worker_of(world, told)):
+        await until(lambda: "news" in world.stanzas(ANA))
+    [trouble] = told.troubles
+    assert trouble is not None
+    assert trouble.startswith("this machine's clock was ahead")
 
 
 class AwayStore(InMemorySyncStore):

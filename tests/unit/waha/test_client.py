@@ -19,6 +19,7 @@ from wagateway.adapters.waha.client import WahaEngine, open_engine
 from wagateway.adapters.waha.reader import WahaReader
 from wagateway.adapters.waha.transport import Manners
 from wagateway.domain.errors import (
+    EngineResting,
     EngineUnavailable,
     InvalidInput,
     NotFound,
@@ -380,6 +381,9 @@ class TestFailures:
                 with pytest.raises(EngineUnavailable):
                     await engine.messages(VENDAS, ANA, limit=10, offset=0)
             assert len(calls) == 3
+            with pytest.raises(EngineResting) as caught:
+                await engine.messages(VENDAS, ANA, limit=10, offset=0)
+            assert caught.value.wait_s == manners.rest_s
             well = True
             await asyncio.sleep(0.3)
             assert await engine.messages(VENDAS, ANA, limit=10, offset=0) == []

@@ -13,7 +13,7 @@ from wagateway.domain.coverage import Evidence
 from wagateway.domain.errors import LeaseLost
 from wagateway.domain.events import Delivery, Recorded, Role, SessionStatus, Source
 from wagateway.domain.identity import Jid, canonical, is_lid
-from wagateway.domain.spans import Spans, intersection, span, union
+from wagateway.domain.spans import BEGINNING, Spans, intersection, span, union
 from wagateway.domain.sync import SyncState, SyncStatus
 from wagateway.domain.walk import Walk
 from wagateway.ports.engine import EngineChat
@@ -66,6 +66,7 @@ class InMemorySyncStore(SyncStore):
             chat=new[1],
             state=state,
             active_at=_latest(gone.active_at, known.active_at if known else None),
+            revision=known.revision + 1 if known else 0,
         )
 
     @override
@@ -125,6 +126,7 @@ class InMemorySyncStore(SyncStore):
                     task.state, status=SyncStatus.RUNNING, due_at=now + lease
                 ),
                 lease=str(uuid4()),
+                revision=task.revision + 1,
             )
             for task in sorted(due, key=_turn)[:limit]
         ]
@@ -147,12 +149,16 @@ class InMemorySyncStore(SyncStore):
         state = task.state
         if keep_until is not None:
             state = msgspec.structs.replace(state, status=SyncStatus.RUNNING, due_at=keep_until)
-        self._held[key] = msgspec.structs.replace(
-            self._held[key], state=state, lease=None if keep_until is None else task.lease
-        )
+        self._store(key, state, lease=None if keep_until is None else task.lease)
         if proven:
             self._coverage[key] = union(self._coverage.get(key, ()), proven)
         return recorded
+
+    def _store(self, key: _Key, state: SyncState, *, lease: str | None = None) -> None:
+        held = self._held[key]
+        self._held[key] = msgspec.structs.replace(
+            held, state=state, lease=lease, revision=held.revision + 1
+        )
 
     def _is_ours(self, task: SyncTask) -> bool:
         held = self._tasks.get(_key(task))
@@ -164,14 +170,38 @@ class InMemorySyncStore(SyncStore):
         return sorted(found, key=_turn)
 
     @override
-    async def change(self, task: SyncTask) -> None:
+    async def task(self, archive: Archived, chat: Jid | None) -> SyncTask | None:
+        return self._tasks.get((archive.id, chat))
+
+    @override
+    async def change(self, task: SyncTask) -> bool:
         held = self._tasks.get(_key(task))
-        if held is not None:
-            self._held[_key(task)] = msgspec.structs.replace(held, state=task.state, lease=None)
+        if held is None or held.revision != task.revision:
+            return False
+        self._store(_key(task), task.state)
+        return True
+
+    @override
+    async def latest(self, archive: Archived) -> datetime | None:
+        states = [task.state for task in await self.tasks(archive)]
+        walks = [walk for state in states for walk in (state.forward, state.backward) if walk]
+        instants = [*(state.caught_up_at for state in states), *(walk.began_at for walk in walks)]
+        return max((at for at in instants if at is not None), default=None)
+
+    @override
+    async def set_right(self, changed: Sequence[SyncTask], *, since: datetime) -> None:
+        archive = changed[0].archive.id
+        for task in changed:
+            if _key(task) in self._tasks:
+                self._store(_key(task), task.state)
+        earlier = span(BEGINNING, since)
+        for key, spans in self._coverage.items():
+            if key[0] == archive:
+                self._coverage[key] = intersection(spans, earlier)
 
     def _change_chats(self, chosen: Mapping[_Key, SyncState]) -> int:
         for key, state in chosen.items():
-            self._held[key] = msgspec.structs.replace(self._held[key], state=state)
+            self._store(key, state)
         return len(chosen)
 
     def _pending(self, archive: Archived) -> list[SyncTask]:

@@ -119,8 +119,30 @@ class TimescaleSyncStore(SyncStore):
         return [_task(row) for row in rows]
 
     @override
-    async def change(self, task: SyncTask) -> None:
-        await self._rows("change_sync", **_values(task.state), **_key(task))
+    async def task(self, archive: Archived, chat: Jid | None) -> SyncTask | None:
+        rows = await self._rows("sync_task", session_id=archive.id, chat_id=chat or "")
+        return _task(rows[0]) if rows else None
+
+    @override
+    async def change(self, task: SyncTask) -> bool:
+        values = _values(task.state) | _key(task) | {"revision": task.revision}
+        return bool(await self._rows("change_sync", **values))
+
+    @override
+    async def latest(self, archive: Archived) -> datetime | None:
+        [row] = await self._rows("latest_sync", session_id=archive.id)
+        return _utc(row["latest"])
+
+    @override
+    async def set_right(self, changed: Sequence[SyncTask], *, since: datetime) -> None:
+        with translated_errors():
+            async with self._pool.connection() as conn, conn.transaction():
+                for task in sorted(changed, key=lambda task: task.chat or ""):
+                    values = _values(task.state) | _key(task) | {"revision": None}
+                    await conn.execute(QUERIES["change_sync"], values)
+                archive_id = changed[0].archive.id
+                values = {"session_id": archive_id, "since": since}
+                await conn.execute(QUERIES["take_back_coverage"], values)
 
     @override
     async def put_off(self, archive: Archived, *, until: datetime, problem: str) -> int:
@@ -149,14 +171,14 @@ class TimescaleSyncStore(SyncStore):
     async def evidence(self, archive: Archived, chat: Jid | None) -> Evidence:
         key = {"session_id": archive.id, "chat_id": chat or ""}
         [row] = await self._rows("completeness", session=archive.session, **key)
-        tasks = await self._rows("sync_task", **key)
+        task = await self.task(archive, chat)
         return Evidence(
             proven=_spans(row["proven"]),
             statuses=_STATUSES.decode(row["statuses"]),
             up=_spans(row["up"]),
             first_heard_at=_utc(row["first_heard_at"]),
             last_heard_at=_utc(row["last_heard_at"]),
-            state=_task(tasks[0]).state if tasks else None,
+            state=task.state if task else None,
         )
 
     @override
@@ -232,12 +254,14 @@ def _task(row: Row) -> SyncTask:
         id=told.pop("session_id"), session=told.pop("session"), account=told.pop("account")
     )
     chat, lease, active_at = told.pop("chat_id"), told.pop("lease"), told.pop("active_at")
+    revision = told.pop("revision")
     return SyncTask(
         archive=archive,
         chat=Jid(chat) if chat else None,
         state=from_row(SyncState, told),
         lease=lease,
         active_at=_utc(active_at),
+        revision=revision,
     )
 
 

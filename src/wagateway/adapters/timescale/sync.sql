@@ -59,20 +59,20 @@ WITH due AS (
     FOR UPDATE SKIP LOCKED
 )
 UPDATE whatsapp_gateway.sync_state AS t
-SET status = 'running', due_at = %(until)s, lease = %(lease)s
+SET status = 'running', due_at = %(until)s, lease = %(lease)s, revision = t.revision + 1
 FROM due, whatsapp_gateway.sessions AS a
 WHERE (t.session_id, t.chat_id) = (due.session_id, due.chat_id) AND a.session_id = t.session_id
 RETURNING
-    t.session_id, t.session, a.account, t.chat_id, t.active_at, t.lease,
+    t.session_id, t.session, a.account, t.chat_id, t.active_at, t.lease, t.revision,
     t.status, t.forward, t.backward, t.since, t.bottom, t.attempts, t.due_at, t.problem,
-    t.caught_up_at, t.people_at, t.turns;
+    t.caught_up_at, t.people_at, t.turns, t.reread_at, t.rereads;
 
 -- name: sync_tasks
 -- All tasks of an archive, in the order of their turn.
 SELECT
-    t.session_id, t.session, a.account, t.chat_id, t.active_at, t.lease,
+    t.session_id, t.session, a.account, t.chat_id, t.active_at, t.lease, t.revision,
     t.status, t.forward, t.backward, t.since, t.bottom, t.attempts, t.due_at, t.problem,
-    t.caught_up_at, t.people_at, t.turns
+    t.caught_up_at, t.people_at, t.turns, t.reread_at, t.rereads
 FROM whatsapp_gateway.sync_state AS t
 JOIN whatsapp_gateway.sessions AS a USING (session_id)
 WHERE t.session_id = %(session_id)s
@@ -83,18 +83,38 @@ ORDER BY (t.chat_id <> ''), t.turns, t.active_at DESC NULLS LAST, t.chat_id;
 UPDATE whatsapp_gateway.sync_state
 SET status = %(status)s, due_at = %(due_at)s, attempts = %(attempts)s, problem = %(problem)s,
     since = %(since)s, bottom = %(bottom)s, caught_up_at = %(caught_up_at)s, people_at = %(people_at)s,
-    turns = %(turns)s, forward = %(forward)s::jsonb, backward = %(backward)s::jsonb,
-    lease = %(new_lease)s
+    turns = %(turns)s, reread_at = %(reread_at)s, rereads = %(rereads)s,
+    forward = %(forward)s::jsonb, backward = %(backward)s::jsonb,
+    lease = %(new_lease)s, revision = revision + 1
 WHERE session_id = %(session_id)s AND chat_id = %(chat_id)s AND lease = %(lease)s
 RETURNING chat_id;
 
 -- name: change_sync
--- Writes a task's state whoever holds it, who thereby loses it.
+-- Writes a task's state whoever holds it, who thereby loses it; none is returned where it changed since it
+-- was read, unless no revision is given.
 UPDATE whatsapp_gateway.sync_state
 SET status = %(status)s, due_at = %(due_at)s, attempts = %(attempts)s, problem = %(problem)s,
     since = %(since)s, bottom = %(bottom)s, caught_up_at = %(caught_up_at)s, people_at = %(people_at)s,
-    turns = %(turns)s, forward = %(forward)s::jsonb, backward = %(backward)s::jsonb, lease = NULL
-WHERE session_id = %(session_id)s AND chat_id = %(chat_id)s;
+    turns = %(turns)s, reread_at = %(reread_at)s, rereads = %(rereads)s,
+    forward = %(forward)s::jsonb, backward = %(backward)s::jsonb,
+    lease = NULL, revision = revision + 1
+WHERE session_id = %(session_id)s AND chat_id = %(chat_id)s
+  AND revision = coalesce(%(revision)s::bigint, revision)
+RETURNING chat_id;
+
+-- name: latest_sync
+-- The latest instant at which sync of an archive is said to have read anything.
+SELECT max(greatest(
+    caught_up_at, (forward ->> 'began_at')::timestamptz, (backward ->> 'began_at')::timestamptz
+)) AS latest
+FROM whatsapp_gateway.sync_state
+WHERE session_id = %(session_id)s;
+
+-- name: take_back_coverage
+-- Proves nothing of an archive any more since an instant.
+UPDATE whatsapp_gateway.coverage
+SET spans = spans * tstzmultirange(tstzrange(NULL, %(since)s))
+WHERE session_id = %(session_id)s AND upper(spans) > %(since)s;
 
 -- name: add_coverage
 -- Adds spans to what is proven.
@@ -122,7 +142,7 @@ SELECT count(*) AS extended FROM extended;
 -- Lets the pending chats of an archive wait that would go on before; returns how many.
 WITH waiting AS (
     UPDATE whatsapp_gateway.sync_state
-    SET due_at = %(until)s, problem = %(problem)s
+    SET due_at = %(until)s, problem = %(problem)s, revision = revision + 1
     WHERE session_id = %(session_id)s AND chat_id <> '' AND status = 'pending' AND due_at < %(until)s
     RETURNING chat_id
 )
@@ -132,7 +152,7 @@ SELECT count(*) AS changed FROM waiting;
 -- Makes the pending chats due that wait for a problem which is over; returns how many.
 WITH going AS (
     UPDATE whatsapp_gateway.sync_state
-    SET due_at = %(now)s, problem = NULL
+    SET due_at = %(now)s, problem = NULL, revision = revision + 1
     WHERE session_id = %(session_id)s AND chat_id <> '' AND status = 'pending' AND problem = %(problem)s
     RETURNING chat_id
 )
@@ -192,9 +212,9 @@ SELECT
 -- name: sync_task
 -- One task of an archive.
 SELECT
-    t.session_id, t.session, a.account, t.chat_id, t.active_at, t.lease,
+    t.session_id, t.session, a.account, t.chat_id, t.active_at, t.lease, t.revision,
     t.status, t.forward, t.backward, t.since, t.bottom, t.attempts, t.due_at, t.problem,
-    t.caught_up_at, t.people_at, t.turns
+    t.caught_up_at, t.people_at, t.turns, t.reread_at, t.rereads
 FROM whatsapp_gateway.sync_state AS t
 JOIN whatsapp_gateway.sessions AS a USING (session_id)
 WHERE t.session_id = %(session_id)s AND t.chat_id = %(chat_id)s;
@@ -268,4 +288,5 @@ ON CONFLICT ON CONSTRAINT sync_state_pkey DO UPDATE
 SET status = CASE WHEN sync_state.status = 'paused' THEN 'paused' ELSE 'pending' END,
     due_at = CASE WHEN sync_state.status <> 'paused' THEN excluded.due_at END,
     active_at = greatest(sync_state.active_at, excluded.active_at),
-    forward = NULL, backward = json_build_object('until', sync_state.since)::jsonb, lease = NULL;
+    forward = NULL, backward = json_build_object('until', sync_state.since)::jsonb, lease = NULL,
+    revision = sync_state.revision + 1;

@@ -26,6 +26,7 @@ from typing_extensions import override
 
 from wagateway.adapters.waha.fields import items, obj
 from wagateway.domain.errors import (
+    EngineResting,
     EngineUnavailable,
     InvalidInput,
     NotFound,
@@ -176,7 +177,8 @@ class Transport:
         except _Busy as exc:
             raise RateLimited(str(exc), wait_s=exc.wait_s) from exc
         except OpenedState as exc:
-            raise EngineUnavailable("WAHA failed several times; it is left alone a while") from exc
+            text = "WAHA failed several times; it is left alone a while"
+            raise EngineResting(text, wait_s=self._manners.rest_s) from exc
         return answer.body if httpx.codes.is_success(answer.status) else _refuse(answer)
 
     async def _repeatedly(self, request: httpx.Request, attempts: int, timeout_s: float) -> Answer:
