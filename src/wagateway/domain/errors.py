@@ -17,6 +17,14 @@ class NotFound(Rejected):
     """The named session, chat, message or event is not in the archive."""
 
 
+class Gone(NotFound):
+    """It was there, and nobody has it any more."""
+
+
+class TooLarge(Rejected):
+    """It is larger than what is wanted."""
+
+
 class NotSupported(Rejected):
     """The engine, or the way it is configured, cannot do this; the message says what would help."""
 

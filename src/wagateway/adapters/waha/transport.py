@@ -39,7 +39,7 @@ from wagateway.domain.errors import (
 CONNECT_S = 5.0
 _HINT_CHARS = 200
 _HINTS = 10
-_AS_IT_IS = "identity"
+AS_IT_IS = "identity"
 """The one coding of answers that is taken: a packed one may become any size."""
 _STATUS = re.compile(r"[A-Z_]{1,40}")
 _LONGEST_PAUSE_S = 5.0
@@ -218,13 +218,13 @@ class Transport:
             return Answer(
                 response.status_code,
                 await self._read(response),
-                _asked_wait_s(response.headers.get("retry-after", "")),
+                asked_wait_s(response.headers.get("retry-after", "")),
             )
         finally:
             await response.aclose()
 
     async def _read(self, response: httpx.Response) -> bytes:
-        if response.headers.get("content-encoding", _AS_IT_IS).lower() != _AS_IT_IS:
+        if response.headers.get("content-encoding", AS_IT_IS).lower() != AS_IT_IS:
             raise _Broken("WAHA's answer is packed, which was not asked for")
         largest, found = self._manners.largest_bytes, bytearray()
         async for chunk in response.aiter_bytes():
@@ -240,8 +240,8 @@ def _worth_repeating(exc: Exception) -> bool:
     return isinstance(exc, _Broken)
 
 
-def _asked_wait_s(value: str) -> float | None:
-    """Read ``Retry-After``: seconds, or a date."""
+def asked_wait_s(value: str) -> float | None:
+    """Read ``Retry-After``: seconds, or a date; at most an hour, None where it says neither."""
     if value.isascii() and value.isdigit():
         return min(float(value[:9]), _LONGEST_ASKED_S)
     with suppress(ValueError, TypeError):
@@ -314,7 +314,7 @@ async def open_transport(
         manners: how the server is treated.
         transport: instead of the network, for tests.
     """
-    headers = {"Accept-Encoding": _AS_IT_IS} | ({"X-Api-Key": key} if key else {})
+    headers = {"Accept-Encoding": AS_IT_IS} | ({"X-Api-Key": key} if key else {})
     async with httpx.AsyncClient(
         base_url=url.rstrip("/") + "/",
         headers=headers,
