@@ -1,6 +1,6 @@
 """Which parts of a chat's history are complete, which are not, and why."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from msgspec import Struct
@@ -8,6 +8,11 @@ from msgspec import Struct
 from wagateway.domain.events import SessionStatus
 from wagateway.domain.spans import BEGINNING, Span, Spans, difference, intersection, span, union
 from wagateway.domain.sync import SyncState, SyncStatus
+
+BEAT = timedelta(seconds=20)
+"""How often a process that takes in webhooks says that it is up."""
+STILL_UP = 3 * BEAT
+"""A process that said so less than this ago is up: its next word is under way, or late."""
 
 
 class GapReason(StrEnum):
@@ -96,7 +101,13 @@ def live(known: Evidence, now: datetime) -> Spans:
     What arrived then is complete only if no delivery was lost on its way, so it counts as complete
     once a page has proven it.
     """
-    return intersection(working(known.statuses, now), known.up)
+    return intersection(working(known.statuses, now), _up(known, now))
+
+
+def _up(known: Evidence, now: datetime) -> Spans:
+    """Return when a process of ours was up; its last word holds until the next must have come."""
+    lasting = (each for each in known.up if now - STILL_UP < each.end < now)
+    return union(known.up, *(span(each.begin, now) for each in lasting))
 
 
 Absences = tuple[tuple[GapReason, Spans], ...]
@@ -108,7 +119,7 @@ def absences(known: Evidence, now: datetime) -> Absences:
     everything = span(BEGINNING, now)
     return (
         (GapReason.ENGINE_AWAY, difference(everything, working(known.statuses, now))),
-        (GapReason.GATEWAY_AWAY, difference(everything, known.up)),
+        (GapReason.GATEWAY_AWAY, difference(everything, _up(known, now))),
     )
 
 

@@ -5,10 +5,11 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
+from wagateway.domain.coverage import BEAT, STILL_UP
 from wagateway.domain.errors import WagatewayError
 from wagateway.entrypoints.containers import Services, now, open_worker
 from wagateway.entrypoints.logs import trace_of
@@ -18,7 +19,6 @@ from wagateway.usecases.sync import WAITING
 from wagateway.usecases.turn import Turn
 from wagateway.usecases.work import SyncWorker, WorkerState
 
-_BEAT_S = 20.0
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.sync")
 
 
@@ -98,11 +98,11 @@ async def _beat(store: SyncStore, name: str) -> None:
     said = now()
     while True:
         at = now()
-        if since is None or at - said > timedelta(seconds=3 * _BEAT_S):
+        if since is None or at - said > STILL_UP:
             since = at
         try:
             await store.beat(name, since=since, until=at)
             said = at
         except WagatewayError as exc:
             _log.warning("heartbeat_waits", error=type(exc).__name__)
-        await asyncio.sleep(_BEAT_S)
+        await asyncio.sleep(BEAT.total_seconds())

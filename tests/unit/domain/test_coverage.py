@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wagateway.domain.coverage import (
+    STILL_UP,
     Coverage,
     Evidence,
     GapReason,
@@ -24,10 +25,11 @@ from wagateway.domain.walk import Walk
 
 WORKING, STOPPED = SessionStatus.WORKING, SessionStatus.STOPPED
 _TICKS = 16
+_TICK = STILL_UP / 4
 
 
 def at(tick: int) -> datetime:
-    return BEGINNING + timedelta(seconds=tick)
+    return BEGINNING + tick * _TICK
 
 
 NOW = at(_TICKS)
@@ -66,9 +68,15 @@ def naive(known: Evidence, tick: int) -> GapReason | None:
         return GapReason.BEFORE_PAIRING
     if not told or told[-1] is not WORKING:
         return GapReason.ENGINE_AWAY
-    if not any(moment in each for each in known.up):
+    if not is_up(known, moment):
         return GapReason.GATEWAY_AWAY
     return GapReason.NOT_YET_SYNCED
+
+
+def is_up(known: Evidence, moment: datetime) -> bool:
+    return any(
+        moment in each or (each.end <= moment and NOW - each.end < STILL_UP) for each in known.up
+    )
 
 
 def said(judged: Coverage, tick: int) -> GapReason | None:
@@ -92,9 +100,21 @@ def test_every_instant_is_complete_or_in_one_gap(known: Evidence) -> None:
 def test_live_is_when_both_were_there(known: Evidence) -> None:
     for tick in range(_TICKS):
         told = [status for since, status in known.statuses if since <= at(tick)]
-        up = any(at(tick) in each for each in known.up)
-        both = up and bool(told) and told[-1] is WORKING
+        both = is_up(known, at(tick)) and bool(told) and told[-1] is WORKING
         assert any(at(tick) in each for each in live(known, NOW)) == both
+
+
+def test_a_gateway_is_up_between_two_of_its_words() -> None:
+    def away(ended: timedelta) -> list[GapReason]:
+        known = Evidence(
+            statuses=((BEGINNING, WORKING),),
+            first_heard_at=BEGINNING,
+            up=(Span(BEGINNING, NOW - ended),),
+        )
+        return [gap.reason for gap in coverage(known, NOW).gaps]
+
+    assert away(timedelta(seconds=59)) == [GapReason.NOT_YET_SYNCED]
+    assert away(timedelta(seconds=60)) == [GapReason.NOT_YET_SYNCED, GapReason.GATEWAY_AWAY]
 
 
 def test_nothing_told_is_not_working() -> None:
