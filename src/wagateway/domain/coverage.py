@@ -19,7 +19,7 @@ class GapReason(StrEnum):
     """Why a span is not known to be complete."""
 
     BEFORE_PAIRING = "before-pairing"
-    """The session was first heard of later; such history comes by sync alone."""
+    """The session was first heard of, or had its first state, later; it comes by sync alone."""
     ENGINE_AWAY = "engine-away"
     """The session was not working."""
     GATEWAY_AWAY = "gateway-away"
@@ -131,7 +131,7 @@ def coverage(known: Evidence, now: datetime, away: Absences | None = None) -> Co
     bottom = known.state.bottom if known.state and known.state.bottom else BEGINNING
     reasons: Absences = (  # of several, the first counts
         (GapReason.ENGINE_HAS_NO_MORE, span(BEGINNING, bottom)),
-        (GapReason.BEFORE_PAIRING, span(BEGINNING, known.first_heard_at or now)),
+        (GapReason.BEFORE_PAIRING, span(BEGINNING, _first_known_at(known, now))),
         *(absences(known, now) if away is None else away),
         (GapReason.NOT_YET_SYNCED, everything),
     )
@@ -141,6 +141,13 @@ def coverage(known: Evidence, now: datetime, away: Absences | None = None) -> Co
         left = difference(left, where)
     gaps.sort(key=lambda gap: gap.end)
     return Coverage(complete=complete, gaps=tuple(gaps))
+
+
+def _first_known_at(known: Evidence, now: datetime) -> datetime:
+    """Return when the session is first known to have been there, *now* where nothing says so."""
+    told = [at for at, _ in known.statuses[:1]]
+    heard = [] if known.first_heard_at is None else [known.first_heard_at]
+    return min([*told, *heard, now])
 
 
 def _gap(each: Span, reason: GapReason) -> Gap:

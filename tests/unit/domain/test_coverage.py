@@ -64,7 +64,8 @@ def naive(known: Evidence, tick: int) -> GapReason | None:
         return None
     if known.state and known.state.bottom and moment < known.state.bottom:
         return GapReason.ENGINE_HAS_NO_MORE
-    if known.first_heard_at is None or moment < known.first_heard_at:
+    heard = known.first_heard_at is not None and moment >= known.first_heard_at
+    if not told and not heard:
         return GapReason.BEFORE_PAIRING
     if not told or told[-1] is not WORKING:
         return GapReason.ENGINE_AWAY
@@ -134,6 +135,16 @@ def test_a_session_works_since_it_last_began_to() -> None:
 def test_the_first_gap_has_no_begin() -> None:
     [gap] = coverage(Evidence(), NOW).gaps
     assert (gap.begin, gap.end, gap.reason) == (None, NOW, GapReason.BEFORE_PAIRING)
+
+
+def test_what_lies_after_the_first_state_is_not_before_the_pairing() -> None:
+    known = Evidence(statuses=((at(2), STOPPED), (at(4), WORKING)), up=(Span(at(1), NOW),))
+    gaps = [(gap.end, gap.reason) for gap in coverage(known, NOW).gaps]
+    assert gaps == [
+        (at(2), GapReason.BEFORE_PAIRING),
+        (at(4), GapReason.ENGINE_AWAY),
+        (NOW, GapReason.NOT_YET_SYNCED),
+    ]
 
 
 def test_next_says_what_comes() -> None:

@@ -23,7 +23,7 @@ _MARKS = {
     GapReason.ENGINE_AWAY: ("▒", "the session was not working"),
     GapReason.GATEWAY_AWAY: ("░", "wagateway was not running"),
     GapReason.NOT_YET_SYNCED: ("?", "webhooks came; not yet proven that none was lost"),
-    GapReason.BEFORE_PAIRING: ("-", "before the session was first heard of"),
+    GapReason.BEFORE_PAIRING: ("-", "before anything was known of the session"),
     GapReason.ENGINE_HAS_NO_MORE: ("·", "WAHA has nothing older"),
 }
 _NAME = 32
