@@ -55,14 +55,14 @@ async def test_history_is_read_and_proven_complete(tmp_path: Path, waha: WahaSer
             told = (await run("coverage", "default", *place, "--json", home=tmp_path)).json
             for chat in told["chats"]:
                 [span] = chat["complete"]
-                assert chat["next"] == "nothing"
+                assert chat["next"] == "next-look"
                 assert chat["gaps"][0]["reason"] == "engine-has-no-more"
                 assert chat["gaps"][0]["end"] == span["begin"]
             chat_id = told["chats"][0]["chat_id"]
             bars = await run("coverage", "default", *place, home=tmp_path)
             assert bars.out.count("█") > len(told["chats"])
             one = await run("coverage", "default", chat_id, *place, home=tmp_path)
-            assert "next: nothing" in one.out
+            assert "next: next-look" in one.out
 
             chats = {chat["chat_id"] for chat in told["chats"]}
             await _a_chat_goes_by_its_hidden_id(tmp_path, env, chats)

@@ -155,23 +155,38 @@ def _gap(each: Span, reason: GapReason) -> Gap:
 
 
 class Next(StrEnum):
-    """What will be done about a chat."""
+    """What will be done about a chat, or by the look at all chats of its session."""
 
     NOTHING = "nothing"
+    """No worker began to look at the session, or that is paused."""
     CATCH_UP = "catch-up"
+    """What is missing since it was last complete is read."""
     BACK_FILL = "back-fill"
+    """The history before that is read."""
+    NEXT_LOOK = "next-look"
+    """All that was asked for is read; the regular look at all chats reads what is new."""
     WAIT = "wait"
+    """It failed, or the engine does not know it, and is tried again later."""
     PAUSED = "paused"
+    """A person stopped it."""
 
 
-def next_step(state: SyncState | None) -> Next:
-    """Return what happens next to a chat in *state*."""
-    if state is None:
+def next_step(state: SyncState | None, whole: SyncState | None) -> Next:
+    """Return what happens next.
+
+    Args:
+        state: the sync of a chat, or that of its session as a whole.
+        whole: that of the session as a whole; None where no worker found it.
+    """
+    if state is None or state.status is SyncStatus.FAILED:
         return Next.WAIT
     if state.status is SyncStatus.PAUSED:
         return Next.PAUSED
-    if state.status is SyncStatus.FAILED:
+    if state.status is SyncStatus.IDLE and state.problem is not None:
         return Next.WAIT
     if state.forward is not None:
         return Next.CATCH_UP
-    return Next.BACK_FILL if state.backward is not None else Next.NOTHING
+    if state.backward is not None:
+        return Next.BACK_FILL
+    goes_on = whole is not None and whole.status is not SyncStatus.PAUSED
+    return Next.NEXT_LOOK if goes_on else Next.NOTHING

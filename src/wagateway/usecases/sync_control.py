@@ -131,13 +131,13 @@ class SyncControl:
         archive = await self._archive(session)
         now, of_all = self.clock(), await self.store.evidence(archive, None)
         proven = await self.store.proven(archive)
-        away = absences(of_all, now)
+        away, whole = absences(of_all, now), of_all.state
         chats = []
         for task in await self.store.tasks(archive):
             if task.chat is not None:
                 spans = union(of_all.proven, proven.get(task.chat, ()))
                 known = msgspec.structs.replace(of_all, proven=spans, state=task.state)
-                chats.append(_chat(task.chat, known, now, away))
+                chats.append(_chat(task.chat, known, whole, now, away))
         return SessionCoverage(
             session=archive.session,
             account=archive.account,
@@ -154,7 +154,8 @@ class SyncControl:
         """
         task = await self._task(await self._archive(session), chat)
         known = await self.store.evidence(task.archive, task.chat)
-        return _chat(task.chat or chat[0], known, self.clock())
+        whole = (await self.store.evidence(task.archive, None)).state
+        return _chat(task.chat or chat[0], known, whole, self.clock())
 
     async def report(self, session: SessionName) -> SyncReport:
         """Return where the sync of *session* stands.
@@ -183,8 +184,8 @@ class SyncControl:
             counts={
                 status: sum(task.state.status is status for task in chats) for status in SyncStatus
             },
-            session_task=_view(whole) if whole else None,
-            chats=tuple(_view(t) for t in chats if t.state.status is not SyncStatus.IDLE),
+            session_task=_view(whole, whole) if whole else None,
+            chats=tuple(_view(t, whole) for t in chats if t.state.status is not SyncStatus.IDLE),
         )
 
     async def start(
@@ -297,19 +298,28 @@ def _as_whole(state: SyncState, now: datetime) -> SyncState:
     )
 
 
-def _chat(chat: Jid, known: Evidence, now: datetime, away: Absences | None = None) -> ChatCoverage:
+def _chat(
+    chat: Jid,
+    known: Evidence,
+    whole: SyncState | None,
+    now: datetime,
+    away: Absences | None = None,
+) -> ChatCoverage:
     judged = coverage(known, now, away)
     return ChatCoverage(
-        chat_id=chat, complete=judged.complete, gaps=judged.gaps, next=next_step(known.state)
+        chat_id=chat,
+        complete=judged.complete,
+        gaps=judged.gaps,
+        next=next_step(known.state, whole),
     )
 
 
-def _view(task: SyncTask) -> TaskView:
+def _view(task: SyncTask, whole: SyncTask | None) -> TaskView:
     state, walk = task.state, task.state.walk or Walk()
     return TaskView(
         chat_id=task.chat,
         status=state.status,
-        work=next_step(state),
+        work=next_step(state, whole.state if whole else None),
         pages=walk.pages,
         reached=walk.reached,
         attempts=state.attempts,

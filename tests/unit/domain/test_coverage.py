@@ -20,7 +20,7 @@ from wagateway.domain.coverage import (
 )
 from wagateway.domain.events import SessionStatus
 from wagateway.domain.spans import BEGINNING, Span, Spans
-from wagateway.domain.sync import SyncState, SyncStatus, fresh, paused
+from wagateway.domain.sync import SyncState, SyncStatus, fresh, paused, unknown_to_engine
 from wagateway.domain.walk import Walk
 
 WORKING, STOPPED = SessionStatus.WORKING, SessionStatus.STOPPED
@@ -148,9 +148,19 @@ def test_what_lies_after_the_first_state_is_not_before_the_pairing() -> None:
 
 
 def test_next_says_what_comes() -> None:
-    assert next_step(None) is Next.WAIT
-    assert next_step(SyncState(status=SyncStatus.FAILED)) is Next.WAIT
-    assert next_step(fresh(NOW)) is Next.BACK_FILL
-    assert next_step(SyncState(forward=Walk(until=NOW))) is Next.CATCH_UP
-    assert next_step(paused(fresh(NOW))) is Next.PAUSED
-    assert next_step(SyncState(status=SyncStatus.IDLE)) is Next.NOTHING
+    whole = SyncState(due_at=NOW)
+    assert next_step(None, whole) is Next.WAIT
+    assert next_step(SyncState(status=SyncStatus.FAILED), whole) is Next.WAIT
+    assert next_step(unknown_to_engine(fresh(NOW), NOW), whole) is Next.WAIT
+    assert next_step(fresh(NOW), whole) is Next.BACK_FILL
+    assert next_step(SyncState(forward=Walk(until=NOW)), whole) is Next.CATCH_UP
+    assert next_step(paused(fresh(NOW)), whole) is Next.PAUSED
+
+
+def test_the_regular_look_goes_on_where_a_chat_has_nothing_left_to_do() -> None:
+    idle, whole = SyncState(status=SyncStatus.IDLE), SyncState(due_at=NOW)
+    assert next_step(idle, whole) is Next.NEXT_LOOK
+    assert next_step(whole, whole) is Next.NEXT_LOOK
+    assert next_step(idle, SyncState(status=SyncStatus.FAILED)) is Next.NEXT_LOOK
+    assert next_step(idle, paused(whole)) is Next.NOTHING
+    assert next_step(idle, None) is Next.NOTHING

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import rich_click as click
 
-from wagateway.domain.coverage import Gap, GapReason
+from wagateway.domain.coverage import Gap, GapReason, Next
 from wagateway.domain.spans import BEGINNING, Span
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import echo_json
@@ -25,6 +25,14 @@ _MARKS = {
     GapReason.NOT_YET_SYNCED: ("?", "webhooks came; not yet proven that none was lost"),
     GapReason.BEFORE_PAIRING: ("-", "before anything was known of the session"),
     GapReason.ENGINE_HAS_NO_MORE: ("·", "WAHA has nothing older"),
+}
+_NEXT = {
+    Next.NOTHING: "nobody looks at the session",
+    Next.CATCH_UP: "what is missing since it was last complete is read",
+    Next.BACK_FILL: "the history before is read",
+    Next.NEXT_LOOK: "the regular look at all chats closes what is open",
+    Next.WAIT: "it is tried again later; `wagateway sync SESSION --status` says why",
+    Next.PAUSED: "until `wagateway sync SESSION CHAT --resume`",
 }
 _NAME = 32
 _NARROW, _WIDE = 20, 100
@@ -99,7 +107,7 @@ def chat_lines(chat: ChatCoverage, since: datetime | None, timezone: str) -> Ite
         if gap.begin is None or gap.end - gap.begin >= _TELLABLE
     ]
     yield from (text for _, text in sorted(parts))
-    yield f"next: {chat.next}"
+    yield f"next: {chat.next} ({_NEXT[chat.next]})"
 
 
 def _part(begin: datetime | None, end: datetime, what: str, timezone: str) -> str:

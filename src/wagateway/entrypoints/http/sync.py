@@ -86,7 +86,11 @@ async def session_coverage(sync: Sync, session: Session) -> SessionCoverage:
     responses=answers(ChatCoverage, examples.CHAT_COVERAGE, 400, 401, 404, 500, 503),
 )
 async def chat_coverage(sync: Sync, session: Session, chat: Chat) -> ChatCoverage:
-    """Return which spans of a chat are complete, why others are not, and what happens next."""
+    """Return which spans of a chat are complete, why others are not, and what happens next.
+
+    `next` is `catch-up` or `back-fill` while it is read, `next-look` when the regular look at all
+    chats closes what is open, `wait` when it is tried again later, `paused`, or `nothing`.
+    """
     return await sync.chat_coverage(session_name(session), chat_candidates(chat))
 
 

@@ -68,7 +68,13 @@ def test_a_chat_lists_spans_and_gaps_in_order_and_what_comes_next() -> None:
     ]
     assert parts[0].startswith("the beginning")
     assert "2026-07-15 09:00 -03" in parts[1]
-    assert parts[-1] == "next: catch-up"
+    assert parts[-1].startswith("next: catch-up (")
+
+
+@pytest.mark.parametrize("step", Next)
+def test_every_next_step_is_explained(step: Next) -> None:
+    *_, last = chat_lines(msgspec.structs.replace(CHAT, next=step), None, "UTC")
+    assert last.startswith(f"next: {step} (")
 
 
 def test_a_gap_of_no_length_to_speak_of_is_not_told() -> None:

@@ -62,7 +62,11 @@ class TestCoverage:
         assert [chat["chat_id"] for chat in told["chats"]] == [ANA, BRUNO]
         [span] = told["chats"][0]["complete"]
         assert datetime.fromisoformat(span["begin"]) == MORNING.begin
-        assert told["chats"][0]["next"] == "nothing"
+        assert told["chats"][0]["next"] == "next-look"
+        assert (await client.get(f"/api/coverage/{SESSION}/{ANA}")).json()["next"] == "next-look"
+        await client.post(f"/api/sync/{SESSION}/pause")
+        await client.post(f"/api/sync/{SESSION}/{ANA}/resume")
+        assert (await client.get(f"/api/coverage/{SESSION}/{ANA}")).json()["next"] == "nothing"
 
     async def test_fills_the_rest_with_gaps_and_reasons(self, client: httpx.AsyncClient) -> None:
         told = (await client.get(f"/api/coverage/{SESSION}/{ANA}")).json()
