@@ -179,6 +179,7 @@ async def open_worker(
     *,
     told: Callable[[Turn], None],
     troubled: Callable[[str | None], None],
+    broke: Callable[[Exception], None],
 ) -> AsyncIterator[SyncWorker]:
     """Open the engine of *settings*, and a worker over *services*.
 
@@ -187,6 +188,7 @@ async def open_worker(
         services: opened, and kept open.
         told: is told of each turn.
         troubled: is told why nothing can be done, and None when it goes on.
+        broke: is told what of ours broke outside of a turn.
 
     Raises:
         InvalidInput: no engine is configured.
@@ -210,4 +212,5 @@ async def open_worker(
             plan=plan,
             told=told,
             troubled=troubled,
+            broke=broke,
         )

@@ -33,13 +33,18 @@ def log_turn(turn: Turn) -> None:
         "stored": turn.stored,
     }
     if turn.defect is not None:
-        _log.error("defect", error=type(turn.defect).__name__, trace=list(trace_of(turn.defect)))
+        log_defect(turn.defect)
     if turn.problem and turn.problem != WAITING:  # the session itself is logged once, by its task
         _log.warning("sync_waits", reason=turn.problem, **facts)
     elif turn.stored:
         _log.info("synced", **facts)
     else:
         _log.debug("synced", **facts)
+
+
+def log_defect(defect: Exception) -> None:
+    """Log what of ours broke, and where, without its text, which may quote a message."""
+    _log.error("defect", error=type(defect).__name__, trace=list(trace_of(defect)))
 
 
 def log_trouble(problem: str | None) -> None:
@@ -56,7 +61,9 @@ async def working(settings: Settings, services: Services) -> AsyncIterator[Worke
     if not settings.sync_enabled or settings.engine_url is None:
         yield None
         return
-    async with open_worker(settings, services, told=log_turn, troubled=log_trouble) as worker:
+    async with open_worker(
+        settings, services, told=log_turn, troubled=log_trouble, broke=log_defect
+    ) as worker:
         stop = asyncio.Event()
         running = asyncio.create_task(run_worker(worker, stop))
         try:

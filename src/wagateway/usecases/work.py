@@ -18,7 +18,7 @@ from wagateway.usecases.sync_plan import SyncPlan
 from wagateway.usecases.turn import Turn, broken
 
 _AGAIN = timedelta(seconds=10)
-"""After the engine or the database could not be asked."""
+"""After the engine or the database could not be asked, or sessions could not be found."""
 
 _CLOCK_WAS_AHEAD = (
     "this machine's clock was ahead, so what sync said of a time to come is taken back, and the "
@@ -48,7 +48,7 @@ class WorkerState(Struct, kw_only=True):
     problem: str | None = None
 
 
-def _silent(_: Turn | str | None) -> None:
+def _silent(_: Turn | str | Exception | None) -> None:
     return None
 
 
@@ -60,6 +60,7 @@ class SyncWorker:
         told: is told of each turn.
         troubled: is told why nothing can be done, once for each reason; None: it goes on. Also
             that the clock was ahead.
+        broke: is told what of ours broke while sessions were looked for, once for each reason.
         poll: between two looks for due work.
         deadline: for what runs when it is told to stop; the rest goes back by its lease.
         state: changes while run() is at work.
@@ -72,6 +73,7 @@ class SyncWorker:
     plan: SyncPlan
     told: Callable[[Turn], None] = _silent
     troubled: Callable[[str | None], None] = _silent
+    broke: Callable[[Exception], None] = _silent
     poll: timedelta = timedelta(seconds=1)
     deadline: timedelta = timedelta(seconds=20)
     state: WorkerState = field(default_factory=WorkerState)
@@ -110,6 +112,12 @@ class SyncWorker:
             found = await self.find()
         except (Unavailable, Rejected) as exc:
             self._engine_problem = str(exc)
+            self._find_at = now + _AGAIN
+        except Exception as exc:  # noqa: BLE001 - what was found before goes on meanwhile
+            problem = f"a defect of wagateway: {type(exc).__name__}"  # its text may quote a message
+            if problem != self._engine_problem:
+                self.broke(exc)
+            self._engine_problem = problem
             self._find_at = now + _AGAIN
         else:
             self._engine_problem = None

@@ -11,10 +11,12 @@ from tests.support.deliveries import ANA, BRUNO
 from tests.support.sync_world import PLAN, World
 from typing_extensions import override
 
+from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.domain.errors import Defect, EngineUnavailable, StoreUnavailable
 from wagateway.domain.events import Recorded
 from wagateway.domain.sync import SyncState
+from wagateway.domain.views import SessionView
 from wagateway.ports.engine import EngineSession
 from wagateway.ports.sync import SyncTask
 from wagateway.usecases.turn import Turn
@@ -29,6 +31,7 @@ class Told:
     def __init__(self) -> None:
         self.turns: list[Turn] = []
         self.troubles: list[str | None] = []
+        self.defects: list[Exception] = []
 
 
 def worker_of(world: World, told: Told) -> SyncWorker:
@@ -40,6 +43,7 @@ def worker_of(world: World, told: Told) -> SyncWorker:
         plan=PLAN,
         told=told.turns.append,
         troubled=told.troubles.append,
+        broke=told.defects.append,
         poll=TICK,
         deadline=timedelta(seconds=5),
     )
@@ -119,6 +123,34 @@ async def test_a_clock_that_was_ahead_is_told_and_the_work_goes_on() -> None:
     [trouble] = told.troubles
     assert trouble is not None
     assert trouble.startswith("this machine's clock was ahead")
+
+
+class BrokenReader(InMemoryArchive):
+    """Runs into a defect where it is asked for sessions."""
+
+    @override
+    async def sessions(self) -> list[SessionView]:
+        raise ValueError("the words of a message")
+
+
+async def test_a_defect_while_sessions_are_found_is_told_once_and_work_goes_on() -> None:
+    world, told = World(), Told()
+    await world.find()
+    world.fill(ANA, 30)
+    worker = worker_of(world, told)
+    worker.find = dataclasses.replace(world.find, reader=BrokenReader())
+    async with at_work(worker):
+        await until(lambda: worker.state.stored >= 30)
+        assert told.troubles == ["a defect of wagateway: ValueError"]
+        assert worker.state.problem == told.troubles[0]
+        world.now += timedelta(seconds=11)
+        await until(lambda: worker.state.beat_at == world.now)
+        await asyncio.sleep(0.02)
+        assert [type(defect) for defect in told.defects] == [ValueError]
+        worker.find = world.find
+        world.now += timedelta(seconds=11)
+        await until(lambda: told.troubles[-1] is None)
+    assert worker.state.sessions == 1
 
 
 class AwayStore(InMemorySyncStore):

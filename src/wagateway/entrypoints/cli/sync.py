@@ -20,7 +20,7 @@ from wagateway.entrypoints.cli.worker import require_engine
 from wagateway.entrypoints.containers import Services, now, open_worker
 from wagateway.entrypoints.gateway import Gateway
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.worker import log_trouble, log_turn, run_worker
+from wagateway.entrypoints.worker import log_defect, log_trouble, log_turn, run_worker
 from wagateway.entrypoints.zones import aware, shown
 from wagateway.usecases.sync_control import SyncReport, TaskView
 from wagateway.usecases.work import SyncWorker
@@ -125,7 +125,9 @@ async def _outcome(gateway: Gateway, wish: Wish, worker: SyncWorker | None = Non
 
 async def _read(settings: Settings, services: Services, wish: Wish) -> tuple[Wish, Outcome]:
     gateway, begun = Gateway(services), now()
-    async with open_worker(settings, services, told=log_turn, troubled=log_trouble) as worker:
+    async with open_worker(
+        settings, services, told=log_turn, troubled=log_trouble, broke=log_defect
+    ) as worker:
         try:
             await worker.find()
         except EngineUnavailable as exc:
