@@ -200,11 +200,44 @@ class TestLife:
         working = SessionChanged(status=SessionStatus.WORKING, at=NOON + HOUR)
         starting = SessionChanged(status=SessionStatus.STARTING, at=NOON)
         recorded = await archive.record(
-            delivery(working), delivery(starting), delivery(working), delivery(starting, working)
+            *(
+                delivery(*told, at=NOON + HOUR)
+                for told in ((working,), (starting,), (working,), (starting, working))
+            )
         )
         assert outcomes(recorded) == ["stored", "stored", "duplicate", "duplicate"]
         (view,) = await archive.reader.sessions()
         assert (view.status, view.status_at) == (SessionStatus.WORKING, NOON + HOUR)
+
+    async def test_a_state_of_an_engine_whose_clock_is_ahead_is_no_later_than_it_came(
+        self, archive: Backend
+    ) -> None:
+        failed = SessionChanged(status=SessionStatus.FAILED, at=NOON + 9 * HOUR)
+        working = SessionChanged(status=SessionStatus.WORKING, at=NOON + 10 * HOUR)
+        await archive.record(delivery(failed))
+        (view,) = await archive.reader.sessions()
+        assert (view.status, view.status_at) == (SessionStatus.FAILED, NOON + SECOND)
+        # The next tells what came before it again, and both are of a time to come.
+        both = delivery(failed, working, at=NOON + HOUR)
+        assert outcomes(await archive.record(both, both)) == ["stored", "duplicate"]
+        (view,) = await archive.reader.sessions()
+        assert (view.status, view.status_at) == (SessionStatus.WORKING, NOON + HOUR + SECOND)
+        # By now its clock is right.
+        stopped = SessionChanged(status=SessionStatus.STOPPED, at=NOON + 2 * HOUR)
+        await archive.record(delivery(failed, working, stopped, at=NOON + 2 * HOUR))
+        (view,) = await archive.reader.sessions()
+        assert (view.status, view.status_at) == (SessionStatus.STOPPED, NOON + 2 * HOUR)
+
+    async def test_a_replay_gives_a_state_of_a_time_to_come_the_time_when_it_was_received(
+        self, archive: Backend
+    ) -> None:
+        ahead = delivery(SessionChanged(status=SessionStatus.FAILED, at=NOON + 9 * HOUR))
+        await archive.record(ahead)
+        (view,) = await archive.reader.sessions()
+        [body] = await archive.archive.logged(LogFilter(), after=0, limit=10)
+        assert body.received_at == ahead.received_at
+        assert outcomes(await archive.archive.reproject([(body.id, ahead)])) == ["duplicate"]
+        assert await archive.reader.sessions() == [view]
 
     async def test_a_session_that_never_told_its_state_has_none(self, archive: Backend) -> None:
         await archive.record(delivery(seen()))

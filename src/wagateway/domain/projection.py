@@ -1,6 +1,7 @@
 """From a delivery's observations to the archive's records, under the links known so far."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -18,6 +19,8 @@ from wagateway.domain.events import (
     MessageSeen,
     PollVoted,
     ReactionChanged,
+    SessionChanged,
+    SessionStatus,
     Source,
 )
 from wagateway.domain.identity import (
@@ -70,6 +73,23 @@ def links_of(delivery: Delivery) -> Iterator[Link]:
             )
 
 
+def statuses_of(delivery: Delivery) -> list[tuple[datetime, SessionStatus]]:
+    """Return the states of its session that *delivery* tells, in its order, and since when.
+
+    No state is later than when it was received: one of an engine whose clock is ahead would be the
+    latest for as long. Those that it tells before keep their place before it.
+    """
+    told: list[tuple[datetime, SessionStatus]] = []
+    latest = delivery.received_at
+    for seen in reversed(delivery.observations):
+        if isinstance(seen, SessionChanged):
+            at = seen.at if seen.at <= delivery.received_at else latest
+            told.append((at, seen.status))
+            latest = min(latest, at - _MOMENT)
+    return told[::-1]
+
+
+_MOMENT = timedelta(microseconds=1)
 _ADDRESSES = ("contact", "chat", "sender", "voter", "responder", "recipient", "lid")
 
 

@@ -1,6 +1,7 @@
 """What each observation adds to the archive, under the links known so far."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -38,6 +39,8 @@ from wagateway.domain.events import (
     PollVoted,
     ReactionChanged,
     Role,
+    SessionChanged,
+    SessionStatus,
     Source,
 )
 from wagateway.domain.identity import (
@@ -51,7 +54,7 @@ from wagateway.domain.identity import (
     StanzaId,
 )
 from wagateway.domain.messages import Ack, MediaOffer
-from wagateway.domain.projection import lids_of, links_of, records_of
+from wagateway.domain.projection import lids_of, links_of, records_of, statuses_of
 from wagateway.domain.records import (
     AnswerRecord,
     ChatRecord,
@@ -383,3 +386,27 @@ def test_every_lid_that_decides_where_something_belongs_is_found(
 def test_phones_groups_and_silence_name_no_lid() -> None:
     told = delivery(seen(), seen(chat=GROUP, by=BRUNO), NotArchived(reason="presence"))
     assert lids_of(told) == set()
+
+
+class TestStatuses:
+    """The delivery is received a second after noon."""
+
+    def told(self, *seconds: int) -> list[int]:
+        statuses = [SessionStatus.STARTING, SessionStatus.WORKING, SessionStatus.STOPPED]
+        seen_ = [
+            SessionChanged(status=status, at=NOON + n * SECOND)
+            for status, n in zip(statuses, seconds, strict=True)
+        ]
+        found = statuses_of(delivery(linked(), *seen_))
+        assert [status for _, status in found] == statuses
+        return [(at - NOON) // timedelta(microseconds=1) for at, _ in found]
+
+    def test_are_taken_as_they_are_told(self) -> None:
+        assert self.told(-2, 0, 1) == [-2_000_000, 0, 1_000_000]
+        assert self.told(1, 0, -2) == [1_000_000, 0, -2_000_000]
+
+    def test_are_not_later_than_they_were_received_and_keep_their_order(self) -> None:
+        assert self.told(0, 2, 2) == [0, 999_999, 1_000_000]
+        assert self.told(9, 8, 7) == [999_998, 999_999, 1_000_000]
+        assert self.told(9, 0, 8) == [-1, 0, 1_000_000]
+        assert self.told(8, 9, 0) == [-2, -1, 0]

@@ -26,7 +26,6 @@ from wagateway.domain.events import (
     Outcome,
     Recorded,
     Role,
-    SessionChanged,
     SessionStatus,
     Source,
     worth_logging,
@@ -43,7 +42,7 @@ from wagateway.domain.identity import (
 )
 from wagateway.domain.ledger import Ledger, Move, judge
 from wagateway.domain.presentation import Reader, message_view
-from wagateway.domain.projection import links_of, records_of
+from wagateway.domain.projection import links_of, records_of, statuses_of
 from wagateway.domain.records import (
     ChatRecord,
     ContactRecord,
@@ -100,11 +99,7 @@ class _Book:
             held = self.links.get((link.lid, link.phone))
             self.links[link.lid, link.phone] = held.merged(link) if held else link
             news = news or held is None
-        statuses = {
-            (seen.at, seen.status.value)
-            for seen in delivery.observations
-            if isinstance(seen, SessionChanged)
-        }
+        statuses = {(at, status.value) for at, status in statuses_of(delivery)}
         news = news or not statuses <= self.statuses
         self.statuses |= statuses
         return news

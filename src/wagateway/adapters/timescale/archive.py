@@ -39,7 +39,6 @@ from wagateway.domain.events import (
     Delivery,
     Outcome,
     Recorded,
-    SessionChanged,
     worth_logging,
 )
 from wagateway.domain.identity import (
@@ -51,7 +50,7 @@ from wagateway.domain.identity import (
     said_by_a_person,
 )
 from wagateway.domain.ledger import Ledger, Move, judge
-from wagateway.domain.projection import Phones, lids_of, links_of, records_of
+from wagateway.domain.projection import Phones, lids_of, links_of, records_of, statuses_of
 from wagateway.domain.records import Record
 from wagateway.domain.text import clean_text
 from wagateway.ports.archive import Archive, LogFilter, LoggedBody
@@ -361,10 +360,9 @@ def _told_statuses(deliveries: Sequence[Delivery]) -> dict[_Status, int]:
     """Return the session states that *deliveries* tell, each with the first position that does."""
     told: dict[_Status, int] = {}
     for position, delivery in enumerate(deliveries):
-        for seen in delivery.observations:
-            if isinstance(seen, SessionChanged):
-                status = _Status(session=delivery.session, at=seen.at, status=seen.status.value)
-                told.setdefault(status, position)
+        for at, status in statuses_of(delivery):
+            row = _Status(session=delivery.session, at=at, status=status.value)
+            told.setdefault(row, position)
     return told
 
 
