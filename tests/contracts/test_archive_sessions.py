@@ -191,8 +191,20 @@ class TestFormerAccounts:
     async def test_an_unknown_session_is_named_before_its_account(
         self, reader: ArchiveReader
     ) -> None:
-        with pytest.raises(NotFound, match="no session 'nowhere'"):
+        with pytest.raises(NotFound, match=r"no session 'nowhere', only 'vendas'$"):
             await reader.chats(SessionName("nowhere"), account=BAKERY.phone)
+
+    async def test_who_links_in_an_unknown_session_is_told_which_there_are(
+        self, archive: Backend
+    ) -> None:
+        nowhere = SessionName("nowhere")
+        with pytest.raises(NotFound, match="no session 'nowhere', nor any other yet"):
+            await archive.archive.link(nowhere, ANA_LID, ANA, at=NOON)
+        await archive.record(delivery(seen(), session="b"), delivery(seen(), session="B"))
+        with pytest.raises(NotFound, match=r"no session 'nowhere', only 'B', 'b'$"):
+            await archive.archive.link(nowhere, ANA_LID, ANA, at=NOON)
+        with pytest.raises(NotFound, match=r"'B', 'b'$"):
+            await archive.reader.links(nowhere)
 
 
 class TestLife:

@@ -73,16 +73,26 @@ def archive_to_read(
     """Return the archive of *account*, or the current one for None, among those of *session*.
 
     Raises:
-        NotFound: there is none.
+        NotFound: none is of *account*.
     """
-    known = list(entries)
-    found = [entry for entry in known if account in {None, entry.account}]
-    entry = current(found)
-    if entry is not None:
-        return entry
-    if known:
+    entry = current(entry for entry in entries if account in {None, entry.account})
+    if entry is None:
         raise NotFound(f"session {session!r} never had the account {account}")
-    raise NotFound(f"there is no session {session!r}")
+    return entry
+
+
+NAMED = 10
+"""So many sessions are named where another one was asked for."""
+
+
+def no_session(session: SessionName, known: Iterable[SessionName]) -> NotFound:
+    """Return the error that there is no *session*; it names the first of those that are *known*."""
+    names = sorted(set(known))
+    shown = ", ".join(repr(name) for name in names[:NAMED])
+    if len(names) > NAMED:
+        shown += " and others"
+    there = f", only {shown}" if shown else ", nor any other yet"
+    return NotFound(f"there is no session {session!r}{there}")
 
 
 def current(entries: Iterable[ArchiveEntry]) -> ArchiveEntry | None:

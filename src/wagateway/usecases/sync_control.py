@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec import Struct
 
+from wagateway.domain.archives import no_session
 from wagateway.domain.coverage import (
     Absences,
     Evidence,
@@ -271,10 +272,11 @@ class SyncControl:
         return lambda state: _as_whole(act(state), self.clock())
 
     async def _archive(self, session: SessionName) -> Archived:
-        for archive in await self.store.archives():
+        archives = await self.store.archives()
+        for archive in archives:
             if archive.session == session:
                 return archive
-        raise NotFound(f"there is no session {session!r}")
+        raise no_session(session, [archive.session for archive in archives])
 
     async def _task(self, archive: Archived, chat: list[Jid]) -> SyncTask:
         phones = resolve_links(await self.reader.links(archive.session))

@@ -5,9 +5,9 @@ import itertools
 import pytest
 from tests.support.deliveries import BAKERY, NOON, SECOND, SESSION
 
-from wagateway.domain.archives import ArchiveEntry, archive_of, archive_to_read, current
+from wagateway.domain.archives import ArchiveEntry, archive_of, archive_to_read, current, no_session
 from wagateway.domain.errors import NotFound
-from wagateway.domain.identity import Jid
+from wagateway.domain.identity import Jid, SessionName
 
 MINE = BAKERY.phone
 OTHER = Jid("5511912340002@c.us")
@@ -61,7 +61,11 @@ def test_an_account_that_the_session_never_had_is_not_found() -> None:
             archive_to_read(entries, SESSION, MINE)
 
 
-def test_a_session_without_any_archive_is_not_found() -> None:
-    for account in (None, MINE):
-        with pytest.raises(NotFound, match="there is no session 'vendas'"):
-            archive_to_read([], SESSION, account)
+def test_the_sessions_that_there_are_are_named_where_another_was_asked_for() -> None:
+    def told(*known: str) -> str:
+        return str(no_session(SESSION, map(SessionName, known)))
+
+    assert told() == "there is no session 'vendas', nor any other yet"
+    assert told("b", "a", "b") == "there is no session 'vendas', only 'a', 'b'"
+    assert told(*"jihgfedcba").endswith("'i', 'j'")
+    assert told(*"kjihgfedcba").endswith("'i', 'j' and others")

@@ -12,7 +12,14 @@ import msgspec
 from msgspec import Struct
 from typing_extensions import override
 
-from wagateway.domain.archives import ArchiveEntry, archive_of, archive_to_read, begins_with, latest
+from wagateway.domain.archives import (
+    ArchiveEntry,
+    archive_of,
+    archive_to_read,
+    begins_with,
+    latest,
+    no_session,
+)
 from wagateway.domain.cursors import (
     MessagePosition,
     decode_cursor,
@@ -297,6 +304,8 @@ class InMemoryArchive(Archive, ArchiveReader):
 
     def _book(self, session: SessionName, account: Jid | None = None) -> _Book:
         books = self._books.get(session, [])
+        if not books:
+            raise no_session(session, self._books)
         entry = archive_to_read((book.entry for book in books), session, account)
         return next(book for book in books if book.entry.id == entry.id)
 

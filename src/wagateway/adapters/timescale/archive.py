@@ -32,7 +32,15 @@ from wagateway.adapters.timescale._rows import (
 )
 from wagateway.adapters.timescale._writing import Batch, Writing, copy
 from wagateway.adapters.timescale.pool import Connection, Pool
-from wagateway.domain.archives import ArchiveEntry, archive_of, begins_with, current, latest
+from wagateway.domain.archives import (
+    NAMED,
+    ArchiveEntry,
+    archive_of,
+    begins_with,
+    current,
+    latest,
+    no_session,
+)
 from wagateway.domain.errors import Defect, NotFound
 from wagateway.domain.events import (
     AnyObservation,
@@ -533,7 +541,8 @@ async def _identity_of(
     cursor = await conn.execute(QUERIES["session_entries"], {"sessions": [session]})
     entry = current(from_rows(_Entry, await cursor.fetchall()))
     if entry is None:
-        raise NotFound(f"there is no session {session!r}")
+        cursor = await conn.execute(QUERIES["session_names"], {"limit": NAMED + 1})
+        raise no_session(session, [row["session"] for row in await cursor.fetchall()])
     writing = Writing(conn, entry.id, entry.session, bulk=True)
     return writing, list((await _links(writing, {lid})).values())
 

@@ -32,6 +32,13 @@ SELECT session_id AS id, session, account, last_event_at, account_lid, push_name
 FROM whatsapp_gateway.sessions
 WHERE session = ANY (%(sessions)s::text[]);
 
+-- name: session_names
+-- The first sessions by name, to be named where another one was asked for.
+SELECT DISTINCT session COLLATE "C" AS session
+FROM whatsapp_gateway.sessions
+ORDER BY session COLLATE "C"
+LIMIT %(limit)s::int;
+
 -- name: add_session
 -- A new archive; returns its id.
 INSERT INTO whatsapp_gateway.sessions (session, account, account_lid, push_name, engine, last_event_at)

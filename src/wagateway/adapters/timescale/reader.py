@@ -14,7 +14,7 @@ from wagateway.adapters.timescale._queries import QUERIES
 from wagateway.adapters.timescale._rows import Row, from_row, from_rows
 from wagateway.adapters.timescale.archive import filter_values
 from wagateway.adapters.timescale.pool import Connection, Pool
-from wagateway.domain.archives import ArchiveEntry, archive_to_read
+from wagateway.domain.archives import NAMED, ArchiveEntry, archive_to_read, no_session
 from wagateway.domain.cursors import (
     MessagePosition,
     decode_cursor,
@@ -269,6 +269,9 @@ async def _entry(
     conn: Connection, session: SessionName, account: Jid | None = None
 ) -> ArchiveEntry:
     rows = await _fetch(conn, "session_entries", sessions=[session])
+    if not rows:
+        names = await _fetch(conn, "session_names", limit=NAMED + 1)
+        raise no_session(session, [row["session"] for row in names])
     return archive_to_read(from_rows(ArchiveEntry, rows), session, account)
 
 

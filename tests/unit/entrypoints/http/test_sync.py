@@ -79,6 +79,16 @@ class TestCoverage:
         assert answer.status_code == 404
         assert answer.headers["content-type"].startswith("application/problem+json")
 
+    async def test_names_the_sessions_to_those_who_have_the_token(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        answers = [await client.get(f"/api/{which}/nobody") for which in ("coverage", "chats")]
+        assert {a.json()["detail"] for a in answers} == {
+            f"there is no session 'nobody', only {SESSION!r}"
+        }
+        del client.headers["X-Api-Token"]
+        assert str(SESSION) not in (await client.get("/api/chats/nobody")).text
+
     async def test_wants_the_token(self, client: httpx.AsyncClient) -> None:
         del client.headers["X-Api-Token"]
         for path in (f"coverage/{SESSION}", f"coverage/{SESSION}/{ANA}", f"sync/{SESSION}"):
