@@ -306,14 +306,14 @@ class Gateway:
             chat: as in messages(); all chats when None.
             full: the whole history again, back to *since* or to the engine's end; else only what
                 is missing since the chat was last complete, or since *since*.
-            since: an aware instant.
+            since: an aware instant, not later than now.
 
         Returns:
             How many tasks were woken.
 
         Raises:
             NotFound: no such session or chat, or no worker has found it yet.
-            InvalidInput: a malformed argument.
+            InvalidInput: a malformed argument, or *since* is yet to come.
         """
         if since is not None and since.tzinfo is None:
             raise InvalidInput("since must be an aware datetime, such as datetime.now(UTC)")

@@ -18,7 +18,7 @@ from wagateway.domain.coverage import (
     live,
     next_step,
 )
-from wagateway.domain.errors import NotFound
+from wagateway.domain.errors import InvalidInput, NotFound
 from wagateway.domain.events import SessionStatus
 from wagateway.domain.health import Health, session_health
 from wagateway.domain.identity import Jid, SessionName, canonical, resolve_links
@@ -204,15 +204,20 @@ class SyncControl:
             chat: the JIDs that may be meant, the likeliest first; None: all chats.
             full: the whole history again, back to *since* or to the engine's end; else only what
                 is missing since the chat was last complete, or since *since*.
-            since: aware UTC.
+            since: aware UTC, not later than now.
 
         Returns:
             How many tasks were woken.
 
         Raises:
+            InvalidInput: *since* is yet to come.
             NotFound: no such session or chat, or no worker has found it yet.
         """
         now = self.clock()
+        if since is not None and since > now:
+            raise InvalidInput(
+                f"since must not be later than now: {since.isoformat()} is yet to come"
+            )
 
         def act(state: SyncState) -> SyncState:
             if full:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wagateway.domain.coverage import Next
-from wagateway.domain.errors import EngineUnavailable, NotFound, Rejected
+from wagateway.domain.errors import EngineUnavailable, InvalidInput, NotFound, Rejected
 from wagateway.domain.sync import SyncStatus
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.options import Place
@@ -62,7 +62,8 @@ def run_sync(place: Place, wish: Wish, *, as_json: bool) -> ExitCode:
     """Do what *wish* says, and print where sync stands then.
 
     Raises:
-        InvalidInput: no engine is configured, or the chat is no JID and no phone number.
+        InvalidInput: no engine is configured, the chat is no JID and no phone number, or
+            ``--since`` is yet to come.
         NotFound: no such session or chat.
         Unavailable: WAHA or the database does not answer at the beginning.
         Rejected: WAHA could not be asked for half a minute.
@@ -70,6 +71,7 @@ def run_sync(place: Place, wish: Wish, *, as_json: bool) -> ExitCode:
     settings = settings_at(place)
     if wish.what == "sync":
         require_engine(settings)
+    _require_past(wish.since, settings.timezone)
     wish, outcome = asyncio.run(_sync(settings, wish))
     if as_json:
         echo_json(outcome)
@@ -77,6 +79,13 @@ def run_sync(place: Place, wish: Wish, *, as_json: bool) -> ExitCode:
         _show(outcome, wish, settings.timezone)
     failed = any(_unread(report, wish) for report in outcome.sessions)
     return ExitCode.FAILED if wish.what == "sync" and failed else ExitCode.OK
+
+
+def _require_past(since: datetime | None, timezone: str) -> None:
+    if since is not None and aware(since, timezone) > now():
+        raise InvalidInput(
+            f"--since {since.isoformat()} is yet to come: name a time up to which to read back."
+        )
 
 
 async def _sync(settings: Settings, wish: Wish) -> tuple[Wish, Outcome]:

@@ -48,7 +48,9 @@ ModeChoice = Annotated[
 BackTo = Annotated[
     str | None,
     QueryParameter(
-        description="Back to this ISO 8601 instant; UTC where it names no zone.",
+        description=(
+            "Back to this ISO 8601 instant, not later than now; UTC where it names no zone."
+        ),
         examples=[Example(value="2026-09-01T00:00:00Z")],
     ),
 ]

@@ -286,3 +286,10 @@ def _failing(error: BaseException) -> click.Command:
         raise error
 
     return command
+
+
+def test_sync_reads_back_to_no_time_to_come() -> None:
+    env = {"WHATSAPP_CORE_URL": "http://127.0.0.1:1"}
+    result = run("sync", "--since", "2999-01-01", env=env)
+    assert result.exit_code == ExitCode.USAGE
+    assert "2999-01-01T00:00:00 is yet to come" in result.output

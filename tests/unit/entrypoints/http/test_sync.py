@@ -131,7 +131,9 @@ class TestSync:
         told = (await client.get(f"/api/sync/{SESSION}")).json()
         assert told["counts"]["paused"] == 0
 
-    @pytest.mark.parametrize("query", ["mode=everything", "since=yesterday"])
+    @pytest.mark.parametrize(
+        "query", ["mode=everything", "since=yesterday", "since=2026-10-03T12:00:01Z"]
+    )
     async def test_refuses_what_it_does_not_understand(
         self, client: httpx.AsyncClient, query: str
     ) -> None:
