@@ -60,16 +60,15 @@ def worker(*, data_dir: Path | None, database_url: str | None, health_port: int 
     help="Back to this: 2026-10-01, '2026-10-01 18:30' (a clock of WHATSAPP_TZ, which is UTC "
     "unless set) or 2026-10-01T18:30:00-03:00. Default: where it was complete, with --full all.",
 )
-@click.option("--status", "what", flag_value="status", help="Only tell where sync stands.")
+@click.option("--status", is_flag=True, help="Only tell where sync stands.")
 @click.option(
     "--pause",
-    "what",
-    flag_value="pause",
+    is_flag=True,
     help="Ask WAHA nothing until --resume, or until it is to be read now.",
 )
-@click.option("--resume", "what", flag_value="resume", help="Go on with what was paused or failed.")
+@click.option("--resume", is_flag=True, help="Go on with what was paused or failed.")
 @json_option
-def sync(
+def sync(  # noqa: PLR0913 - one for each option
     *,
     session: str | None,
     chat: str | None,
@@ -77,7 +76,9 @@ def sync(
     database_url: str | None,
     full: bool,
     since: datetime | None,
-    what: str | None,
+    status: bool,
+    pause: bool,
+    resume: bool,
     as_json: bool,
 ) -> ExitCode:
     """Read from WAHA now what is missing, and wait until that is done.
@@ -95,9 +96,13 @@ def sync(
     """  # noqa: D301 - \b keeps click from re-wrapping
     from wagateway.entrypoints.cli.sync import Wish, run_sync
 
-    if what is not None and (full or since is not None):
+    given = [("status", status), ("pause", pause), ("resume", resume)]
+    [what, *more] = [name for name, is_given in given if is_given] or ["sync"]
+    if more:
+        raise click.UsageError(f"--{what} and --{more[0]} contradict each other: give one.")
+    if what != "sync" and (full or since is not None):
         raise click.UsageError(f"--{what} reads nothing, so --full and --since do not go with it.")
-    wish = Wish(session=session, chat=chat, full=full, since=since, what=what or "sync")
+    wish = Wish(session=session, chat=chat, full=full, since=since, what=what)
     place = Place(data_dir=data_dir, database_url=database_url)
     return run_sync(place, wish, as_json=as_json)
 

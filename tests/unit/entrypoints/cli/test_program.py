@@ -130,6 +130,16 @@ def test_what_reads_nothing_takes_no_depth(more: list[str]) -> None:
     assert "--pause reads nothing" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "both", [("--pause", "--resume"), ("--status", "--pause"), ("--status", "--resume")]
+)
+def test_sync_takes_one_order_at_a_time(both: tuple[str, str]) -> None:
+    for words in (both, both[::-1]):
+        result = run("sync", "default", *words)
+        assert result.exit_code == ExitCode.USAGE
+        assert f"{both[0]} and {both[1]} contradict" in result.stderr
+
+
 def test_a_wrong_time_is_answered_with_examples_of_right_ones() -> None:
     told = run("replay", "--since", "yesterday").output
     assert "2026-10-01" in told
