@@ -56,15 +56,23 @@ class Gateway:
         Args:
             settings: those of the environment when None, see `load_settings`.
             worker: while it is open, read from the engine of *settings* what webhooks did not
-                bring, and keep in mind that webhooks are taken in.
+                bring, and keep in mind that webhooks are taken in. With ``sync_enabled=False``
+                nothing is read.
 
         Raises:
-            InvalidInput: the settings or the data folder cannot be used.
+            InvalidInput: the settings or the data folder cannot be used, or a *worker* has no
+                engine to read from.
             Conflict: the data folder is in use, or the schema does not fit.
             Rejected: the server is too old, or the extra ``embedded`` is not installed.
             StoreUnavailable: the database cannot be reached for its migrations.
         """
         settings = load_settings() if settings is None else settings
+        if worker and settings.engine_url is None:
+            raise InvalidInput(
+                "worker=True reads from WAHA: give Settings its address as engine_url, such as "
+                "'http://127.0.0.1:3000', and its key as engine_key, or set WHATSAPP_CORE_URL and "
+                "WHATSAPP_API_KEY where the settings come from the environment"
+            )
         async with open_services(settings) as services:
             if not worker:
                 yield cls(services)

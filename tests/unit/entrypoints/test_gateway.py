@@ -174,6 +174,19 @@ async def test_settings_come_from_the_environment_unless_given(
         assert await gateway.sessions() == []
 
 
+async def test_a_worker_without_an_engine_says_what_it_needs() -> None:
+    with pytest.raises(InvalidInput, match="engine_url"):
+        async with Gateway.open(Settings.in_memory(), worker=True):
+            pass
+
+
+async def test_a_worker_that_is_switched_off_reads_nothing() -> None:
+    nobody = "http://127.0.0.1:1"
+    settings = Settings(database_url="memory://", engine_url=nobody, sync_enabled=False)
+    async with Gateway.open(settings, worker=True) as gateway:
+        assert await gateway.sessions() == []
+
+
 def test_the_package_has_its_names_and_no_others() -> None:
     for name in wagateway.__all__:
         assert getattr(wagateway, name).__name__ == name
