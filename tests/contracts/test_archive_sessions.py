@@ -31,6 +31,7 @@ from wagateway.domain.events import (
     NotUnderstood,
     SessionChanged,
     SessionStatus,
+    Source,
 )
 from wagateway.domain.identity import Jid, SessionName
 from wagateway.ports.archive import ArchiveReader, LogFilter
@@ -268,6 +269,24 @@ class TestLife:
         await archive.record(delivery(seen(chat=GROUP, by=ANA), at=NOON))
         (view,) = await archive.reader.sessions()
         assert view.last_event_at == NOON + HOUR
+
+    async def test_what_sync_reads_is_no_webhook_that_came(self, archive: Backend) -> None:
+        await archive.record(delivery(seen(), at=NOON))
+        read = delivery(seen(stanza="A2"), at=NOON + HOUR, source=Source.SYNC)
+        await archive.record(read)
+        (view,) = await archive.reader.sessions()
+        assert view.last_event_at == NOON
+        await archive.record(delivery(seen(stanza="A3"), at=NOON + 2 * HOUR))
+        (view,) = await archive.reader.sessions()
+        assert view.last_event_at == NOON + 2 * HOUR
+
+    async def test_an_account_that_sync_finds_is_the_current_one(self, archive: Backend) -> None:
+        for hours, account in enumerate((BAKERY, OTHER, BAKERY)):
+            working = SessionChanged(status=SessionStatus.WORKING, at=NOON + hours * HOUR)
+            at = NOON + hours * HOUR
+            await archive.record(delivery(working, at=at, account=account, source=Source.SYNC))
+            views = await archive.reader.sessions()
+            assert (views[0].account, views[0].last_event_at) == (account.phone, at)
 
     async def test_sessions_come_by_name(self, archive: Backend) -> None:
         for name in ("b", "B", "ä", "a"):

@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from wagateway.domain.errors import NotFound
-from wagateway.domain.events import Delivery, NotArchived, NotUnderstood
+from wagateway.domain.events import Delivery, NotArchived, NotUnderstood, Source
 from wagateway.domain.identity import Jid, SessionName
 
 
@@ -16,7 +16,7 @@ class ArchiveEntry(Struct, frozen=True, kw_only=True):
     Attributes:
         id: the store's own key.
         account: None until the engine names it.
-        last_event_at: of the latest delivery, to within a minute.
+        last_event_at: of the latest webhook, to within a minute; see is_event().
     """
 
     id: int
@@ -42,6 +42,16 @@ def archive_of(entries: Iterable[ArchiveEntry], account: Jid | None) -> ArchiveE
             if entry.account == wanted:
                 return entry
     return None
+
+
+def is_event(delivery: Delivery, entry: ArchiveEntry, entries: Iterable[ArchiveEntry]) -> bool:
+    """Tell whether *delivery* may be the latest event of *entry*, one of *entries* of a session.
+
+    What sync reads does not show that webhooks come. It counts only where it begins an archive, or
+    makes one current whose account came back.
+    """
+    now = current(entries)
+    return delivery.source is Source.WEBHOOK or now is None or now.id != entry.id
 
 
 def begins_with(delivery: Delivery) -> bool:

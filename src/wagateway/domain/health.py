@@ -28,7 +28,7 @@ class Health(Struct, frozen=True, kw_only=True):
     Attributes:
         reason: for people; None where it is well.
         probed_at: when the last look at all chats began that came to its end.
-        last_event_at: the latest webhook.
+        last_event_at: when the latest webhook came; None before the first.
     """
 
     level: HealthLevel

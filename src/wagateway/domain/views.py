@@ -164,7 +164,8 @@ class SessionView(Struct, frozen=True, kw_only=True):
         account: phone JID; None until the engine names it.
         current: False for the archive of an account that the session had before.
         status: the latest that the engine told, None if it never did.
-        last_event_at: of the latest delivery, to within a minute.
+        last_event_at: of the latest webhook, to within a minute; where none came, or none since
+            this account came back, when sync saw it first. What else sync reads does not move it.
     """
 
     session: SessionName

@@ -17,6 +17,7 @@ from wagateway.domain.archives import (
     archive_of,
     archive_to_read,
     begins_with,
+    is_event,
     latest,
     no_session,
 )
@@ -294,11 +295,12 @@ class InMemoryArchive(Archive, ArchiveReader):
         known = (book.push_name, book.engine)
         told = (delivery.account.push_name if delivery.account else None, delivery.engine)
         late = at < book.entry.last_event_at
+        moves = is_event(delivery, book.entry, [each.entry for each in books])
         book.push_name, book.engine = latest(known, told, late=late)
         book.entry = msgspec.structs.replace(
             book.entry,
             account=book.entry.account or phone,
-            last_event_at=max(book.entry.last_event_at, at),
+            last_event_at=max(book.entry.last_event_at, at) if moves else book.entry.last_event_at,
         )
         return book
 

@@ -38,6 +38,7 @@ from wagateway.domain.archives import (
     archive_of,
     begins_with,
     current,
+    is_event,
     latest,
     no_session,
 )
@@ -414,7 +415,8 @@ async def _shares(
         else:
             # Two accounts of one session may take turns: then every second counts.
             step = _LAST_EVENT_STEP if len(mine) == 1 else timedelta()
-            entry = _touched(mine[found.id], delivery, step)
+            moves = is_event(delivery, mine[found.id], mine.values())
+            entry = _touched(mine[found.id], delivery, step if moves else None)
         mine[entry.id] = entry
         share = shares.setdefault(entry.id, _Share(entry, [], set()))
         share.entry = entry
@@ -444,10 +446,16 @@ async def _begun(conn: Connection, delivery: Delivery) -> _Entry:
     return from_row(_Entry, values | row)
 
 
-def _touched(entry: _Entry, delivery: Delivery, step: timedelta) -> _Entry:
-    """Return *entry* with what *delivery* says of it; less than *step* is not worth a write."""
+def _touched(entry: _Entry, delivery: Delivery, step: timedelta | None) -> _Entry:
+    """Return *entry* with what *delivery* says of it.
+
+    Args:
+        entry: up to now.
+        delivery: told of it.
+        step: less is not worth a write of its latest event; None: it is no event.
+    """
     account, at = delivery.account, _at(delivery)
-    late = at < entry.last_event_at + step
+    late = step is None or at < entry.last_event_at + step
     known = (entry.account_lid, entry.push_name, entry.engine)
     named = (account.lid, account.push_name) if account else (None, None)
     told = (*named, delivery.engine)
