@@ -37,7 +37,8 @@ class Health(Struct, frozen=True, kw_only=True):
     last_event_at: datetime | None = None
 
 
-_AWAY = {SessionStatus.STOPPED, SessionStatus.FAILED, SessionStatus.SCAN_QR_CODE}
+AWAY = frozenset({SessionStatus.STOPPED, SessionStatus.FAILED, SessionStatus.SCAN_QR_CODE})
+"""States that a session does not leave by itself: somebody must start it, mend it or pair it."""
 _LATE = 3
 """Intervals without a look at the engine, and two minutes for it, after which nobody knows."""
 
@@ -73,7 +74,7 @@ def _judged(  # noqa: PLR0911 - one line for each answer, the worst first
     now: datetime,
     interval: timedelta,
 ) -> tuple[HealthLevel, str | None]:
-    if status in _AWAY:
+    if status in AWAY:
         return HealthLevel.UNHEALTHY, f"the session is {status}"
     if state is None or probed_at is None:
         return HealthLevel.UNKNOWN, "no worker has looked at it yet"

@@ -1,9 +1,10 @@
 """Is the gateway well? Asked by people, by container runtimes and by load balancers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import structlog
@@ -14,6 +15,8 @@ from litestar.openapi.spec import Example
 from litestar.params import SkipValidation
 
 from wagateway.domain.errors import Unavailable
+from wagateway.domain.health import AWAY
+from wagateway.domain.views import SessionView
 from wagateway.entrypoints.http.problems import documented
 from wagateway.ports.archive import ArchiveReader
 from wagateway.ports.clock import Clock
@@ -22,6 +25,7 @@ from wagateway.usecases.work import WorkerState
 _STUCK = timedelta(minutes=2)
 """A worker looks for work every second or so; longer than a hanging database may hold it."""
 
+_Told = TypeVar("_Told")
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.health")
 
 
@@ -30,7 +34,8 @@ class HealthStatus(StrEnum):
 
     OK = "ok"
     DEGRADED = "degraded"
-    """It works, slower or without something that is not needed for correctness."""
+    """It works, slower or without something that is not needed for correctness; or nothing of a
+    session comes in, since it is not working in WAHA."""
     DOWN = "down"
 
 
@@ -55,27 +60,67 @@ Health = Callable[[], Awaitable[HealthReport]]
 def store_health(reader: ArchiveReader, *, timeout_s: float = 2.0) -> Health:
     """Return the health check that asks the archive's store, giving it *timeout_s* to answer.
 
-    However many ask while the store hangs, only one question to it is open.
+    However many ask while the store hangs, only one question to it is open. A session that is not
+    working is another part: no more than degraded, since the gateway can do nothing about it.
     """
-    asked: asyncio.Task[None] | None = None
+    ping, sessions = _Question(reader.ping, timeout_s), _Question(reader.sessions, timeout_s)
 
     async def report() -> HealthReport:
-        nonlocal asked
-        if asked is None or asked.done():
-            asked = asyncio.create_task(reader.ping())
-        mine = asked
-        await asyncio.wait({mine}, timeout=timeout_s)
-        reason = _trouble(mine)
-        mine.cancel()  # not waited for: a driver may take long to let go
-        if reason is None:
-            store = PartHealth(status=HealthStatus.OK)
-        else:
+        reason = _trouble(await ping())
+        if reason is not None:
             _log.warning("store_down", reason=reason)
             detail = "The database does not answer; the log says why."
             store = PartHealth(status=HealthStatus.DOWN, detail=detail)
-        return HealthReport(status=store.status, parts={"store": store})
+            return HealthReport(status=store.status, parts={"store": store})
+        parts = {
+            "store": PartHealth(status=HealthStatus.OK),
+            "sessions": _sessions_part(await sessions()),
+        }
+        return HealthReport(status=_worst(parts), parts=parts)
 
     return report
+
+
+class _Question(Generic[_Told]):
+    """A question to the store that is open once, however many ask it."""
+
+    def __init__(self, ask: Callable[[], Coroutine[Any, Any, _Told]], timeout_s: float) -> None:
+        self._ask = ask
+        self._timeout_s = timeout_s
+        self._asked: asyncio.Task[_Told] | None = None
+
+    async def __call__(self) -> asyncio.Task[_Told]:
+        """Return the question: answered, failed, or not answered in time."""
+        if self._asked is None or self._asked.done():
+            self._asked = asyncio.create_task(self._ask())
+        mine = self._asked
+        await asyncio.wait({mine}, timeout=self._timeout_s)
+        if not mine.done():
+            mine.cancel()  # not waited for: a driver may take long to let go
+        return mine
+
+
+def _worst(parts: Mapping[str, PartHealth]) -> HealthStatus:
+    return max((part.status for part in parts.values()), key=list(HealthStatus).index)
+
+
+def _sessions_part(asked: asyncio.Task[list[SessionView]]) -> PartHealth:
+    """Return how the sessions are, without a name: anybody may read it."""
+    try:
+        reason = _trouble(asked)
+    except Exception as exc:  # noqa: BLE001 - a restart of the gateway would not mend it
+        reason = type(exc).__name__
+    if reason is not None:
+        _log.warning("sessions_unknown", reason=reason)
+        detail = "The sessions cannot be read; the log says why."
+        return PartHealth(status=HealthStatus.DEGRADED, detail=detail)
+    if any(view.current and view.status in AWAY for view in asked.result()):
+        detail = (
+            "A session is stopped, failed or not paired in WAHA, so nothing of it comes in: "
+            "GET /api/sessions tells which."
+        )
+        return PartHealth(status=HealthStatus.DEGRADED, detail=detail)
+    return PartHealth(status=HealthStatus.OK)
 
 
 def with_worker(store: Health, state: WorkerState, clock: Clock, *, alone: bool) -> Health:
@@ -92,8 +137,8 @@ def with_worker(store: Health, state: WorkerState, clock: Clock, *, alone: bool)
     async def report() -> HealthReport:
         told = await store()
         part = _worker_part(state, clock(), alone=alone)
-        status = max(told.status, part.status, key=list(HealthStatus).index)
-        return HealthReport(status=status, parts={**told.parts, "sync": part})
+        parts = {**told.parts, "sync": part}
+        return HealthReport(status=_worst(parts), parts=parts)
 
     return report
 
@@ -108,7 +153,7 @@ def _worker_part(state: WorkerState, now: datetime, *, alone: bool) -> PartHealt
     return PartHealth(status=HealthStatus.OK)
 
 
-def _trouble(asked: asyncio.Task[None]) -> str | None:
+def _trouble(asked: asyncio.Task[Any]) -> str | None:
     """Return why the store did not answer, None when it did.
 
     Raises:
@@ -137,8 +182,9 @@ def _documented_report() -> dict[int, ResponseSpec]:
 
 
 def _example(status: HealthStatus) -> object:
-    part = PartHealth(status=status)
-    return msgspec.to_builtins(HealthReport(status=status, parts={"store": part}))
+    names = ["store"] if status is HealthStatus.DOWN else ["store", "sessions"]
+    parts = {name: PartHealth(status=status) for name in names}
+    return msgspec.to_builtins(HealthReport(status=status, parts=parts))
 
 
 async def _answer(health: Health) -> Response[HealthReport]:
@@ -155,7 +201,8 @@ async def _answer(health: Health) -> Response[HealthReport]:
 async def whole(health: NamedDependency[SkipValidation[Health]]) -> Response[HealthReport]:
     """Return the state of the whole and of each part; no token is needed.
 
-    `degraded` still answers 200: nothing is lost, something is slower.
+    `degraded` still answers 200, since a restart would mend nothing: something is slower, or a
+    session is stopped, failed or not paired in WAHA (part `sessions`).
     """
     return await _answer(health)
 

@@ -7,10 +7,19 @@ import httpx
 import pytest
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
-from tests.unit.entrypoints.http.world import NOON, AwayArchive, application, client_of
+from tests.support.deliveries import BRUNO, delivery
+from tests.unit.entrypoints.http.world import (
+    NOON,
+    AwayArchive,
+    BrokenArchive,
+    application,
+    client_of,
+)
 from typing_extensions import override
 
 from wagateway.adapters.memory.archive import InMemoryArchive
+from wagateway.domain.events import Account, SessionChanged, SessionStatus
+from wagateway.domain.views import SessionView
 from wagateway.entrypoints.http.app import create_health_app
 from wagateway.entrypoints.http.health import (
     HealthReport,
@@ -38,7 +47,10 @@ async def test_a_well_gateway_needs_no_token_to_say_so(
     assert response.status_code == 200
     assert response.json() == {
         "status": "ok",
-        "parts": {"store": {"status": "ok", "detail": None}},
+        "parts": {
+            "store": {"status": "ok", "detail": None},
+            "sessions": {"status": "ok", "detail": None},
+        },
     }
 
 
@@ -57,6 +69,58 @@ async def test_a_store_that_says_nothing_is_down() -> None:
     app = application(reader=reader, health=store_health(reader, timeout_s=0.05))
     async with asyncio.timeout(5), client_of(app) as client:
         assert (await client.get("/health")).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (SessionStatus.STOPPED, "degraded"),
+        (SessionStatus.FAILED, "degraded"),
+        (SessionStatus.SCAN_QR_CODE, "degraded"),
+        (SessionStatus.STARTING, "ok"),
+        (SessionStatus.WORKING, "ok"),
+    ],
+)
+async def test_a_session_that_is_away_is_told_without_its_name(
+    status: SessionStatus, told: str
+) -> None:
+    archive = InMemoryArchive()
+    working = SessionChanged(status=SessionStatus.WORKING, at=NOON)
+    changed = SessionChanged(status=status, at=NOON)
+    await archive.record(
+        [delivery(working, session="vendas"), delivery(changed, session="compras")]
+    )
+    async with client_of(application(reader=archive)) as client:
+        for path in ("/health", "/health/ready"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.json()["status"]) == (200, told)
+            assert answer.json()["parts"]["sessions"]["status"] == told
+            assert "compras" not in answer.text
+
+
+async def test_a_former_account_s_archive_counts_for_nothing() -> None:
+    archive = InMemoryArchive()
+    await archive.record([delivery(SessionChanged(status=SessionStatus.STOPPED, at=NOON))])
+    later = NOON + timedelta(hours=1)
+    working = SessionChanged(status=SessionStatus.WORKING, at=later)
+    await archive.record([delivery(working, at=later, account=Account(phone=BRUNO))])
+    assert (await store_health(archive)()).status is HealthStatus.OK
+
+
+class HangingSessions(InMemoryArchive):
+    @override
+    async def sessions(self) -> list[SessionView]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.mark.parametrize("reader", [HangingSessions(), BrokenArchive()])
+async def test_sessions_that_cannot_be_read_stop_no_gateway(reader: InMemoryArchive) -> None:
+    app = application(reader=reader, health=store_health(reader, timeout_s=0.05))
+    async with asyncio.timeout(5), client_of(app) as client:
+        answer = await client.get("/health")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert "hunter2" not in answer.text
 
 
 async def test_a_process_lives_without_its_store() -> None:
