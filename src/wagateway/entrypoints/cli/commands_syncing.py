@@ -85,7 +85,11 @@ def sync(  # noqa: PLR0913 - one for each option
 
     SESSION is one session, by default all; CHAT one of its chats: a JID or a phone number. It
     works beside `wagateway up` and workers, which take their share. Interrupted, it goes on where
-    it was, here or in a worker. The exit code is 1 when a chat could not be read.
+    it was, here or in a worker. A session that is not working in WAHA is left out, and chats that
+    were paused stay so until --resume.
+
+    The exit code is 1 when something was not read: a chat failed or is paused, or a session is
+    stopped, failed or not paired.
 
     \b
     Examples:

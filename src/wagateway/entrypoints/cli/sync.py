@@ -1,7 +1,7 @@
 """``wagateway sync``: read now what is missing, with a look at how far it is."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import rich_click as click
@@ -10,6 +10,9 @@ from msgspec.structs import replace
 
 from wagateway.domain.coverage import Next
 from wagateway.domain.errors import EngineUnavailable, InvalidInput, NotFound, Rejected
+from wagateway.domain.events import SessionStatus
+from wagateway.domain.health import AWAY
+from wagateway.domain.identity import SessionName
 from wagateway.domain.sync import SyncStatus
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.options import Place
@@ -45,17 +48,32 @@ class Wish(Struct, frozen=True, kw_only=True):
     what: str
 
 
+class LeftOut(Struct, frozen=True, kw_only=True):
+    """A session that was not waited for, since nothing can be read of it now.
+
+    Attributes:
+        status: what WAHA told; None where it does not have the session.
+    """
+
+    session: SessionName
+    status: SessionStatus | None
+
+
 class Outcome(Struct, frozen=True, kw_only=True):
     """What ``--json`` prints.
 
     Attributes:
         messages: read by this process; stored: of these, what was news.
         sessions: where each stands in the end.
+        paused: how many of the chats that were meant are not read until ``--resume``.
+        left_out: sessions that were not waited for.
     """
 
     messages: int
     stored: int
     sessions: list[SyncReport]
+    paused: int
+    left_out: list[LeftOut] = []
 
 
 def run_sync(place: Place, wish: Wish, *, as_json: bool) -> ExitCode:
@@ -76,9 +94,8 @@ def run_sync(place: Place, wish: Wish, *, as_json: bool) -> ExitCode:
     if as_json:
         echo_json(outcome)
     else:
-        _show(outcome, wish, settings.timezone)
-    failed = any(_unread(report, wish) for report in outcome.sessions)
-    return ExitCode.FAILED if wish.what == "sync" and failed else ExitCode.OK
+        show(outcome, wish, settings.timezone)
+    return ending(outcome, wish)
 
 
 def _require_past(since: datetime | None, timezone: str) -> None:
@@ -92,14 +109,14 @@ async def _sync(settings: Settings, wish: Wish) -> tuple[Wish, Outcome]:
     async with archive_of(settings) as services:
         gateway = Gateway(services)
         if wish.what == "sync":
-            return await _read(settings, services, wish)
+            return await read_now(settings, services, wish)
         wish = await _named(gateway, wish)
         for session in await _sessions(gateway, wish.session):
             if wish.what == "pause":
                 await gateway.pause_sync(session, wish.chat)
             elif wish.what == "resume":
                 await gateway.resume_sync(session, wish.chat)
-        return wish, await _outcome(gateway, wish)
+        return wish, await _outcome(gateway, wish, await _sessions(gateway, wish.session))
 
 
 async def _named(gateway: Gateway, wish: Wish) -> Wish:
@@ -126,19 +143,29 @@ async def _sessions(gateway: Gateway, session: str | None) -> list[str]:
     return list(found)
 
 
-async def _outcome(gateway: Gateway, wish: Wish, worker: SyncWorker | None = None) -> Outcome:
-    reports = [await gateway.sync_report(name) for name in await _sessions(gateway, wish.session)]
+async def _outcome(
+    gateway: Gateway, wish: Wish, sessions: Sequence[str], worker: SyncWorker | None = None
+) -> Outcome:
+    reports = [await gateway.sync_report(name) for name in sessions]
     messages, stored = (worker.state.messages, worker.state.stored) if worker else (0, 0)
-    return Outcome(messages=messages, stored=stored, sessions=reports)
+    paused = sum(_count(report, wish, {SyncStatus.PAUSED}) for report in reports)
+    return Outcome(messages=messages, stored=stored, sessions=reports, paused=paused)
 
 
-async def _read(settings: Settings, services: Services, wish: Wish) -> tuple[Wish, Outcome]:
+async def read_now(settings: Settings, services: Services, wish: Wish) -> tuple[Wish, Outcome]:
+    """Read what *wish* says, and wait for it; return it with its chat under sync's own name.
+
+    Raises:
+        EngineUnavailable: WAHA does not answer at the beginning.
+        NotFound: no such session or chat.
+        Rejected: WAHA could not be asked for half a minute.
+    """
     gateway, begun = Gateway(services), now()
     async with open_worker(
         settings, services, told=log_turn, troubled=log_trouble, broke=log_defect
     ) as worker:
         try:
-            await worker.find()
+            told = {each.name: each.status for each in await worker.find()}
         except EngineUnavailable as exc:
             raise EngineUnavailable(
                 f"{exc}. Check that WAHA runs and that WHATSAPP_CORE_URL is its address; "
@@ -146,24 +173,53 @@ async def _read(settings: Settings, services: Services, wish: Wish) -> tuple[Wis
             ) from exc
         wish = await _named(gateway, wish)
         since = wish.since and aware(wish.since, settings.timezone)
-        for session in await _sessions(gateway, wish.session):
-            try:
-                await gateway.sync(session, wish.chat, full=wish.full, since=since)
-            except NotFound:
-                if wish.session is not None:
-                    raise
-                note(f"{session} is left out: WAHA did not show it yet.")
+        sessions = await _sessions(gateway, wish.session)
+        left_out = []
+        for session in map(SessionName, sessions):
+            found = await _is_begun(gateway, session, wish, since)
+            status = told.get(session)
+            if not found or status is None or status in AWAY:
+                left_out.append(LeftOut(session=session, status=status))
+                note(f"{session} is left out: {_why_left_out(status)}")
+        waited = [name for name in sessions if all(name != each.session for each in left_out)]
         stop = asyncio.Event()
         running = asyncio.create_task(run_worker(worker, stop))
         try:
-            await _watch(gateway, worker, wish, begun)
+            await _watch(gateway, worker, wish, waited, begun)
         finally:
             stop.set()
             await running
-        return wish, await _outcome(gateway, wish, worker)
+        outcome = await _outcome(gateway, wish, sessions, worker)
+        return wish, replace(outcome, left_out=left_out)
 
 
-async def _watch(gateway: Gateway, worker: SyncWorker, wish: Wish, begun: datetime) -> None:
+async def _is_begun(
+    gateway: Gateway, session: SessionName, wish: Wish, since: datetime | None
+) -> bool:
+    """Let *session* be read; return False where no worker found it and it was not named."""
+    try:
+        await gateway.sync(session, wish.chat, full=wish.full, since=since)
+    except NotFound:
+        if wish.session is not None:
+            raise
+        return False
+    return True
+
+
+def _why_left_out(status: SessionStatus | None) -> str:
+    if status is None:
+        return "WAHA does not have it."
+    if status is SessionStatus.WORKING:
+        return "WAHA did not tell its account yet."
+    return (
+        f"it is {status} in WAHA. Once it is WORKING, `wagateway up` or `wagateway worker` reads "
+        "what is missing."
+    )
+
+
+async def _watch(
+    gateway: Gateway, worker: SyncWorker, wish: Wish, sessions: Sequence[str], begun: datetime
+) -> None:
     """Show how far it is until all that *wish* means is read.
 
     Raises:
@@ -172,8 +228,8 @@ async def _watch(gateway: Gateway, worker: SyncWorker, wish: Wish, begun: dateti
     stuck = 0
     with open_sync_screen() as screen:
         while True:
-            outcome = await _outcome(gateway, wish, worker)
-            left = sum(_left(report, wish) for report in outcome.sessions)
+            outcome = await _outcome(gateway, wish, sessions, worker)
+            left = sum(_count(report, wish, _DOING) for report in outcome.sessions)
             looking = any(_looking(report, wish, begun) for report in outcome.sessions)
             chats = sum(sum(report.counts.values()) for report in outcome.sessions)
             screen.show(
@@ -217,9 +273,9 @@ def _meant(report: SyncReport, wish: Wish) -> list[TaskView]:
     return [task for task in report.chats if task.chat_id == wish.chat]
 
 
-def _left(report: SyncReport, wish: Wish) -> int:
-    """Return how many chats are not done."""
-    return sum(task.status in _DOING for task in _meant(report, wish))
+def _count(report: SyncReport, wish: Wish, statuses: Collection[SyncStatus]) -> int:
+    """Return how many chats that *wish* is about are in one of *statuses*."""
+    return sum(task.status in statuses for task in _meant(report, wish))
 
 
 def _looking(report: SyncReport, wish: Wish, begun: datetime) -> bool:
@@ -230,14 +286,26 @@ def _looking(report: SyncReport, wish: Wish, begun: datetime) -> bool:
     return whole.caught_up_at is None or whole.caught_up_at < begun
 
 
-def _unread(report: SyncReport, wish: Wish) -> bool:
-    return any(task.status is SyncStatus.FAILED for task in _meant(report, wish))
+def ending(outcome: Outcome, wish: Wish) -> ExitCode:
+    """Return FAILED where something was to be read, and was not, although WAHA has it."""
+    if wish.what != "sync":
+        return ExitCode.OK
+    stopped = {SyncStatus.FAILED, SyncStatus.PAUSED}
+    chats = any(_count(report, wish, stopped) for report in outcome.sessions)
+    sessions = any(each.status is not None or wish.session for each in outcome.left_out)
+    return ExitCode.FAILED if chats or sessions else ExitCode.OK
 
 
-def _show(outcome: Outcome, wish: Wish, timezone: str) -> None:
+def show(outcome: Outcome, wish: Wish, timezone: str) -> None:
+    """Print *outcome* for people of *timezone*."""
     if wish.what == "sync":
         read = counted(outcome.messages, "message")
         click.echo(f"{read} read, {outcome.stored:,} of them news.")
+        if outcome.paused:
+            click.echo(
+                f"Not all was read: {_paused_chats(outcome.paused)} until `wagateway sync "
+                f"{wish.session or 'SESSION'} --resume`."
+            )
     for report in outcome.sessions:
         click.echo("\n".join(_lines(report, wish, timezone)))
 
@@ -264,6 +332,10 @@ def _lines(report: SyncReport, wish: Wish, timezone: str) -> list[str]:
 
 def _paused(task: TaskView | None) -> bool:
     return task is not None and task.status is SyncStatus.PAUSED
+
+
+def _paused_chats(number: int) -> str:
+    return f"{counted(number, 'chat')} {'is' if number == 1 else 'are'} paused"
 
 
 def _what_is_paused(report: SyncReport) -> str:
