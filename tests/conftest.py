@@ -1,6 +1,7 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 from tests.support.postgres import Servers, all_servers
 
@@ -13,6 +14,13 @@ if settings.get_current_profile_name() == "default":  # the mutation check bring
 def anyio_backend() -> str:
     """One event loop for the whole session, so that fixtures can live as long."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """Let no command that a test runs decide what the logs of later tests show."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from wagateway.usecases.find_sessions import FindSessions
 from wagateway.usecases.set_clock_right import SetClockRight
 from wagateway.usecases.sync import SyncTurn
 from wagateway.usecases.sync_plan import SyncPlan
-from wagateway.usecases.turn import Turn, broken
+from wagateway.usecases.turn import Turn, broken, defect
 
 _AGAIN = timedelta(seconds=10)
 """After the engine or the database could not be asked, or sessions could not be found."""
@@ -114,7 +114,7 @@ class SyncWorker:
             self._engine_problem = str(exc)
             self._find_at = now + _AGAIN
         except Exception as exc:  # noqa: BLE001 - what was found before goes on meanwhile
-            problem = f"a defect of wagateway: {type(exc).__name__}"  # its text may quote a message
+            problem = defect(exc)
             if problem != self._engine_problem:
                 self.broke(exc)
             self._engine_problem = problem
