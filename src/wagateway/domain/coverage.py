@@ -158,7 +158,7 @@ class Next(StrEnum):
     """What will be done about a chat, or by the look at all chats of its session."""
 
     NOTHING = "nothing"
-    """No worker began to look at the session, or that is paused."""
+    """No worker began to look at the session, or that is paused, and its list is read no more."""
     CATCH_UP = "catch-up"
     """What is missing since it was last complete is read."""
     BACK_FILL = "back-fill"
@@ -166,7 +166,7 @@ class Next(StrEnum):
     NEXT_LOOK = "next-look"
     """All that was asked for is read; the regular look at all chats reads what is new."""
     WAIT = "wait"
-    """It failed, or the engine does not know it, and is tried again later."""
+    """It failed, or the engine does not know it, or only its list is read again: later."""
     PAUSED = "paused"
     """A person stopped it."""
 
@@ -188,5 +188,6 @@ def next_step(state: SyncState | None, whole: SyncState | None) -> Next:
         return Next.CATCH_UP
     if state.backward is not None:
         return Next.BACK_FILL
-    goes_on = whole is not None and whole.status is not SyncStatus.PAUSED
-    return Next.NEXT_LOOK if goes_on else Next.NOTHING
+    if whole is not None and whole.status is not SyncStatus.PAUSED:
+        return Next.NEXT_LOOK
+    return Next.NOTHING if state.due_at is None else Next.WAIT

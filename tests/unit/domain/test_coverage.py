@@ -164,3 +164,6 @@ def test_the_regular_look_goes_on_where_a_chat_has_nothing_left_to_do() -> None:
     assert next_step(idle, SyncState(status=SyncStatus.FAILED)) is Next.NEXT_LOOK
     assert next_step(idle, paused(whole)) is Next.NOTHING
     assert next_step(idle, None) is Next.NOTHING
+    again = SyncState(status=SyncStatus.IDLE, due_at=NOW, reread_at=NOW)
+    assert next_step(again, whole) is Next.NEXT_LOOK
+    assert next_step(again, paused(whole)) is Next.WAIT

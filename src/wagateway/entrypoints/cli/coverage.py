@@ -31,7 +31,7 @@ _NEXT = {
     Next.CATCH_UP: "what is missing since it was last complete is read",
     Next.BACK_FILL: "the history before is read",
     Next.NEXT_LOOK: "the regular look at all chats closes what is open",
-    Next.WAIT: "it is tried again later; `wagateway sync SESSION --status` says why",
+    Next.WAIT: "it is read again later; `wagateway sync SESSION --status` says why",
     Next.PAUSED: "until `wagateway sync SESSION CHAT --resume`",
 }
 _NAME = 32
