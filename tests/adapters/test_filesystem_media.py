@@ -37,6 +37,23 @@ async def test_all_is_for_its_owner_alone(folder: Path, file: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("mode", "told"), [(0o700, False), (0o750, False), (0o701, True), (0o704, True), (0o777, True)]
+)
+async def test_a_folder_that_others_can_reach_into_is_told(
+    folder: Path, mode: int, *, told: bool
+) -> None:
+    store = FilesystemMediaStore(folder)
+    await store.prepare()
+    folder.chmod(mode)
+    assert await store.readable_by_anyone() is told
+
+
+async def test_a_folder_that_is_not_there_is_told(folder: Path) -> None:
+    with pytest.raises(StoreUnavailable):
+        await FilesystemMediaStore(folder).readable_by_anyone()
+
+
+@pytest.mark.parametrize(
     "key", ["../../etc/passwd", f"sha256/../../{'ab' * 32}", "/etc/passwd", "", "sha256"]
 )
 async def test_no_key_leads_out_of_the_folder(folder: Path, file: Path, key: str) -> None:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from msgspec import Struct
@@ -27,6 +27,13 @@ class MediaStore(ABC):
 
     Any method may raise StoreUnavailable: it may or may not have acted; repeating it is safe.
     """
+
+    @abstractmethod
+    async def prepare(self) -> None:
+        """Make the place where files are kept, for us alone; one that is there stays as it is.
+
+        `add` does so too when it has to.
+        """
 
     @abstractmethod
     async def add(self, key: MediaKey, file: Path, *, mimetype: str) -> bool:
@@ -73,3 +80,33 @@ class MediaStore(ABC):
     @abstractmethod
     def files(self) -> AsyncIterator[StoredFile]:
         """Yield all files, in the order of their keys; what is no key of ours is left out."""
+
+    @abstractmethod
+    def link(
+        self,
+        key: MediaKey,
+        *,
+        lifetime: timedelta,
+        filename: str | None,
+        mimetype: str,
+        inline: bool,
+    ) -> str | None:
+        """Return an address where whoever holds it gets a file, from the store itself.
+
+        Nothing is asked: it is there for a file that is not, too.
+
+        Args:
+            key: of the file.
+            lifetime: how long it can be used, one second to seven days.
+            filename: what the file is to be called; None: no name.
+            mimetype: what it is told to be; a malformed one is ``application/octet-stream``.
+            inline: shown where a program can, else saved. Whether it may be shown, where a script
+                in it would run, is for the caller to know.
+
+        Returns:
+            None where the store has no addresses.
+        """
+
+    @abstractmethod
+    async def readable_by_anyone(self) -> bool:
+        """Tell whether others than we get at the files without being let in, as far as is seen."""

@@ -9,10 +9,11 @@ new/                  what is being written; left over after a crash, removed at
 import asyncio
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -33,6 +34,11 @@ class FilesystemMediaStore(MediaStore):
     def __init__(self, folder: Path) -> None:
         """Keep files under *folder*, an absolute path, which is made when needed."""
         self._folder = folder
+
+    @override
+    async def prepare(self) -> None:
+        with _disk_errors():
+            await asyncio.to_thread(_make, self._folder)
 
     @override
     async def add(self, key: MediaKey, file: Path, *, mimetype: str) -> bool:
@@ -79,6 +85,24 @@ class FilesystemMediaStore(MediaStore):
             while batch := await asyncio.to_thread(lambda: list(islice(found, _LISTED_AT_ONCE))):
                 for each in batch:
                     yield each
+
+    @override
+    def link(
+        self,
+        key: MediaKey,
+        *,
+        lifetime: timedelta,
+        filename: str | None,
+        mimetype: str,
+        inline: bool,
+    ) -> str | None:
+        return None
+
+    @override
+    async def readable_by_anyone(self) -> bool:
+        with _disk_errors():
+            found = await asyncio.to_thread(self._folder.stat)
+        return bool(found.st_mode & stat.S_IRWXO)
 
     async def sweep(self) -> None:
         """Remove what broke off while it was written; nobody else may be writing."""

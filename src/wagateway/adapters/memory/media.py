@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from typing_extensions import override
@@ -20,6 +20,10 @@ class InMemoryMediaStore(MediaStore):
     def __init__(self) -> None:
         """Begin empty."""
         self._held: dict[MediaKey, tuple[bytes, datetime]] = {}
+
+    @override
+    async def prepare(self) -> None:
+        pass
 
     @override
     async def add(self, key: MediaKey, file: Path, *, mimetype: str) -> bool:
@@ -50,6 +54,22 @@ class InMemoryMediaStore(MediaStore):
     async def files(self) -> AsyncIterator[StoredFile]:
         for key, (content, stored_at) in sorted(self._held.items()):
             yield StoredFile(key=key, size_bytes=len(content), stored_at=stored_at)
+
+    @override
+    def link(
+        self,
+        key: MediaKey,
+        *,
+        lifetime: timedelta,
+        filename: str | None,
+        mimetype: str,
+        inline: bool,
+    ) -> str | None:
+        return None
+
+    @override
+    async def readable_by_anyone(self) -> bool:
+        return False
 
     def _content(self, key: MediaKey) -> bytes:
         try:
