@@ -1,9 +1,11 @@
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 
 import pytest
 import structlog
 from hypothesis import settings
 from tests.support.postgres import Servers, all_servers
+from tests.support.s3 import S3Server, S3Servers
 
 if settings.get_current_profile_name() == "default":  # the mutation check brings its own
     settings.register_profile("suite", deadline=None)  # a busy machine is no failure
@@ -34,3 +36,16 @@ async def postgres_servers() -> AsyncIterator[Servers]:
 async def postgres_server(postgres_servers: Servers) -> str:
     """URL of the embedded server, whose role may create databases."""
     return await postgres_servers.url("embedded")
+
+
+@pytest.fixture(scope="session")
+def s3_servers() -> Iterator[S3Servers]:
+    """All S3 servers of this test run; a contract suite asks for the one of its parameter."""
+    with ExitStack() as stack:
+        yield S3Servers(stack)
+
+
+@pytest.fixture(scope="session")
+def s3_server(s3_servers: S3Servers) -> S3Server:
+    """The S3 server that always runs."""
+    return s3_servers.get("s3")

@@ -22,6 +22,7 @@ _CHATTY = {
     "asyncio": logging.WARNING,
     "hpack": logging.WARNING,
     "stamina": logging.ERROR,  # each retry, as a warning; what fails in the end is ours to tell
+    "urllib3": logging.ERROR,  # likewise; and signed addresses, at debug
 }
 """Libraries, and the least of theirs that is shown."""
 
