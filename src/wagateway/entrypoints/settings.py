@@ -13,7 +13,10 @@ from msgspec import Struct, field
 from typing_extensions import override
 
 from wagateway.domain.errors import InvalidInput
-from wagateway.entrypoints.environment import Environment, near_misses
+from wagateway.domain.identity import Jid, SessionName
+from wagateway.domain.media import LARGEST_BYTES
+from wagateway.domain.messages import Kind as MessageKind
+from wagateway.entrypoints.environment import FILE_SUFFIX, Environment, near_misses
 from wagateway.entrypoints.variables import FULL, MEMORY_URL, VARIABLES, Kind, Variable
 
 _SECRET_FIELDS = frozenset(v.field for v in VARIABLES.values() if v.secret)
@@ -70,6 +73,26 @@ class Settings(Struct, frozen=True, kw_only=True):
         sync_concurrent_chats: chats of one worker at the same time, 1 to 100.
         sync_max_retries: failures of a chat before it waits long, 0 to 100.
         worker_health_port: where `wagateway worker` answers health checks; None: nowhere.
+        media_enabled: keep attached files.
+        media_store: ``filesystem``, in ``media_folder``, or ``minio``, in a bucket.
+        media_dir: where files are kept; None: the folder ``media`` in ``data_dir``.
+        minio_url: of an S3 server such as MinIO; None: this machine, at ``minio_port``.
+        minio_port: 1 to 65535.
+        minio_public_url: where browsers reach the same server; None: as we do.
+        minio_user: its access key.
+        minio_password: its secret key.
+        minio_bucket: made where it is absent.
+        minio_region: what requests are signed for.
+        media_max_bytes: of a file that is kept, 1 byte to 5 GiB.
+        media_kinds: kinds of messages whose files are kept; None: all.
+        media_skip_chat_types: types of chats whose files are not kept, ``status`` among them.
+        media_skip_chats: chats whose files are not kept.
+        media_skip_sessions: sessions whose files are not kept.
+        media_outgoing: keep files that were sent from the account, too.
+        media_max_age_days: of a message whose file is kept; None: any age.
+        media_lifetime_s: how long the engine keeps a file, 0 (for ever) to a year.
+        media_concurrent: downloads at the same time, 1 to 100.
+        media_redirect: send who asks for a file to the store, where it has addresses.
         log_level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
         log_format: ``console`` or ``json``; None: ``console`` on a terminal, else ``json``.
         timezone: of the times that commands show to people and take from them; what is stored
@@ -101,12 +124,33 @@ class Settings(Struct, frozen=True, kw_only=True):
     sync_concurrent_chats: int = 5
     sync_max_retries: int = 3
     worker_health_port: int | None = None
+    media_enabled: bool = True
+    media_store: str = "filesystem"
+    media_dir: Path | None = None
+    minio_url: str | None = None
+    minio_port: int = 9302
+    minio_public_url: str | None = None
+    minio_user: str | None = None
+    minio_password: str | None = None
+    minio_bucket: str = "whatsapp-media"
+    minio_region: str = "us-east-1"
+    media_max_bytes: int = LARGEST_BYTES
+    media_kinds: frozenset[MessageKind] | None = None
+    media_skip_chat_types: frozenset[str] = frozenset()
+    media_skip_chats: frozenset[Jid] = frozenset()
+    media_skip_sessions: frozenset[SessionName] = frozenset()
+    media_outgoing: bool = True
+    media_max_age_days: int | None = None
+    media_lifetime_s: int = 180
+    media_concurrent: int = 8
+    media_redirect: bool = False
     log_level: str = "info"
     log_format: str | None = None
     timezone: str = "UTC"
 
     def __post_init__(self) -> None:
-        _raise_for(_problems_of({name: getattr(self, name) for name in self.__struct_fields__}))
+        given = {name: getattr(self, name) for name in self.__struct_fields__}
+        _raise_for(_problems_of(given) | _lacking(given))
 
     @override
     def __repr__(self) -> str:
@@ -136,8 +180,24 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every configured secret, so that logs can hide them."""
-        all_of_them = (self.api_token, self.webhook_token, self.webhook_hmac_key, self.engine_key)
+        all_of_them = (
+            self.api_token,
+            self.webhook_token,
+            self.webhook_hmac_key,
+            self.engine_key,
+            self.minio_password,
+        )
         return tuple(secret for secret in all_of_them if secret)
+
+    @property
+    def media_folder(self) -> Path:
+        """Where files are kept, when they are in a folder."""
+        return self.media_dir or self.data_dir / "media"
+
+    @property
+    def minio_address(self) -> str:
+        """Where the S3 server is reached, when files are in a bucket."""
+        return self.minio_url or f"http://127.0.0.1:{self.minio_port}"
 
     @classmethod
     def in_memory(cls) -> "Settings":
@@ -218,6 +278,9 @@ def _read(env: Environment, settled: frozenset[str]) -> dict[str, Any]:
             env.problems[str(name)] = _wrong(VARIABLES[str(name)], env.values[str(name)])
     if found.get("database_url") and found.get("db_host"):
         env.problems["WHATSAPP_DB_HOST"] = "is set, and so is WHATSAPP_DATABASE_URL; keep one"
+    for name, what in _lacking(found).items():
+        if not env.problems.keys() & {name, name + FILE_SUFFIX}:  # told already
+            env.problems[name] = what
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -234,7 +297,7 @@ def _parsed(text: str | None, *, kind: Kind) -> Any:  # noqa: ANN401 - of the ki
 
 
 def _wrong(variable: Variable, given: object) -> str:
-    text = str(given)
+    text = ",".join(sorted(given)) if isinstance(given, frozenset) else str(given)
     shown = f"set, {len(text)} characters" if variable.secret else f"{text[:80]!r} is given"
     if why := variable.kind.why_not(text):
         shown += f", {why}"
@@ -247,6 +310,17 @@ def _problems_of(fields: Mapping[str, Any]) -> dict[str, str]:
         f"{variable.field} ({name})": _wrong(variable, value)
         for name, variable in VARIABLES.items()
         if (value := fields.get(variable.field)) is not None and not variable.kind.holds(value)
+    }
+
+
+def _lacking(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is absent and needed by what is there."""
+    if fields.get("media_store") != "minio":
+        return {}
+    return {
+        name: "is not set, and WHATSAPP_MEDIA_STORE=minio needs it"
+        for name in ("WHATSAPP_MINIO_ROOT_USER", "WHATSAPP_MINIO_ROOT_PASSWORD")
+        if fields.get(VARIABLES[name].field) is None
     }
 
 

@@ -1,5 +1,6 @@
 """Every variable of the environment that is read, and what it may be."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,9 +10,33 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from wagateway.adapters.minio.bucket import (
+    BUCKET_NAME,
+    ENDPOINT,
+    is_bucket_name,
+    is_endpoint,
+    is_region,
+)
+from wagateway.domain.errors import InvalidInput
+from wagateway.domain.identity import ChatType, Jid, SessionName, jid
+from wagateway.domain.messages import Kind as MessageKind
 from wagateway.entrypoints.strength import STRONG, is_strong, weakness
 
 MEMORY_URL = "memory://"
+MEDIA_STORES = ("filesystem", "minio")
+MEDIA_KINDS = (
+    MessageKind.IMAGE,
+    MessageKind.VIDEO,
+    MessageKind.GIF,
+    MessageKind.VIDEO_NOTE,
+    MessageKind.VOICE,
+    MessageKind.AUDIO,
+    MessageKind.DOCUMENT,
+    MessageKind.STICKER,
+)
+"""Kinds of messages that have a file."""
+STATUS = "status"
+"""Status posts: they are broadcasts, which people know by this name."""
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 LOG_FORMATS = ("console", "json")
 
@@ -67,6 +92,58 @@ def _one_of(*words: str) -> Kind:
     return Kind("one of " + ", ".join(words), lambda word: word in words, str.lower)
 
 
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[,\s]+", text) if word]
+
+
+def _list_of(accepted: str, read: Callable[[str], Any]) -> Kind:
+    """Return the kind of a list whose words *read* takes, and raises ValueError for others."""
+
+    def is_word(word: object) -> bool:
+        try:
+            return isinstance(word, str) and read(word) == word
+        except ValueError:
+            return False
+
+    def wrong(text: str) -> str | None:
+        found = [word for word in _words(text) if not _is_read(read, word)]
+        return f"of which {found[0][:80]!r} is not" if found else None
+
+    return Kind(
+        f"a list, separated by commas, of {accepted}",
+        lambda words: isinstance(words, frozenset) and all(map(is_word, words)),
+        lambda text: frozenset(read(word) for word in _words(text)),
+        wrong,
+    )
+
+
+def _is_read(read: Callable[[str], Any], word: str) -> bool:
+    try:
+        read(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_kind(word: str) -> MessageKind:
+    kind = MessageKind(word.lower())
+    if kind not in MEDIA_KINDS:
+        raise ValueError
+    return kind
+
+
+def _read_chat_type(word: str) -> str:
+    word = word.lower()
+    return word if word == STATUS else ChatType(word).value
+
+
+def _read_chat(word: str) -> Jid:
+    try:
+        return jid(word)
+    except InvalidInput as exc:
+        raise ValueError from exc
+
+
 def _is_web_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
@@ -120,6 +197,19 @@ _DEPTH = Kind(
     lambda d: d == FULL or (isinstance(d, str) and d.isdigit() and 0 < int(d[:9]) <= _MOST_DAYS),
     str.lower,
 )
+_KINDS = _list_of(", ".join(MEDIA_KINDS), _read_kind)
+_CHAT_TYPES = _list_of(", ".join([STATUS, *ChatType]), _read_chat_type)
+_CHATS = _list_of("chats, such as 5511987650102@c.us or 120363000000000001@g.us", _read_chat)
+_SESSIONS = _list_of("names of sessions", SessionName)
+_ENDPOINT = Kind(ENDPOINT, is_endpoint)
+_BUCKET = Kind(BUCKET_NAME, is_bucket_name)
+_REGION = Kind("a region such as us-east-1", is_region)
+_USER = Kind(
+    "a name in ASCII characters without spaces or /",
+    lambda name: bool(name) and all("!" <= c <= "~" and c != "/" for c in name),
+)
+_LARGEST_FILE = 5 * 2**30
+"""Bytes; what an S3 server takes at once. Source: AWS, Amazon S3 quotas."""
 
 VARIABLES: Mapping[str, Variable] = {
     "WHATSAPP_DATABASE_URL": Variable("database_url", _DATABASE, secret=True),
@@ -153,6 +243,26 @@ VARIABLES: Mapping[str, Variable] = {
     "WHATSAPP_SYNC_CONCURRENT_CHATS": Variable("sync_concurrent_chats", _whole(1, 100)),
     "WHATSAPP_SYNC_MAX_RETRIES": Variable("sync_max_retries", _whole(0, 100)),
     "WHATSAPP_WORKER_HEALTH_PORT": Variable("worker_health_port", _PORT),
+    "WHATSAPP_MEDIA_ENABLED": Variable("media_enabled", _FLAG),
+    "WHATSAPP_MEDIA_STORE": Variable("media_store", _one_of(*MEDIA_STORES)),
+    "WHATSAPP_MEDIA_DIR": Variable("media_dir", _FOLDER),
+    "WHATSAPP_MINIO_URL": Variable("minio_url", _ENDPOINT, secret=True),
+    "WHATSAPP_MINIO_API_PORT": Variable("minio_port", _PORT),
+    "WHATSAPP_MINIO_PUBLIC_URL": Variable("minio_public_url", _ENDPOINT, secret=True),
+    "WHATSAPP_MINIO_ROOT_USER": Variable("minio_user", _USER),
+    "WHATSAPP_MINIO_ROOT_PASSWORD": Variable("minio_password", _TEXT, secret=True),
+    "WHATSAPP_MINIO_BUCKET": Variable("minio_bucket", _BUCKET),
+    "WHATSAPP_MINIO_REGION": Variable("minio_region", _REGION),
+    "WHATSAPP_MEDIA_MAX_BYTES": Variable("media_max_bytes", _whole(1, _LARGEST_FILE)),
+    "WHATSAPP_MEDIA_KINDS": Variable("media_kinds", _KINDS),
+    "WHATSAPP_MEDIA_SKIP_CHAT_TYPES": Variable("media_skip_chat_types", _CHAT_TYPES),
+    "WHATSAPP_MEDIA_SKIP_CHATS": Variable("media_skip_chats", _CHATS),
+    "WHATSAPP_MEDIA_SKIP_SESSIONS": Variable("media_skip_sessions", _SESSIONS),
+    "WHATSAPP_MEDIA_OUTGOING": Variable("media_outgoing", _FLAG),
+    "WHATSAPP_MEDIA_MAX_AGE_DAYS": Variable("media_max_age_days", _whole(1, _MOST_DAYS)),
+    "WHATSAPP_MEDIA_LIFETIME_S": Variable("media_lifetime_s", _whole(0, 31_536_000)),
+    "WHATSAPP_MEDIA_CONCURRENT": Variable("media_concurrent", _whole(1, 100)),
+    "WHATSAPP_MEDIA_REDIRECT": Variable("media_redirect", _FLAG),
     "WHATSAPP_LOG_LEVEL": Variable("log_level", _one_of(*LOG_LEVELS)),
     "WHATSAPP_LOG_FORMAT": Variable("log_format", _one_of(*LOG_FORMATS)),
     "WHATSAPP_TZ": Variable("timezone", _ZONE),

@@ -8,6 +8,8 @@ import pytest
 from rich.pretty import pretty_repr
 
 from wagateway.domain.errors import InvalidInput
+from wagateway.domain.identity import Jid, SessionName
+from wagateway.domain.messages import Kind
 from wagateway.entrypoints.settings import Settings, default_data_dir, load_settings
 from wagateway.entrypoints.variables import VARIABLES
 
@@ -20,6 +22,14 @@ NAMES_OF_EXAMPLES = {
     "WHATSAPP_DB_HOST",
     "WHATSAPP_DB_PREPARE_THRESHOLD",
     "WHATSAPP_LOG_FORMAT",
+    "WHATSAPP_MEDIA_DIR",
+    "WHATSAPP_MEDIA_KINDS",
+    "WHATSAPP_MEDIA_MAX_AGE_DAYS",
+    "WHATSAPP_MEDIA_SKIP_CHATS",
+    "WHATSAPP_MEDIA_SKIP_CHAT_TYPES",
+    "WHATSAPP_MEDIA_SKIP_SESSIONS",
+    "WHATSAPP_MINIO_PUBLIC_URL",
+    "WHATSAPP_MINIO_URL",
     "WHATSAPP_WORKER_HEALTH_PORT",
 }
 """Lines of the example that show no default, because it is none or depends on the machine."""
@@ -310,6 +320,148 @@ class TestDatabase:
         )
 
 
+class TestMedia:
+    def test_every_variable_reaches_its_field(self) -> None:
+        got = load(
+            MEDIA_ENABLED="no",
+            MEDIA_STORE="MinIO",
+            MEDIA_DIR="/srv/files",
+            MINIO_URL="https://[fd00::1]:9000/",
+            MINIO_API_PORT="9000",
+            MINIO_PUBLIC_URL="https://files.example",
+            MINIO_ROOT_USER="ana",
+            MINIO_ROOT_PASSWORD="p:/@% ç",
+            MINIO_BUCKET="our.files-1",
+            MINIO_REGION="sa-east-1",
+            MEDIA_MAX_BYTES="5368709120",
+            MEDIA_KINDS="Image, voice,",
+            MEDIA_SKIP_CHAT_TYPES="status,NEWSLETTER",
+            MEDIA_SKIP_CHATS="5511987650102 , 120363000000000001@g.us,55119@s.whatsapp.net",
+            MEDIA_SKIP_SESSIONS="tests vendas",
+            MEDIA_OUTGOING="0",
+            MEDIA_MAX_AGE_DAYS="365",
+            MEDIA_LIFETIME_S="0",
+            MEDIA_CONCURRENT="100",
+            MEDIA_REDIRECT="yes",
+        )
+        assert got == Settings(
+            data_dir=got.data_dir,
+            media_enabled=False,
+            media_store="minio",
+            media_dir=Path("/srv/files"),
+            minio_url="https://[fd00::1]:9000/",
+            minio_port=9000,
+            minio_public_url="https://files.example",
+            minio_user="ana",
+            minio_password="p:/@% ç",
+            minio_bucket="our.files-1",
+            minio_region="sa-east-1",
+            media_max_bytes=5 * 2**30,
+            media_kinds=frozenset({Kind.IMAGE, Kind.VOICE}),
+            media_skip_chat_types=frozenset({"status", "newsletter"}),
+            media_skip_chats=frozenset(
+                {Jid("5511987650102@c.us"), Jid("120363000000000001@g.us"), Jid("55119@c.us")}
+            ),
+            media_skip_sessions=frozenset({SessionName("tests"), SessionName("vendas")}),
+            media_outgoing=False,
+            media_max_age_days=365,
+            media_lifetime_s=0,
+            media_concurrent=100,
+            media_redirect=True,
+        )
+
+    def test_files_lie_beside_the_database_unless_told_otherwise(self) -> None:
+        assert load(DATA_DIR="/srv/wa").media_folder == Path("/srv/wa/media")
+        assert load(DATA_DIR="/srv/wa", MEDIA_DIR="/srv/x").media_folder == Path("/srv/x")
+
+    def test_minio_is_looked_for_at_its_port_or_its_address(self) -> None:
+        assert load().minio_address == "http://127.0.0.1:9302"
+        assert load(MINIO_API_PORT="9000").minio_address == "http://127.0.0.1:9000"
+        both = load(MINIO_API_PORT="9000", MINIO_URL="http://minio:9302")
+        assert both.minio_address == "http://minio:9302"
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("MEDIA_STORE", "s3"),
+            ("MEDIA_MAX_BYTES", "0"),
+            ("MEDIA_MAX_BYTES", "5368709121"),
+            ("MEDIA_MAX_BYTES", "100MB"),
+            ("MEDIA_KINDS", "image,text"),
+            ("MEDIA_KINDS", "images"),
+            ("MEDIA_SKIP_CHAT_TYPES", "status,channel"),
+            ("MEDIA_SKIP_CHATS", "Ana"),
+            ("MEDIA_SKIP_CHATS", "a@b@c"),
+            ("MEDIA_MAX_AGE_DAYS", "0"),
+            ("MEDIA_LIFETIME_S", "-1"),
+            ("MEDIA_CONCURRENT", "0"),
+            ("MEDIA_OUTGOING", "perhaps"),
+            ("MINIO_URL", "minio:9302"),
+            ("MINIO_URL", "http://minio/path"),
+            ("MINIO_PUBLIC_URL", "https://files.example/?x=1"),
+            ("MINIO_API_PORT", "65536"),
+            ("MINIO_ROOT_USER", "ana maria"),
+            ("MINIO_ROOT_USER", "joão"),
+            ("MINIO_BUCKET", "Our_Files"),
+            ("MINIO_BUCKET", "../etc"),
+            ("MINIO_REGION", "us east"),
+        ],
+    )
+    def test_a_malformed_value_is_refused_by_name(self, name: str, text: str) -> None:
+        assert f"WHATSAPP_{name}: " in problem(**{name: text})
+
+    def test_the_wrong_word_of_a_list_is_told(self) -> None:
+        told = problem(MEDIA_KINDS="image,photo,voice")
+        assert "'image,photo,voice' is given, of which 'photo' is not; accepted is a list" in told
+        assert "image, video, gif, video_note, voice, audio, document, sticker" in told
+
+    def test_an_address_that_holds_a_password_is_refused_and_not_shown(self) -> None:
+        told = problem(MINIO_URL="http://ana:s3same@minio:9302", MINIO_PUBLIC_URL="s3same")
+        assert "WHATSAPP_MINIO_URL: set, 28 characters" in told
+        assert "WHATSAPP_MINIO_PUBLIC_URL: set, 6 characters" in told
+        assert "s3same" not in told
+
+    def test_minio_needs_its_keys_and_all_that_is_wrong_is_told_at_once(
+        self, tmp_path: Path
+    ) -> None:
+        told = problem(MEDIA_STORE="minio", MINIO_BUCKET="x", TZ="Mars")
+        assert [line.split(":")[0].strip() for line in told.splitlines()[1:]] == [
+            "WHATSAPP_MINIO_BUCKET",
+            "WHATSAPP_MINIO_ROOT_PASSWORD",
+            "WHATSAPP_MINIO_ROOT_USER",
+            "WHATSAPP_TZ",
+        ]
+        assert "is not set, and WHATSAPP_MEDIA_STORE=minio needs it" in told
+        with pytest.raises(InvalidInput, match="WHATSAPP_MINIO_ROOT_PASSWORD: is not set"):
+            Settings(media_store="minio", minio_user="ana")
+        wrong = problem(MEDIA_STORE="minio", MINIO_ROOT_USER="a b", MINIO_ROOT_PASSWORD="x")
+        assert "WHATSAPP_MINIO_ROOT_USER: 'a b' is given" in wrong
+        absent = str(tmp_path / "absent")
+        wrong = problem(MEDIA_STORE="minio", MINIO_ROOT_USER="ana", MINIO_ROOT_PASSWORD_FILE=absent)
+        assert len(wrong.splitlines()) == 2
+
+    def test_its_password_may_come_from_a_file(self, tmp_path: Path) -> None:
+        (tmp_path / "password").write_text("s3same word\n")
+        got = load(
+            MEDIA_STORE="minio",
+            MINIO_ROOT_USER="ana",
+            MINIO_ROOT_PASSWORD_FILE=str(tmp_path / "password"),
+        )
+        assert got.minio_password == "s3same word"
+        assert "s3same" not in repr(got)
+
+    def test_bounds_hold_in_python_too(self) -> None:
+        for wrong in (
+            {"media_kinds": frozenset({Kind.TEXT})},
+            {"media_kinds": ["image"]},
+            {"media_skip_chats": frozenset({"55119@s.whatsapp.net"})},
+            {"media_skip_chat_types": frozenset({"Status"})},
+            {"media_max_bytes": 0},
+        ):
+            with pytest.raises(InvalidInput, match="media_"):
+                Settings(**wrong)
+
+
 class TestOverrides:
     def test_they_win_and_none_is_not_given(self) -> None:
         environ = {"WHATSAPP_GATEWAY_API_PORT": "5000", "WHATSAPP_GATEWAY_API_HOST": "::1"}
@@ -343,6 +495,7 @@ class TestTypos:
             ("WHATSAPP_GATEWAY_API_TOKN", "WHATSAPP_GATEWAY_API_TOKEN"),
             ("WHATSAPP_WEBHOOK_HMAC", "WHATSAPP_WEBHOOK_HMAC_KEY"),
             ("WHATSAPP_WEBHOOKTOKEN_FILE", "WHATSAPP_WEBHOOK_TOKEN"),
+            ("WHATSAPP_MINIO_ROOT_PASS", "WHATSAPP_MINIO_ROOT_PASSWORD"),
         ],
     )
     def test_they_are_warned_of(
@@ -367,7 +520,9 @@ class TestTypos:
             "WHATSAPP_API_PORT",
             "WHATSAPP_REDIS_PORT",
             "WHATSAPP_DASHBOARD_PASSWORD",
-            "WHATSAPP_MINIO_BUCKET",
+            "WHATSAPP_MINIO_CONSOLE_PORT",
+            "WHATSAPP_FILES_LIFETIME",
+            "WHATSAPP_FILES_MIMETYPES",
             "WHATSAPP_DEFAULT_ENGINE",
             "WHATSAPP_SOMETHING_ELSE",
             "GATEWAY_API_TOKEN",
@@ -392,12 +547,14 @@ class TestSettings:
             webhook_hmac_key=STRONG,
             engine_url="http://ana:s3same@waha:3000",
             engine_key="s3same",
+            minio_url="http://minio.s3same.example",
+            minio_password="s3same-too",
         )
         for shown in (repr(got), str(got), pretty_repr(got)):
             assert "s3same" not in shown
             assert STRONG not in shown
             assert "port=4011" in shown
-        assert got.secrets == (STRONG, STRONG, STRONG, "s3same")
+        assert got.secrets == (STRONG, STRONG, STRONG, "s3same", "s3same-too")
 
     def test_bounds_hold_however_it_is_made(self) -> None:
         with pytest.raises(InvalidInput) as caught:
