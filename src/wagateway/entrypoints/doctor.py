@@ -1,4 +1,4 @@
-"""Every hop between WhatsApp and the archive, looked at in order; nothing is printed or changed."""
+"""Every hop between WhatsApp and the archive, looked at in order; prints and leaves nothing."""
 
 import hmac
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -23,6 +23,7 @@ from wagateway.entrypoints.http.auth import (
     WEBHOOK_TOKEN_HEADER,
 )
 from wagateway.entrypoints.http.health import HealthReport, HealthStatus
+from wagateway.entrypoints.media_check import media_finding
 from wagateway.entrypoints.secrets import GatewaySecrets, known_secrets
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.waha_check import Heard, silence_finding, waha_findings
@@ -84,6 +85,7 @@ async def examine(
                 heard = found
             else:
                 yield found
+    yield await media_finding(settings)
     async with aclosing(_api(settings, secrets)) as api:
         async for finding in api:
             yield finding

@@ -108,14 +108,12 @@ async def test_everything_works_from_waha_to_the_archive(url: str, tmp_path: Pat
     async with _running(settings_of(url, tmp_path)) as port:
         good = webhook(url=f"http://127.0.0.1:{port}/webhooks/messages")
         with waha(answers(session(good))) as engine_url:
-            settings = Settings(
-                database_url=url,
-                port=port,
-                api_token=API_TOKEN,
-                webhook_token=TOKEN,
+            settings = replace(
+                settings_of(url, tmp_path, port=port),
                 engine_url=engine_url,
                 engine_key=KEY,
             )
+            settings.media_folder.mkdir(mode=0o700, parents=True)
             found = await report(settings)
     assert found.ok
     assert found.broken is None
@@ -126,6 +124,7 @@ async def test_everything_works_from_waha_to_the_archive(url: str, tmp_path: Pat
         "database",
         "schema",
         "log",
+        "media",
         "api",
         "webhook",
         "waha",
