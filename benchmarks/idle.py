@@ -15,9 +15,10 @@ from wagateway.adapters.waha.client import WahaEngine, open_engine
 from wagateway.adapters.waha.transport import Manners
 from wagateway.domain.sync import SyncStatus
 from wagateway.ports.sync import SyncTask
+from wagateway.simulator.asgi import App, Message, Receive, Send
 from wagateway.simulator.engine import EngineName
 from wagateway.simulator.faults import Faults
-from wagateway.simulator.rest import App, Message, Receive, Send, create_app
+from wagateway.simulator.rest import create_app
 from wagateway.simulator.simulation import Scenario
 from wagateway.simulator.waha_server import WahaServer
 from wagateway.usecases.find_sessions import FindSessions

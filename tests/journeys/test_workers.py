@@ -15,8 +15,9 @@ from tests.support.postgres import fresh_database
 
 from wagateway import Gateway, NotFound, Settings
 from wagateway.adapters.timescale.migrate import migrate
+from wagateway.simulator.asgi import App
 from wagateway.simulator.engine import EngineName
-from wagateway.simulator.rest import App, create_app
+from wagateway.simulator.rest import create_app
 from wagateway.simulator.serving import in_thread
 from wagateway.simulator.simulation import Scenario
 from wagateway.simulator.waha_server import WahaServer

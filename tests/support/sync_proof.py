@@ -32,13 +32,14 @@ from tests.support.proof import TOKEN, WORKERS, Disturber, environ, free_port, u
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres
 from wagateway.adapters.timescale.migrate import migrate
+from wagateway.simulator.asgi import App
 from wagateway.simulator.check import Comparison, Report
 from wagateway.simulator.delivery import Delivery
 from wagateway.simulator.dice import Dice
 from wagateway.simulator.faults import Faults
 from wagateway.simulator.hosted import WORKING
 from wagateway.simulator.post import Counts, Poster, Retries, judge
-from wagateway.simulator.rest import App, create_app
+from wagateway.simulator.rest import create_app
 from wagateway.simulator.serving import local_socket, serving
 from wagateway.simulator.simulation import Scenario, simulate
 from wagateway.simulator.truth import Truth

@@ -4,6 +4,9 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from wagateway.simulator.fates import NO_FATE, Fate, Gone
+from wagateway.simulator.files import File
+
 
 class Words(Struct, frozen=True, kw_only=True, tag=True):
     """A text; *link* is an address in it that WhatsApp shows a preview of."""
@@ -44,7 +47,7 @@ class Fetch(StrEnum):
 
 
 class Attachment(Struct, frozen=True, kw_only=True, tag=True):
-    """A file, of which only the facts exist; its ``kind`` is the archive's word.
+    """A file with its facts; its ``kind`` is the archive's word.
 
     Attributes:
         extension: as WAHA names the file, without a dot.
@@ -53,6 +56,8 @@ class Attachment(Struct, frozen=True, kw_only=True, tag=True):
         width, height: pixels, else 0.
         animated: of stickers only.
         view_once: may be seen once only; NOWEB gets no more than the fact from others.
+        file: its bytes, with which the facts agree; None where only these exist.
+        fate: what becomes of it afterwards.
     """
 
     kind: AttachmentKind
@@ -68,6 +73,19 @@ class Attachment(Struct, frozen=True, kw_only=True, tag=True):
     animated: bool = False
     view_once: bool = False
     fetch: Fetch = Fetch.SAVED
+    file: File | None = None
+    fate: Fate = NO_FATE
+
+    @property
+    def gone(self) -> Gone | None:
+        """How WAHA says that WhatsApp has it no longer, None where it has."""
+        lost = self.fetch is Fetch.FAILED and not self.fate.later
+        return self.fate.gone or (Gone.ERROR if lost else None)
+
+    @property
+    def sort(self) -> str:
+        """From which files one like it is taken; see `files.Shelf`."""
+        return "moving-sticker" if self.animated else self.kind.value
 
 
 class Place(Struct, frozen=True, kw_only=True, tag=True):

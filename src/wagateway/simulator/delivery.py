@@ -19,6 +19,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
         lost: WAHA gave up on it: it is never sent.
         fact: what it tells; None for what tells nothing that is archived.
         due_ms: when it is sent on the simulated clock, in epoch milliseconds.
+        held_ms: how long it was held up after WAHA built it, and saved its file.
         engine: whose words it is; None for what no simulated engine tells.
     """
 
@@ -31,4 +32,5 @@ class Delivery(Struct, frozen=True, kw_only=True):
     lost: bool = False
     fact: Fact | None = None
     due_ms: int = 0
+    held_ms: int = 0
     engine: Engine | None = None

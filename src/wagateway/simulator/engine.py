@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from enum import StrEnum
 from typing import ClassVar, assert_never
-from urllib.parse import quote
 
 from typing_extensions import override
 
@@ -40,7 +39,8 @@ from wagateway.simulator.happenings import (
     Voted,
     jid,
 )
-from wagateway.simulator.shapes import MEDIA_BASE, acted_by, serialised
+from wagateway.simulator.offers import Media
+from wagateway.simulator.shapes import acted_by, serialised
 from wagateway.simulator.wire import Emission, Payload
 from wagateway.simulator.world import Group, Person, World
 
@@ -74,8 +74,16 @@ class Engine(ABC):
     silent_about: ClassVar[frozenset[type]]
     """Happenings, and contents of messages, that the engine tells nothing of."""
 
-    def __init__(self, world: World, session: str) -> None:
+    def __init__(self, world: World, session: str, media: Media | None = None) -> None:
+        """Speak for a session.
+
+        Args:
+            world: whose.
+            session: WAHA's name of it.
+            media: where its files are; as WAHA does unless it is said.
+        """
         self.world = world
+        self.files = media or Media()
         self.account = world.account
         self.session = session
 
@@ -271,8 +279,19 @@ class Engine(ABC):
         if content.fetch is not Fetch.SAVED:
             failed = content.fetch is Fetch.FAILED
             return {"url": None, **told, **({"error": self.fetch_error()} if failed else {})}
-        name = quote(f"{self.file_stem(note)}.{content.extension}", safe="@")
-        return {"url": f"{MEDIA_BASE}/{quote(self.session)}/{name}", **told}
+        offer = self.files.offer(self.session, self.file_name(note, content), content.fate.trick)
+        return {"url": offer["url"], **told, **({"s3": offer["s3"]} if "s3" in offer else {})}
+
+    def shows_file(self, note: Note) -> bool:
+        """Tell whether a WAMessage of *note* is that of a message with a file."""
+        file = note.content
+        return (
+            isinstance(file, Attachment) and file.file is not None and self.kind(note) == file.kind
+        )
+
+    def file_name(self, note: Note, file: Attachment) -> str:
+        """Return how WAHA names the attached file."""
+        return f"{self.file_stem(note)}.{file.extension}"
 
     def file_stem(self, note: Note) -> str:
         """Return the name of the attached file, without extension."""

@@ -9,6 +9,7 @@ from msgspec import Struct
 from wagateway.simulator.crowd import crowded_world
 from wagateway.simulator.dice import Dice
 from wagateway.simulator.faults import Faults
+from wagateway.simulator.files import Shelf
 from wagateway.simulator.happenings import AnyHappening
 from wagateway.simulator.life import happenings, scene_gap_ms
 from wagateway.simulator.stage import Cast
@@ -28,6 +29,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         start_ms, history_ms: see `life.happenings`.
         rate: deliveries per second of the present, on average.
         faults: what goes wrong, how often.
+        shelf: the files that are sent around; None: any.
     """
 
     seed: int
@@ -37,6 +39,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     history_ms: int
     rate: float
     faults: Faults
+    shelf: Shelf | None = None
 
 
 class Era(Struct, frozen=True, kw_only=True):
@@ -74,7 +77,7 @@ def life_of(era: Era, plan: Plan) -> Iterator[AnyHappening]:
     """Yield what happens in *era*, in order of time; only the first one has a past."""
     key = f"{plan.key}/{era.number}"
     told = happenings(
-        Cast(era.world, key, plan.faults),
+        Cast(era.world, key, plan.faults, plan.shelf),
         key,
         start_ms=era.start_ms,
         history_ms=0 if era.number else plan.history_ms,

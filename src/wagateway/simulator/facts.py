@@ -1,5 +1,7 @@
 """What one webhook request tells, for those who keep the truth."""
 
+from enum import IntEnum
+
 from msgspec import Struct
 
 from wagateway.simulator.happenings import AnyHappening
@@ -26,6 +28,15 @@ class Listing(Struct, frozen=True, kw_only=True):
     ack: int | None = None
 
 
+class Promise(IntEnum):
+    """Whether the file of a message can be had by who does all that can be done."""
+
+    NO = 0
+    PERHAPS = 1
+    """It depends on who is quick enough, or asks at the right time."""
+    YES = 2
+
+
 class Fact(Struct, frozen=True, kw_only=True):
     """One happening, as an engine told it.
 
@@ -39,6 +50,9 @@ class Fact(Struct, frozen=True, kw_only=True):
         repeats: the event repeats the whole content of the message that it is about.
         broken: what names the event, where a broken copy of it is sent too; else None.
         listing: for a message that is told by the message list instead of an event.
+        offers: the event says where the files that it shows are, if they are anywhere.
+        promise: whether the attached file can be had by what is told; None where there is none, or
+            nobody serves files.
         sure: False for what is not told well enough to be archived for certain.
     """
 
@@ -51,4 +65,6 @@ class Fact(Struct, frozen=True, kw_only=True):
     repeats: bool = False
     broken: str | None = None
     listing: Listing | None = None
+    offers: bool = True
+    promise: Promise | None = None
     sure: bool = True

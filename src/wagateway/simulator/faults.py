@@ -37,6 +37,20 @@ class Faults(Struct, frozen=True, kw_only=True):
     stopped: float = 0.0
     silent: float = 0.0
     shrink: float = 0.0
+    file_500: float = 0.0
+    file_empty: float = 0.0
+    file_cut: float = 0.0
+    file_wrong: float = 0.0
+    file_slow: float = 0.0
+    file_hang: float = 0.0
+    file_redirect: float = 0.0
+    file_early: float = 0.0
+    file_wipe: float = 0.0
+    file_gone: float = 0.0
+    file_second: float = 0.0
+    file_later: float = 0.0
+    file_host: float = 0.0
+    file_bait: float = 0.0
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -115,6 +129,20 @@ _ALL_SERVED = {
     "stopped": 0.02,
     "silent": 0.02,
     "shrink": 0.01,
+    "file_500": 0.03,
+    "file_empty": 0.03,
+    "file_cut": 0.03,
+    "file_wrong": 0.03,
+    "file_slow": 0.01,
+    "file_hang": 0.005,
+    "file_redirect": 0.01,
+    "file_early": 0.03,
+    "file_wipe": 0.01,
+    "file_gone": 0.04,
+    "file_second": 0.04,
+    "file_later": 0.03,
+    "file_host": 0.05,
+    "file_bait": 0.03,
 }
 _PRESETS: dict[str, dict[str, float]] = {"none": {}, "usual": {"duplicate": 0.04}, "all": _ALL}
 
@@ -144,6 +172,20 @@ SERVED_MEANINGS = {
     "stopped": "of the time, in windows of 10 s: the session is stopped, and catches up afterwards",
     "silent": "of the time, in windows of 10 s: WORKING, but nothing comes; the store has it later",
     "shrink": "of the time, in windows of 10 s: the store loses half of its older messages",
+    "file-500": "of requests for files: answered with 500 or 503",
+    "file-empty": "of files: nothing in them at the first one or two requests",
+    "file-cut": "of requests for files: the body ends in the middle",
+    "file-wrong": "of files: other bytes at the first one or two requests",
+    "file-slow": "of requests for files: the body comes in drips",
+    "file-hang": "of requests for files: never answered",
+    "file-redirect": "of requests for files: sent on to where nobody should ask",
+    "file-early": "of messages with files: what was saved for the event is lost at once",
+    "file-wipe": "of the time, in windows of 10 s: all saved files are lost, as at a restart",
+    "file-gone": "of messages with files: WhatsApp has the file no longer when asked again",
+    "file-second": "of messages with files: to be had again at the second request only",
+    "file-later": "of messages with files: told once without an address, and again with one",
+    "file-host": "of messages with files: the address in the event has another wrong host",
+    "file-bait": "of messages with files: the address in the event is one that nobody should ask",
 }
 """The same for what is there only where the REST API is served too."""
 USUAL = Faults.parse("usual")

@@ -122,6 +122,13 @@ def reworded(note: Note, text: str) -> Note:
     return replace(note, content=Words(text=text))
 
 
+def attached(happening: "AnyHappening") -> Attachment | None:
+    """Return the file of the message that is sent; None where none is."""
+    if not isinstance(happening, Sent) or not isinstance(happening.note.content, Attachment):
+        return None
+    return happening.note.content
+
+
 def jid(person: Person, address: Address) -> str:
     """Return the address of *person*, as WAHA writes it."""
     return person.phone_jid if address is Address.PHONE else person.lid_jid

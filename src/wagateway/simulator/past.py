@@ -32,7 +32,9 @@ def past_facts(engine: Engine, plan: Plan, count: int) -> Iterator[Fact]:
     They lie on PAST_DAYS days before the history that webhooks tell.
     """
     dice = Dice("past", plan.key)
-    cast = Cast(engine.world, f"{plan.key}/past", Faults())
+    faults = plan.faults
+    quiet = Faults(file_gone=faults.file_gone, file_second=faults.file_second)
+    cast = Cast(engine.world, f"{plan.key}/past", quiet, plan.shelf)
     latest: dict[str, Note] = {}
     for number, at_ms in enumerate(_instants(dice, plan, count)):
         stage = Stage(cast, dice, at_ms, number, rush=False)

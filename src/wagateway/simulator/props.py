@@ -1,4 +1,4 @@
-"""What people send around: files that do not exist, cards, places, events, and their likes."""
+"""What people send around: files still to be chosen, cards, places, events, and their likes."""
 
 from msgspec.structs import replace
 

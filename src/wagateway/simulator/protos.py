@@ -21,7 +21,7 @@ from wagateway.simulator.happenings import (
     Stories,
 )
 from wagateway.simulator.protos_business import menu, ware
-from wagateway.simulator.shapes import THUMBNAIL, blob, engine_jid
+from wagateway.simulator.shapes import THUMBNAIL, blob, engine_jid, file_hash, thumbnail
 from wagateway.simulator.wire import Payload
 
 _MEDIA_KEYS = {
@@ -133,7 +133,7 @@ def _attachment(note: Note, file: Attachment, tail: Payload) -> Payload:
     facts: Payload = {
         "url": f"https://mmg.whatsapp.net{path}&_nc_sid=5e03e0&mms3=true",
         "mimetype": file.mimetype,
-        "fileSha256": blob(32, "plain", note.stanza),
+        "fileSha256": file_hash(note, file),
         "fileLength": str(file.size_bytes),
         "mediaKey": blob(32, "key", note.stanza),
         "fileEncSha256": blob(32, "cipher", note.stanza),
@@ -160,15 +160,20 @@ def _particulars(note: Note, file: Attachment) -> Payload:  # noqa: PLR0911 - on
         case AttachmentKind.IMAGE if file.view_once:
             return {"viewOnce": True}
         case AttachmentKind.IMAGE | AttachmentKind.VIDEO | AttachmentKind.VIDEO_NOTE:
-            return {"jpegThumbnail": THUMBNAIL}
+            return {"jpegThumbnail": thumbnail(file)}
         case AttachmentKind.GIF:
-            return {"gifPlayback": True, "jpegThumbnail": THUMBNAIL, "gifAttribution": "GIPHY"}
+            return {
+                "gifPlayback": True,
+                "jpegThumbnail": thumbnail(file),
+                "gifAttribution": "GIPHY",
+            }
         case AttachmentKind.VOICE:
             return {"ptt": True, "waveform": blob(64, "waveform", note.stanza)}
         case AttachmentKind.AUDIO:
             return {"ptt": False}
         case AttachmentKind.DOCUMENT:
-            return {"title": file.filename, "pageCount": file.pages, "fileName": file.filename}
+            pages = {"pageCount": file.pages} if file.pages else {}
+            return {"title": file.filename, **pages, "fileName": file.filename}
         case AttachmentKind.STICKER:
             sent = {"stickerSentTs": str(note.at_ms), "isLottie": False}
             return {"isAnimated": file.animated, **sent}

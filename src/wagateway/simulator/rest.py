@@ -10,12 +10,14 @@ Source: WAHA 2026.9.2 OpenAPI; WAHA docs.
 import asyncio
 import hmac
 import json
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 from urllib.parse import parse_qsl
 
+from wagateway.simulator.asgi import App, Message, Receive, Send
 from wagateway.simulator.hosted import WORKING
+from wagateway.simulator.offers import leads_to_bait
 from wagateway.simulator.rest_answers import (
     Answer,
     Refused,
@@ -27,14 +29,10 @@ from wagateway.simulator.rest_answers import (
 )
 from wagateway.simulator.rest_call import Call, Route
 from wagateway.simulator.rest_faults import CutShort, Fault, RestFaults
+from wagateway.simulator.rest_files import named_file
 from wagateway.simulator.rest_query import Query
 from wagateway.simulator.rest_routes import find_route
 from wagateway.simulator.waha_server import WahaServer
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _DRIP_S = 0.05
 _DRIPS = 20
@@ -61,8 +59,15 @@ class _Application:
         if scope["type"] != "http":
             raise NotImplementedError(scope["type"])
         body = await _body(receive)
+        if leads_to_bait(scope["path"]):
+            await self._server.bait(scope, receive, send)
+            return
         if not self._may_enter(scope):
             await _send(unauthorized(), send)
+            return
+        named = named_file(scope["path"])
+        if named and scope["method"] in {"GET", "HEAD"}:
+            await self._server.files.serve(*named, scope, receive, send)
             return
         fault = self._faults.of(next(self._numbers))
         if fault is Fault.HANG:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from wagateway.simulator.asgi import Send
 from wagateway.simulator.wire import WAHA_VERSION, Payload
 
 JSON = "application/json; charset=utf-8"
@@ -39,7 +40,7 @@ class Refused(Exception):
         self.answer = answer
 
 
-_REASONS = {400: "Bad Request", 404: "Not Found", 422: "Unprocessable Entity"}
+_REASONS = {400: "Bad Request", 404: "Not Found", 410: "Gone", 422: "Unprocessable Entity"}
 _NO_STORE = (
     'Enable NOWEB store "config.noweb.store.enabled=True" and "config.noweb.store.full_sync=True" '
     "when starting a new session. Read more: https://waha.devlike.pro/docs/engines/noweb#store"
@@ -82,6 +83,27 @@ def not_implemented(detail: str) -> Refused:
 def no_store() -> Refused:
     """Return the answer of a NOWEB session without a store."""
     return refused(400, _NO_STORE)
+
+
+def no_such_file() -> Answer:
+    """Return the answer where a file is not there, or not any more."""
+    error = {
+        "code": 404,
+        "key": "FILE_NOT_FOUND",
+        "message": "File not found",
+        "details": "File not found or no longer available",
+    }
+    return Answer(status=404, body={"error": error})
+
+
+async def send_answer(answer: Answer, send: Send) -> None:
+    """Send *answer* as it is."""
+    content = answer.content()
+    fields = [("content-type", answer.kind), ("content-length", str(len(content)))]
+    fields += [("x-powered-by", "Express"), *answer.headers]
+    headers = [(name.encode(), value.encode()) for name, value in fields]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
 
 
 def broken(method: str, path: str, query: dict[str, str], engine: str) -> Answer:

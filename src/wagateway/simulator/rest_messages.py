@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from wagateway.simulator.contents import Attachment, Fetch
 from wagateway.simulator.engine import EngineName
+from wagateway.simulator.fates import Gone
 from wagateway.simulator.happenings import Direct
 from wagateway.simulator.rest_answers import CREATED, Answer, no_store, not_implemented, refused
 from wagateway.simulator.rest_call import Call, Route
@@ -11,6 +13,7 @@ from wagateway.simulator.rest_rows import (
     chat_id,
     chat_name,
     chat_row,
+    is_tombstone,
     message_row,
     overview_row,
     picture,
@@ -26,6 +29,7 @@ _MESSAGES = 10
 _INVITE = 10
 """Digits of a channel's own in its invitation."""
 _SORTS = ("conversationTimestamp", "id", "name")
+_REFUSED = {Gone.NOT_FOUND: 404, Gone.EXPIRED: 410}
 _PARTS = 3
 """Of a serialised id: whose it is, the chat, and the stanza; a participant may follow."""
 
@@ -111,7 +115,7 @@ def _messages_of(call: Call, chat: str) -> Answer:
             kept.shown.at_ms // 1000, shown_ack(engine, kept), from_me=kept.shown.from_me
         )
     ]
-    return Answer(body=[message_row(engine, kept, download=download) for kept in shown])
+    return Answer(body=[_row(call, kept, download=download) for kept in shown])
 
 
 def _message(call: Call) -> Answer:
@@ -122,10 +126,31 @@ def _message(call: Call) -> Answer:
     anywhere = engine.name is EngineName.GOWS
     rows = call.session.store.rows() if anywhere else _rows_of(call, chat)
     found = [kept for kept in rows if _is_named(call, kept, asked)]
-    exact = [kept for kept in found if message_row(engine, kept, download=False)["id"] == asked]
+    exact = [kept for kept in found if message_row(engine, kept)["id"] == asked]
     if not found:
         raise refused(404, "Message not found")
-    return Answer(body=message_row(engine, (exact or found)[0], download=download))
+    kept = (exact or found)[0]
+    row = _row(call, kept, download=download)
+    gone = _gone(kept)
+    if row["hasMedia"] and download and gone in _REFUSED and not row["media"]["url"]:
+        raise refused(_REFUSED[gone], "The file is not on WhatsApp's servers any more")
+    return Answer(body=row)
+
+
+def _row(call: Call, kept: Kept, *, download: bool) -> Payload:
+    """Return the row of *kept*; its file is got from WhatsApp again where *download* asks so."""
+    engine = call.session.engine
+    if not (download and engine.shows_file(kept.shown)) or is_tombstone(engine, kept):
+        return message_row(engine, kept)
+    fared = call.server.filing.ask(engine, kept.shown)
+    if isinstance(fared, Gone):
+        fared = Fetch.SKIPPED if fared is Gone.SILENT else Fetch.FAILED
+    return message_row(engine, kept, fetch=fared)
+
+
+def _gone(kept: Kept) -> Gone | None:
+    said = kept.shown.content
+    return said.gone if isinstance(said, Attachment) else None
 
 
 def _is_named(call: Call, kept: Kept, asked: str) -> bool:
@@ -140,9 +165,8 @@ def _is_named(call: Call, kept: Kept, asked: str) -> bool:
 def _preview(call: Call) -> Answer:
     limit = call.query.page(limit=_MESSAGES).limit
     rows = call.session.store.rows(call.params["id"])[::-1][:limit]
-    engine = call.session.engine
     download = call.query.flag("downloadMedia", default=False)
-    return Answer(body=[_post(message_row(engine, kept, download=download)) for kept in rows])
+    return Answer(body=[_post(_row(call, kept, download=download)) for kept in rows])
 
 
 def _post(row: Payload) -> Payload:

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 from wagateway.simulator.contents import Attachment, Fetch
 from wagateway.simulator.dice import digest
 from wagateway.simulator.engine import Engine, EngineName
-from wagateway.simulator.facts import Fact, Listing
+from wagateway.simulator.facts import Fact, Listing, Promise
+from wagateway.simulator.fates import NO_FATE
 from wagateway.simulator.happenings import Address, Direct, Note, Sent
 from wagateway.simulator.protos import edited_content
 from wagateway.simulator.shapes import ACK_NAMES, engine_chat_jid, wid
@@ -20,7 +21,7 @@ _UNKNOWN = 8
 """One in so many of GOWS' rows of own messages has no acknowledgement."""
 
 
-def message_row(engine: Engine, kept: Kept, *, download: bool) -> Payload:
+def message_row(engine: Engine, kept: Kept, *, fetch: Fetch = Fetch.SKIPPED) -> Payload:
     """Return *kept* as a WAMessage of a list.
 
     What was sent by the API is not remembered as such, and the engine's own data counts states
@@ -29,9 +30,9 @@ def message_row(engine: Engine, kept: Kept, *, download: bool) -> Payload:
     Args:
         engine: whose list it is.
         kept: in the list.
-        download: WAHA fetches the attached file; else ``media`` has no address.
+        fetch: how WAHA fared with the attached file, just now.
     """
-    row = _tombstone(engine, kept) or engine.message(_as_listed(kept.shown, download=download))
+    row = _tombstone(engine, kept) or engine.message(_as_listed(kept.shown, fetch))
     ack = shown_ack(engine, kept)
     row["ack"] = ack
     row["ackName"] = "UNKNOWN" if ack is None else ACK_NAMES[ack]
@@ -76,7 +77,8 @@ def row_fact(engine: Engine, kept: Kept, session: str) -> Fact:
         account=engine.account,
         happening=Sent(at_ms=note.at_ms, scene=0, note=note),
         kind=engine.kind(note),
-        revealed=engine.reveals_by(_as_listed(note, download=False)),
+        revealed=engine.reveals_by(_as_listed(note)),
+        promise=_promise(engine, kept),
         listing=Listing(
             edits=kept.texts(),
             marked=engine.name is not EngineName.GOWS,
@@ -137,7 +139,7 @@ def overview_row(
         "id": chat_id(note, around) if merged else note.chat_jid,
         "name": chat_name(note, around),
         "picture": picture(chat_id(note, around)),
-        "lastMessage": message_row(engine, rows[-1], download=False),
+        "lastMessage": message_row(engine, rows[-1]),
         "_chat": chat_row(engine, around, rows, merged=merged),
     }
 
@@ -173,11 +175,21 @@ def _browser_chat(note: Note, chat: str, name: str | None) -> Payload:
     }
 
 
-def _as_listed(note: Note, *, download: bool) -> Note:
-    said = note.content
+def _promise(engine: Engine, kept: Kept) -> Promise | None:
+    """Return whether the file of *kept* can be had by asking for it."""
+    said = kept.shown.content
+    if not isinstance(said, Attachment) or is_tombstone(engine, kept):
+        return None
+    if not engine.shows_file(kept.shown):
+        return None
+    return Promise.NO if said.gone else Promise.YES
+
+
+def _as_listed(note: Note, fetch: Fetch = Fetch.SKIPPED) -> Note:
+    """Return *note* with what became of its file; what it quotes is not fetched again."""
+    said, quoted = note.content, note.quotes
     if isinstance(said, Attachment):
-        if not download:
-            said = replace(said, fetch=Fetch.SKIPPED)
-        elif said.fetch is not Fetch.FAILED:
-            said = replace(said, fetch=Fetch.SAVED)
-    return replace(note, content=said, source="app")
+        said = replace(said, fetch=fetch, fate=NO_FATE)
+    if quoted and isinstance(quoted.content, Attachment):
+        quoted = replace(quoted, content=replace(quoted.content, fetch=Fetch.SKIPPED))
+    return replace(note, content=said, quotes=quoted, source="app")

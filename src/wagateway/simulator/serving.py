@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 import uvicorn
 from typing_extensions import override
 
-from wagateway.simulator.rest import App
+from wagateway.simulator.asgi import App
 
 _GRACE_S = 1
 """How long open requests may take in the end: those that hang on purpose never would."""

@@ -5,6 +5,7 @@ from base64 import b64encode
 from msgspec.structs import replace
 
 from wagateway.simulator.contents import (
+    Attachment,
     Card,
     Cards,
     LivePlace,
@@ -26,9 +27,6 @@ THUMBNAIL = (
     "wAALCAABAAEBAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAAP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AP//Z"
 )
 """A grey pixel, as JPEG in base64."""
-
-MEDIA_BASE = "http://localhost:3000/api/files"
-"""WAHA's idea of its own address; nothing listens there."""
 
 
 def serialised(stanza: str, chat: str, *, from_me: bool, participant: str | None) -> str:
@@ -112,6 +110,18 @@ def cards(note: Note) -> tuple[Card, ...]:
 def vcards(note: Note) -> list[str]:
     """Return the ``vCards`` of a WAMessage."""
     return [card.vcard for card in cards(note)]
+
+
+def file_hash(note: Note, file: Attachment) -> str:
+    """Return the SHA-256 of the attached file, in base64."""
+    if file.file is None:
+        return blob(32, "plain", note.stanza)
+    return b64encode(bytes.fromhex(file.file.sha256)).decode()
+
+
+def thumbnail(file: Attachment) -> str:
+    """Return the tiny picture of the attached file, as JPEG in base64."""
+    return (file.file and file.file.thumbnail) or THUMBNAIL
 
 
 def blob(size: int, *key: object) -> str:

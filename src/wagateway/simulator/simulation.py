@@ -12,6 +12,8 @@ from msgspec import Struct
 from wagateway.simulator.crowd import MOST
 from wagateway.simulator.engine import EngineName
 from wagateway.simulator.faults import USUAL, Faults
+from wagateway.simulator.files import Shelf
+from wagateway.simulator.offers import Media
 from wagateway.simulator.traffic import Delivery, Traffic
 from wagateway.simulator.world import SMALLEST
 
@@ -38,6 +40,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
             None the sessions have different ones in turn.
         past: how many messages of all sessions are in their stores from the beginning, and in no
             webhook; 0 or more.
+        media: which files are sent around, and how WAHA deals with them.
     """
 
     seed: int = 1
@@ -52,6 +55,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
     hmac_key: str | None = None
     served: bool = False
     past: int = 0
+    media: Media = Media()
 
     def __post_init__(self) -> None:
         if self.sessions < 1:
@@ -77,6 +81,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
         """Return what decides on the deliveries, as JSON values, without the key."""
         held = msgspec.to_builtins(self)
         held.pop("hmac_key")
+        if self.media == Media():
+            del held["media"]
         if not self.served:
             del held["served"], held["past"]
         return {**held, "history": self.history.total_seconds(), "faults": self.faults.rates()}
@@ -98,6 +104,7 @@ def simulate(scenario: Scenario) -> Iterator[Delivery]:
 
 def traffics(scenario: Scenario) -> list[Traffic]:
     """Return the stream of each session, in the order of their names."""
+    shelf = Shelf(scenario.media.stock, scenario.seed)
     pace = scenario.rate / scenario.sessions if scenario.rate else _PACE
     return [
         Traffic(
@@ -111,6 +118,9 @@ def traffics(scenario: Scenario) -> list[Traffic]:
             faults=scenario.faults,
             also_as_message=scenario.also_as_message,
             hmac_key=scenario.hmac_key,
+            media=scenario.media,
+            shelf=shelf,
+            served=scenario.served,
         )
         for number, session in enumerate(scenario.session_names())
     ]

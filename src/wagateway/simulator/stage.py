@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from wagateway.simulator.contents import (
     Attachment,
     AttachmentKind,
@@ -9,7 +11,9 @@ from wagateway.simulator.contents import (
     Words,
 )
 from wagateway.simulator.dice import Dice, digest
+from wagateway.simulator.fates import fate_of
 from wagateway.simulator.faults import USUAL, Faults
+from wagateway.simulator.files import Shelf, Stock
 from wagateway.simulator.happenings import (
     Acked,
     AckLevel,
@@ -46,11 +50,20 @@ class Cast:
 
     Args:
         stanza_key: what makes the stanza ids of this run different from those of another.
-        faults: those of them that change what happens: lid-flip, forged, nul.
+        faults: those of them that change what happens: lid-flip, forged, nul; and what becomes of
+            files.
+        shelf: the files that are sent around.
     """
 
-    def __init__(self, world: World, stanza_key: str, faults: Faults = USUAL) -> None:
+    def __init__(
+        self,
+        world: World,
+        stanza_key: str,
+        faults: Faults = USUAL,
+        shelf: Shelf | None = None,
+    ) -> None:
         self.world = world
+        self.shelf = shelf or Shelf(Stock(), 1)
         self.faults = faults
         self.members = {group.jid: list(group.members) for group in world.groups}
         self.subjects = {group.jid: 0 for group in world.groups}
@@ -138,15 +151,14 @@ class Stage:
         if isinstance(chat, Group) and chat.by_lid:
             address = Address.LID
         device = Device.WEB if author is None or source == "api" else author.device
+        stanza = self.cast.stanza(device)
         note = Note(
-            stanza=self.cast.stanza(device),
+            stanza=stanza,
             at_ms=self.now_ms,
             chat=chat,
             author=author,
             from_me=author is self.world.account,
-            content=self._mischief.garbled(
-                Words(text=content) if isinstance(content, str) else content
-            ),
+            content=self._mischief.garbled(self._filled(content, stanza)),
             address=address,
             source=source,
             quotes=quotes,
@@ -163,6 +175,27 @@ class Stage:
         if forged := self._mischief.forged(note, self.world.account, self._present(chat)):
             self._happen(Sent(at_ms=forged.at_ms, scene=self.scene, note=forged))
         return note
+
+    def _filled(self, content: Content | str, stanza: str) -> Content:
+        """Return *content*; a file of it is one that exists, and its facts are the true ones."""
+        if isinstance(content, str):
+            return Words(text=content)
+        if not isinstance(content, Attachment):
+            return content
+        file = self.cast.shelf.take(content.sort, Dice("file", stanza))
+        return replace(
+            content,
+            mimetype=file.mimetype,
+            extension=file.extension,
+            size_bytes=file.size_bytes,
+            filename=content.filename and f"{content.filename.rpartition('.')[0]}.{file.extension}",
+            seconds=file.recipe.seconds,
+            width=0 if content.filename else file.recipe.width,
+            height=0 if content.filename else file.recipe.height,
+            pages=file.recipe.pages,
+            file=file,
+            fate=fate_of(self.cast.faults, stanza),
+        )
 
     def answer(self, to: Note, content: Content | str, *, source: str = "app") -> Note:
         """Let the account write in the chat of *to*; the other side reads it."""

@@ -12,7 +12,9 @@ from wagateway.simulator.disruptions import Disruptions
 from wagateway.simulator.engine import Engine, EngineName
 from wagateway.simulator.eras import Plan, eras, life_of
 from wagateway.simulator.faults import USUAL, Faults
+from wagateway.simulator.files import Shelf
 from wagateway.simulator.happenings import AnyHappening
+from wagateway.simulator.offers import Media
 from wagateway.simulator.voice import ENGINES, Request, Voice, voices
 from wagateway.simulator.world import SMALLEST, World
 
@@ -50,6 +52,9 @@ class Traffic:
         also_as_message: float = 0.3,
         hmac_key: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        media: Media | None = None,
+        shelf: Shelf | None = None,
+        served: bool = False,
     ) -> None:
         """Describe a stream.
 
@@ -67,6 +72,9 @@ class Traffic:
                 do for who subscribes to both.
             hmac_key: signs the deliveries.
             metadata: the session's ``config.metadata``.
+            media: how WAHA deals with files.
+            shelf: the files that are sent around; None: those of *media* and *seed*.
+            served: somebody serves the files, so that it can be told which ones can be had.
 
         Raises:
             ValueError: *start* is naive, *history* negative, or *rate* not above 0.
@@ -75,6 +83,8 @@ class Traffic:
             raise ValueError("start must be an aware datetime, for instance datetime.now(UTC)")
         if history < timedelta(0) or not rate > 0:
             raise ValueError("history must not be negative, and rate must be above 0")
+        self._media = media or Media()
+        self._served = served
         self.world: World = crowded_world(seed, chats)
         start_ms = int(start.astimezone(UTC).timestamp() * 1000)
         self.plan = Plan(
@@ -85,6 +95,7 @@ class Traffic:
             history_ms=int(history.total_seconds() * 1000),
             rate=rate,
             faults=faults,
+            shelf=shelf or Shelf(self._media.stock, seed),
         )
         self._engine = engine
         self.session = session
@@ -110,7 +121,7 @@ class Traffic:
     def first_engine(self) -> Engine:
         """Return who speaks in the beginning; of several, the first."""
         kind = next(kind for kind in ENGINES if self._engine in {None, kind.name})
-        return kind(self.world, self.session)
+        return kind(self.world, self.session, self._media)
 
     def _requests(self) -> Iterator[tuple[int, Request]]:
         """Yield requests with the instant at which they are sent, in its order."""
@@ -137,6 +148,8 @@ class Traffic:
                 also_as_message=self._also_as_message,
                 metadata=self._metadata,
                 hmac_key=self._hmac_key,
+                media=self._media,
+                served=self._served,
             )
             for happening in disruptions.told(life_of(era, self.plan)):
                 yield happening, speaking[happening.scene % len(speaking)]
@@ -166,6 +179,7 @@ def _delivery(request: Request, offset_s: float, due_ms: int, *, lost: bool) -> 
         lost=lost,
         fact=request.fact,
         due_ms=due_ms,
+        held_ms=request.held_ms,
         engine=request.engine,
     )
 

@@ -7,18 +7,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wagateway.simulator import breakage
-from wagateway.simulator.contents import Attachment
+from wagateway.simulator.contents import Attachment, Fetch
 from wagateway.simulator.dice import Dice
 from wagateway.simulator.engine import Engine, EngineName
-from wagateway.simulator.facts import Fact
+from wagateway.simulator.facts import Fact, Promise
 from wagateway.simulator.faults import Faults
 from wagateway.simulator.gows import Gows
 from wagateway.simulator.happenings import (
     AnyHappening,
     Note,
     Sent,
+    attached,
 )
 from wagateway.simulator.noweb import Noweb
+from wagateway.simulator.offers import Media
 from wagateway.simulator.webjs import Webjs
 from wagateway.simulator.wire import Emission, Frame, event_id, headers, request_id
 from wagateway.simulator.world import World
@@ -27,6 +29,7 @@ ENGINES: tuple[type[Engine], ...] = (Noweb, Gows, Webjs)
 
 _RETRY_MS = 2000
 """WAHA's default pause before it sends again."""
+_LATER_MS = 20_000
 _DAY_MS = 86_400_000
 
 
@@ -40,9 +43,10 @@ class Request(Struct, frozen=True, kw_only=True):
     engine: Engine
     repeated: bool = False
     cut: bool = False
+    held_ms: int = 0
 
 
-def voices(
+def voices(  # noqa: PLR0913 - what can be set of a voice
     engine: EngineName | None,
     world: World,
     *,
@@ -52,16 +56,19 @@ def voices(
     also_as_message: float,
     metadata: Mapping[str, str],
     hmac_key: str | None,
+    media: Media | None = None,
+    served: bool = False,
 ) -> Sequence["Voice"]:
-    """Return who speaks: one *engine*, or all of them for None."""
+    """Return who speaks: one *engine*, or all of them for None; see Voice."""
     return [
         Voice(
-            kind(world, session),
+            kind(world, session, media),
             key=key,
             faults=faults,
             also_as_message=also_as_message,
             metadata=metadata,
             hmac_key=hmac_key,
+            served=served,
         )
         for kind in ENGINES
         if engine in {None, kind.name}
@@ -80,8 +87,11 @@ class Voice:
         also_as_message: float,
         metadata: Mapping[str, str],
         hmac_key: str | None,
+        served: bool = False,
     ) -> None:
+        """Let *engine* speak; *served* says whether its files can be fetched from somewhere."""
         self._engine = engine
+        self._served = served
         self._frame = Frame(
             session=engine.session, engine=engine.name.value, me=engine.me(), metadata=metadata
         )
@@ -94,6 +104,18 @@ class Voice:
 
     def requests(self, happening: AnyHappening, dice: Dice) -> Iterator[tuple[int, Request]]:
         """Yield the requests for *happening*, each with the instant at which it is sent."""
+        first = _without_file(happening)
+        if first is not None:
+            early = Dice("later", first.note.stanza)
+            yield from self._requests(first, early, offers=False)
+            pause_ms = early.number(1000, _LATER_MS)
+            happening = replace(happening, at_ms=happening.at_ms + pause_ms)
+        yield from self._requests(happening, dice, offers=True)
+
+    def _requests(
+        self, happening: AnyHappening, dice: Dice, *, offers: bool
+    ) -> Iterator[tuple[int, Request]]:
+        """Yield the requests of one telling; it *offers* files, unless they are still to come."""
         emission = self._engine.tell(happening)
         if emission is None:
             return
@@ -102,6 +124,8 @@ class Voice:
         broken = dice.chance(self._faults.malformed)
         number = next(self._count)
         fact = self._fact(happening, emission, f"{self._key}/{number}" if broken else None)
+        if not offers:
+            fact = replace(fact, offers=False)
         if dice.chance(self._faults.huge):
             emission = breakage.huge(emission)
         twice = note is not None and not note.from_me and dice.chance(self._also_as_message)
@@ -119,15 +143,26 @@ class Voice:
     def _sent(self, request: Request, due_ms: int, dice: Dice) -> Iterator[tuple[int, Request]]:
         """Yield *request* when it is sent, and when it is sent again."""
         faults = self._faults
+        held_ms = 0
         if dice.chance(faults.reorder):
-            due_ms += dice.number(100, 30_000)
+            held_ms += dice.number(100, 30_000)
         if dice.chance(faults.late):
-            due_ms += dice.number(30_000, 600_000)
+            held_ms += dice.number(30_000, 600_000)
+        due_ms += held_ms
+        request = self._held(request, held_ms)
         if dice.chance(faults.drop):
             request = replace(request, cut=True)
         yield due_ms, request
         if dice.chance(faults.duplicate):
             yield due_ms + _RETRY_MS, replace(request, repeated=True, cut=False)
+
+    def _held(self, request: Request, held_ms: int) -> Request:
+        """Return *request* after it was held up: a file may be gone meanwhile."""
+        fact, lifetime_ms = request.fact, self._engine.files.lifetime_s * 1000
+        file = fact and attached(fact.happening)
+        if fact and file and fact.promise and 0 < lifetime_ms <= held_ms:
+            fact = replace(fact, promise=_promise_again(file))
+        return replace(request, held_ms=held_ms, fact=fact)
 
     def _noise(
         self,
@@ -182,9 +217,21 @@ class Voice:
             kind=self._engine.kind(happening.note) if isinstance(happening, Sent) else None,
             ack=ack if isinstance(ack, int) else None,
             revealed=self._engine.reveals(happening),
+            promise=self._promise(happening) if self._served else None,
             repeats=self._engine.repeats(happening),
             broken=broken,
         )
+
+    def _promise(self, happening: AnyHappening) -> Promise | None:
+        """Return whether the file that an event is about can be had by what it offers."""
+        file = attached(happening)
+        if file is None or not self._engine.shows_file(happening.note):  # type: ignore[union-attr]
+            return None
+        if file.fetch is not Fetch.SAVED or file.fate.early:
+            return _promise_again(file)
+        # Whoever asks for the message in time is told the right address of what was saved.
+        doubtful = file.fate.misleads or self._faults.file_wipe
+        return Promise.PERHAPS if doubtful else Promise.YES
 
     def _skew_ms(self, scene: int) -> int:
         """Return how wrong WAHA's clock is while *scene* is told."""
@@ -192,6 +239,26 @@ class Voice:
             return 0
         dice = Dice("clock", self._clock_key, scene)
         return dice.number(-_DAY_MS, _DAY_MS) if dice.chance(self._faults.clock_skew) else 0
+
+
+def _without_file(happening: AnyHappening) -> Sent | None:
+    """Return how a message is told whose file WAHA has later; None of any other.
+
+    In one of three ways: nothing is said of the file, or no address, or that it could not be had.
+    """
+    file = attached(happening)
+    if file is None or not isinstance(happening, Sent):
+        return None
+    if not file.fate.later or file.fetch is not Fetch.SAVED:
+        return None
+    note = happening.note
+    fetch = Dice("untold", note.stanza).pick((Fetch.SKIPPED, Fetch.FAILED, Fetch.UNTOLD))
+    return replace(happening, note=replace(note, content=replace(file, fetch=fetch)))
+
+
+def _promise_again(file: Attachment) -> Promise:
+    """Return whether *file* can be had by asking for its message."""
+    return Promise.NO if file.gone else Promise.PERHAPS
 
 
 def _handling_ms(note: Note | None, dice: Dice) -> int:

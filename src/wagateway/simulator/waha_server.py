@@ -8,12 +8,16 @@
 `wagateway.simulator.rest.create_app` is its REST API.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Self
 
+from wagateway.simulator.bait import Bait
 from wagateway.simulator.dice import Dice
-from wagateway.simulator.engine import Engine
+from wagateway.simulator.engine import Engine, EngineName
 from wagateway.simulator.faults import Faults
+from wagateway.simulator.file_faults import FileFaults
+from wagateway.simulator.filing import Filing
 from wagateway.simulator.hosted import (
     SCAN_QR_CODE,
     STARTING,
@@ -21,7 +25,9 @@ from wagateway.simulator.hosted import (
     WORKING,
     Hosted,
 )
+from wagateway.simulator.offers import Media
 from wagateway.simulator.past import past_facts
+from wagateway.simulator.rest_files import Bucket, FileServer
 from wagateway.simulator.simulation import Scenario, traffics
 from wagateway.simulator.traffic import Delivery
 from wagateway.simulator.truth import Truth
@@ -39,6 +45,10 @@ class WahaServer:
         api_key: what requests must carry; None: any or none will do.
         faults: those of REST and of the store; see `faults.SERVED_MEANINGS`.
         store_enabled: False: NOWEB sessions have no store, and answer 400 to what needs it.
+        filing: the files that it saved; its clock is `time.monotonic` unless another is given.
+        files: what serves them.
+        bucket: the same for the bucket, where the engines name one; to be served elsewhere.
+        bait: what is asked of this server by who follows an address into a trap.
         wait_s: how long a call waits for a session that is not WORKING before it is refused;
             WAHA waits 5 s.
         announce: told of each delivery that a request causes, such as a change of status.
@@ -54,6 +64,7 @@ class WahaServer:
         hmac_key: str | None = None,
         store_enabled: bool = True,
         wait_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.sessions = {engine.session: Hosted(engine) for engine in engines}
         self.api_key = api_key
@@ -61,6 +72,12 @@ class WahaServer:
         self.seed = seed
         self.store_enabled = store_enabled
         self.wait_s = wait_s
+        media = next((hosted.engine.files for hosted in self.sessions.values()), Media())
+        self.filing = Filing(media.lifetime_s, clock)
+        engine = next((hosted.engine.name.value for hosted in self.sessions.values()), "")
+        self.files = FileServer(self.filing, FileFaults(self.faults, seed), media, engine)
+        self.bucket = Bucket(self.files, media)
+        self.bait = Bait()
         self.announce: Callable[[Delivery], None] = lambda _delivery: None
         self._hmac_key = hmac_key
         self._now_ms = 0
@@ -75,6 +92,7 @@ class WahaServer:
         api_key: str | None = None,
         store_enabled: bool = True,
         wait_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> Self:
         """Return the server of *scenario*, which has its past in the store from the beginning."""
         streams = traffics(scenario)
@@ -86,6 +104,7 @@ class WahaServer:
             hmac_key=scenario.hmac_key,
             store_enabled=store_enabled,
             wait_s=wait_s,
+            clock=clock,
         )
         share, rest = divmod(scenario.past, len(streams))
         for number, stream in enumerate(streams):
@@ -109,11 +128,13 @@ class WahaServer:
             False where the session was stopped on request: nothing of it is sent.
         """
         self._now_ms = max(self._now_ms, delivery.due_ms)
-        self._shrink()
+        self._lose()
         if delivery.fact is None:
             return True
         hosted = self.sessions[delivery.fact.session]
         sent = not hosted.interrupted
+        if sent and delivery.engine:
+            self.filing.take(delivery.engine, delivery.fact, ago_s=delivery.held_ms / 1000)
         hosted.take(delivery)
         return sent
 
@@ -128,7 +149,8 @@ class WahaServer:
         What they showed for a while only, such as what was deleted since, may be there.
         """
         for hosted in self.sessions.values():
-            hosted.witness(truth)
+            if self.store_enabled or hosted.engine.name is not EngineName.NOWEB:
+                hosted.witness(truth)
 
     def start(self, hosted: Hosted) -> None:
         """Start a session, unless it runs."""
@@ -192,12 +214,14 @@ class WahaServer:
                 )
             )
 
-    def _shrink(self) -> None:
-        """Let stores lose older messages where the seed says so."""
+    def _lose(self) -> None:
+        """Let stores lose older messages, and WAHA its files, where the seed says so."""
         window = self._now_ms // _SHRINK_WINDOW_MS
-        if not self.faults.shrink or window == self._window:
+        if window == self._window:
             return
         self._window = window
+        if Dice("wipe", self.seed, window).chance(self.faults.file_wipe):
+            self.filing.wipe()
         for hosted in self.sessions.values():
             dice = Dice("shrink", self.seed, hosted.name, window)
             if dice.chance(self.faults.shrink):

@@ -23,7 +23,7 @@ from wagateway.simulator.happenings import (
     Note,
     jid,
 )
-from wagateway.simulator.shapes import THUMBNAIL, blob, cards, wid
+from wagateway.simulator.shapes import blob, cards, file_hash, thumbnail, wid
 from wagateway.simulator.webjs_business import menu, ware
 from wagateway.simulator.wire import Payload
 
@@ -95,7 +95,7 @@ def raw(note: Note, *, key: Payload, sender: str, receiver: str, ack: int) -> Pa
     return {
         "id": key,
         "viewed": False,
-        "body": THUMBNAIL if _has_preview(note) else body(note),
+        "body": _preview(note) or body(note),
         "type": _type(note),
         "t": note.at_ms // 1000,
         "notifyName": note.author.name if note.author and not note.from_me else "",
@@ -173,9 +173,11 @@ def _type(note: Note) -> str:  # noqa: C901, PLR0911 - one arm per kind
     assert_never(said)
 
 
-def _has_preview(note: Note) -> bool:
+def _preview(note: Note) -> str | None:
     said = note.content
-    return isinstance(said, Attachment) and said.kind in _PICTURES and not said.view_once
+    if not isinstance(said, Attachment) or said.kind not in _PICTURES or said.view_once:
+        return None
+    return thumbnail(said)
 
 
 def _links(note: Note) -> list[Payload]:
@@ -265,13 +267,14 @@ def _file(note: Note, file: Attachment) -> Payload:
         **({"caption": file.caption} if file.caption else {}),
         "mimetype": file.mimetype,
         "size": file.size_bytes,
-        **({"filename": file.filename, "pageCount": file.pages} if file.filename else {}),
+        **({"filename": file.filename} if file.filename else {}),
+        **({"pageCount": file.pages} if file.pages else {}),
         **({"duration": str(file.seconds)} if file.seconds else {}),
         **({"height": file.height, "width": file.width} if file.width else {}),
         **({"isGif": True} if file.kind is AttachmentKind.GIF else {}),
         **({"isAnimated": True} if file.animated else {}),
         **({"isViewOnce": True} if file.view_once else {}),
-        "filehash": blob(32, "plain", note.stanza),
+        "filehash": file_hash(note, file),
         "encFilehash": blob(32, "cipher", note.stanza),
         "mediaKey": blob(32, "key", note.stanza),
         "mediaKeyTimestamp": note.at_ms // 1000,
