@@ -140,7 +140,7 @@ class Comparison:
                 case "archive":
                     self._archives[line["session"], line["account"]] = line
                     self._known.add(line["session"])
-                case "simulation" | "end":
+                case "file" | "simulation" | "end":
                     pass
                 case other:
                     raise ValueError(f"the truth has no lines of the type {other!r}")
@@ -156,7 +156,7 @@ class Comparison:
             ValueError: its identity is not whole.
         """
         try:
-            told = line["type"] not in {"simulation", "link", "end"}
+            told = line["type"] not in {"file", "simulation", "link", "end"}
             if not told or line["session"] not in self._known:
                 return
             self._seen_types.add(line["type"])

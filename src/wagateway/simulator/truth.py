@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from wagateway.simulator.facts import Fact, Listing
+from wagateway.simulator.contents import Attachment
+from wagateway.simulator.facts import Fact, Listing, Promise
 from wagateway.simulator.happenings import (
     Acked,
     AckLevel,
@@ -76,6 +77,7 @@ class _Known:
         sure: it was told well enough to be archived for certain.
         shaken: something of it was sent, and nobody knows whether it arrived.
         ack: WAHA's number.
+        promise: whether its file can be had; None where nobody told of one.
         listed: how the engine's list shows it, if it was ever asked for: the text there is the
             latest, and how it got there is not told.
         edits: by instant and the edit's own id; the latest counts.
@@ -83,8 +85,8 @@ class _Known:
     """
 
     __slots__ = (
-        *("ack", "edits", "kind", "listed", "note", "reactions", "revoked", "shaken", "sure"),
-        "votes",
+        *("ack", "edits", "kind", "listed", "note", "promise", "reactions"),
+        *("revoked", "shaken", "sure", "votes"),
     )
 
     def __init__(self) -> None:
@@ -93,6 +95,7 @@ class _Known:
         self.kind: str | None = None
         self.sure = False
         self.shaken = False
+        self.promise: Promise | None = None
         self.ack = -1
         self.revoked = False
         self.edits: dict[tuple[int, str], str] = {}
@@ -118,6 +121,11 @@ class _Known:
         """Whether it must be there, in the state that is told."""
         return self.sure and not self.shaken
 
+    def expect(self, promise: Promise | None) -> None:
+        """Note that the file can be had: what one telling promises is enough."""
+        if promise is not None:
+            self.promise = promise if self.promise is None else max(self.promise, promise)
+
     def people(self, place: _Place) -> set[str]:
         """Return the addresses of all that are named in it, at *place*."""
         mentioned = self.written.mentions if self.has_content else ()
@@ -132,6 +140,7 @@ class _Known:
         self.kind = self.kind or other.kind
         self.sure |= other.sure
         self.shaken |= other.shaken
+        self.expect(other.promise)
         self.ack = max(self.ack, other.ack)
         self.revoked |= other.revoked
         self.edits |= other.edits
@@ -208,6 +217,7 @@ class Truth:
             known = self._messages.setdefault(_place(fact, happening.note), _Known())
             known.listed = _Listed(happening.note, replace(fact.listing, marked=False))
             known.shaken |= fact.listing.revoked
+            known.expect(fact.promise and min(fact.promise, Promise.PERHAPS))
 
     def suspect(self, session: str, account: Person, people: Iterable[Person]) -> None:
         """Take in that somebody may know both addresses of *people*, beside what is told."""
@@ -240,6 +250,8 @@ class Truth:
                 yield _message(
                     place, merged[place], phones, clash=id_ in written, ambiguous=id_ in named
                 )
+            for place in shown:
+                yield from _file(place, merged[place])
 
     def _merged(self) -> dict[_Place, _Known]:
         """Return what is known of each message, at the place where it belongs."""
@@ -304,6 +316,7 @@ def _place(fact: Fact, note: Note) -> _Place:
 
 def _learn(known: _Known, fact: Fact) -> None:
     happening = fact.happening
+    known.expect(fact.promise)
     if fact.ack is not None and isinstance(happening, Sent | Acked):
         known.ack = max(known.ack, fact.ack)
     match happening:
@@ -375,6 +388,24 @@ def _message(
     if not ambiguous:  # nor do reactions and votes
         _add_answers(line, known)
     return line
+
+
+def _file(place: _Place, known: _Known) -> Iterator[Line]:
+    """Yield what is true of the message's file, where one was told of and somebody serves it."""
+    note, promise = known.written, known.promise
+    if promise is None or not isinstance(note.content, Attachment) or note.content.file is None:
+        return
+    if promise and not known.certain:
+        promise = Promise.PERHAPS
+    yield _line("file", place.archive) | {
+        "chat_id": place.chat,
+        "id": place.stanza,
+        "sender_id": _sender(place, note),
+        "sha256": note.content.file.sha256,
+        "size_bytes": note.content.file.size_bytes,
+        "obtainable": promise.name.lower(),
+        "certain": known.certain,
+    }
 
 
 def _leave_out_what_depends_on_when_it_was_read(
