@@ -1,16 +1,20 @@
 """The simulator as somebody uses it: deliver to a real gateway, then compare what it kept."""
 
 import json
+import signal
+from hashlib import sha256
 from pathlib import Path
 
+import httpx
 import pytest
-from tests.journeys.program import run, up
+from tests.journeys.program import free_port, run, running, up
 
 from wagateway.entrypoints.cli.endings import ExitCode
 
-pytestmark = [pytest.mark.slow, pytest.mark.embedded]
+pytestmark = pytest.mark.slow
 
 
+@pytest.mark.embedded
 async def test_a_gateway_s_archive_equals_the_truth_until_the_truth_is_another(
     tmp_path: Path,
 ) -> None:
@@ -39,6 +43,35 @@ async def test_a_gateway_s_archive_equals_the_truth_until_the_truth_is_another(
         assert '"something else"' in differs.out
         assert (await run(*check, home=tmp_path)).code == ExitCode.UNAVAILABLE
         assert await gateway.stop() == ExitCode.OK
+
+
+async def test_files_are_served_beside_a_bucket_and_a_bait(tmp_path: Path) -> None:
+    waha, bucket, bait = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    truth = tmp_path / "truth.jsonl"
+    words = ("--faults", "file-bait=0.5", "--past", "150", "--count", "80", "--engine", "noweb")
+    async with running(
+        *("simulate", "--serve", waha, "--bucket", bucket, "--bait", bait, *words),
+        *("--files", "40", "--file-lifetime", "0", "--api-key", "s3gr3do", "--truth", str(truth)),
+        home=tmp_path,
+        data_dir=tmp_path,
+        port=0,
+    ) as simulator:
+        await simulator.until("events reached the stores")
+        lines = [json.loads(line) for line in truth.read_text().splitlines()]
+        files = {line["id"]: line for line in lines if line["type"] == "file"}
+        assert lines[0]["scenario"]["media"]["stock"]["distinct"] == 40
+        async with httpx.AsyncClient(trust_env=False, headers={"X-Api-Key": "s3gr3do"}) as client:
+            rows = await client.get(f"http://{waha}/api/default/chats/all/messages?limit=100")
+            offered = {row["id"].split("_")[2]: row["media"] for row in rows.json() if row["media"]}
+            url = next(media["url"] for media in offered.values() if media["url"])
+            assert url.startswith(f"http://{bucket}/whatsapp/default/")
+            stanza = next(id_ for id_, media in offered.items() if media["url"] == url)
+            found = await client.get(url, headers={"X-Api-Key": ""})
+            assert sha256(found.content).hexdigest() == files[stanza]["sha256"]
+            assert (await client.get(f"http://{bait}/latest")).status_code == 200
+        assert await simulator.stop(signal.SIGINT) == ExitCode.OK
+    said = (tmp_path / "stderr.log").read_text()
+    assert "1 request followed an address that nobody should ask." in said
 
 
 def _alter(truth: Path) -> None:

@@ -52,6 +52,55 @@ _truth_file = click.Path(dir_okay=False, path_type=Path)
     help="How long REST waits for a session to be WORKING before it answers 422; WAHA: 5.",
 )
 @click.option(
+    "--files",
+    type=click.IntRange(1, 100_000),
+    metavar="NUMBER",
+    default=300,
+    show_default=True,
+    help="How many different files are sent around, about; some of them very often.",
+)
+@click.option(
+    "--large-files",
+    type=click.IntRange(0, 10_000),
+    metavar="NUMBER",
+    default=0,
+    show_default=True,
+    help="How many of the films, and of the PDFs, have --large-size.",
+)
+@click.option(
+    "--large-size",
+    type=click.IntRange(1, 4000),
+    metavar="MB",
+    default=200,
+    show_default=True,
+    help="Size of the large files; they are made while they are sent.",
+)
+@click.option(
+    "--file-lifetime",
+    type=click.FloatRange(0, 10**9),
+    metavar="SECONDS",
+    default=180,
+    show_default=True,
+    help="How long REST has a file after it was saved; 0 is for ever.",
+)
+@click.option(
+    "--media-base",
+    metavar="URL",
+    default="http://localhost:3000",
+    show_default=True,
+    help="What WAHA takes for its own address in media.url.",
+)
+@click.option(
+    "--bucket",
+    metavar="HOST:PORT",
+    help="WAHA puts files into a bucket, which is served there: media.url is signed.",
+)
+@click.option(
+    "--bait",
+    metavar="HOST:PORT",
+    help="Listen there for who follows the addresses of the fault file-bait, and count them.",
+)
+@click.option(
     "--token",
     envvar="WHATSAPP_WEBHOOK_TOKEN",
     metavar="TOKEN",

@@ -20,6 +20,8 @@ from wagateway.entrypoints.cli.truth_file import require_writable, write_truth
 from wagateway.simulator.delivery import Delivery
 from wagateway.simulator.engine import EngineName
 from wagateway.simulator.faults import MEANINGS, SERVED_MEANINGS, Faults
+from wagateway.simulator.files import Stock
+from wagateway.simulator.offers import Media
 from wagateway.simulator.post import Counts, Policy, Poster, Retries, Timekeeper, judge, limited
 from wagateway.simulator.simulation import START, Scenario, simulate
 from wagateway.simulator.truth import Truth
@@ -39,6 +41,13 @@ class Order(Struct, frozen=True, kw_only=True):
     past: int
     without_store: bool
     wait: float
+    files: int
+    large_files: int
+    large_size: int
+    file_lifetime: float
+    media_base: str
+    bucket: str | None
+    bait: str | None
     token: str | None
     hmac_key: str | None
     headers: tuple[str, ...]
@@ -81,9 +90,30 @@ class Order(Struct, frozen=True, kw_only=True):
                 hmac_key=self.hmac_key,
                 served=self.serve is not None,
                 past=self.past,
+                media=self.media(),
             )
         except (ValueError, OverflowError) as exc:
             raise InvalidInput(str(exc)) from exc
+
+    def media(self) -> Media:
+        """Return how WAHA deals with files.
+
+        Raises:
+            ValueError: a value means nothing.
+        """
+        if self.serve is None and (self.bucket or self.bait):
+            raise ValueError("--bucket and --bait need --serve: nobody else serves files")
+        return Media(
+            stock=Stock(
+                distinct=self.files,
+                large=self.large_files,
+                large_bytes=self.large_size * 1_000_000,
+            ),
+            base_url=self.media_base.rstrip("/"),
+            lifetime_s=self.file_lifetime,
+            store_url=f"http://{self.bucket}/whatsapp" if self.bucket else None,
+            bait_url=f"http://{self.bait}" if self.bait else None,
+        )
 
     def most(self) -> int | None:
         """Return after how many deliveries to stop."""

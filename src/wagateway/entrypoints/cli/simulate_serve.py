@@ -3,14 +3,16 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from socket import socket
 
 from wagateway.domain.errors import Conflict, InvalidInput
-from wagateway.entrypoints.cli.output import note
+from wagateway.entrypoints.cli.output import counted, note
 from wagateway.entrypoints.cli.simulate import Order, conclude, deliver, poster_of
 from wagateway.entrypoints.cli.truth_file import require_writable
 from wagateway.entrypoints.serve import listen
+from wagateway.simulator.asgi import App
+from wagateway.simulator.bait import Bait
 from wagateway.simulator.delivery import Delivery
 from wagateway.simulator.post import Poster, Timekeeper
 from wagateway.simulator.rest import create_app
@@ -38,8 +40,23 @@ def run_serving(order: Order, scenario: Scenario, truth: Truth) -> int:
     )
     poster = poster_of(order, truth, server.take) if order.webhook else Timekeeper(server.take)
     require_writable(order.truth)
-    listener = _listener(order.serve or "")
-    return asyncio.run(_serve(order, scenario, truth, server, poster, listener))
+    bait = Bait()
+    beside = [
+        (app, _listener(place, option))
+        for app, place, option in (
+            (server.bucket, order.bucket, "--bucket"),
+            (bait, order.bait, "--bait"),
+        )
+        if place
+    ]
+    listener = _listener(order.serve or "", "--serve")
+    code = asyncio.run(
+        _serve(order, scenario, truth, server, poster, [*beside, (create_app(server), listener)])
+    )
+    if order.bait or scenario.faults.file_bait:
+        came = len(bait.requests) + len(server.bait.requests)
+        note(f"{counted(came, 'request')} followed an address that nobody should ask.")
+    return code
 
 
 async def _serve(
@@ -48,9 +65,12 @@ async def _serve(
     truth: Truth,
     server: WahaServer,
     poster: Poster | Timekeeper,
-    listener: socket,
+    apps: list[tuple[App, socket]],
 ) -> int:
-    async with serving(create_app(server), listener) as url, _announcing(order, server):
+    async with AsyncExitStack() as stack:
+        for app, listener in apps:
+            url = await stack.enter_async_context(serving(app, listener))
+        await stack.enter_async_context(_announcing(order, server))
         asked = "X-Api-Key is asked for" if order.api_key else "no key is asked for"
         note(f"The REST API of a simulated WAHA is at {url}; {asked}.")
         seconds, interrupted = await deliver(order, scenario, poster)
@@ -92,11 +112,11 @@ def _signal() -> asyncio.Event:
     return came
 
 
-def _listener(place: str) -> socket:
+def _listener(place: str, option: str) -> socket:
     host, _, port = place.rpartition(":")
     if not (host and port.isascii() and port.isdigit() and int(port) <= _LAST_PORT):
-        raise InvalidInput(f"--serve is HOST:PORT, such as 127.0.0.1:3311, not {place[:40]!r}")
+        raise InvalidInput(f"{option} is HOST:PORT, such as 127.0.0.1:3311, not {place[:40]!r}")
     try:
         return listen(host.strip("[]"), int(port))
     except Conflict as exc:
-        raise Conflict(f"{place} is in use: choose another port for --serve.") from exc
+        raise Conflict(f"{place} is in use: choose another port for {option}.") from exc

@@ -52,7 +52,15 @@ class TestUsage:
     def test_help_shows_options_commands_and_examples(self, words: list[str]) -> None:
         result = run(*words)
         assert result.exit_code == ExitCode.OK
-        for word in ("--webhook", "--faults", "check", "Examples", "--truth"):
+        for word in (
+            "--webhook",
+            "--faults",
+            "check",
+            "Examples",
+            "--truth",
+            "--file-lifetime",
+            "--bait",
+        ):
             assert word in result.output
 
     def test_without_a_webhook_it_says_what_is_missing(self) -> None:
@@ -75,6 +83,10 @@ class TestUsage:
             (["--history", "nan"], "NaN"),
             (["--rate", "nan"], "rate"),
             (["--start", "0001-01-05"], "1970"),
+            (["--bucket", "127.0.0.1:9000"], "need --serve"),
+            (["--bait", "127.0.0.1:9000"], "need --serve"),
+            (["--media-base", "localhost:3000"], "begins with http://"),
+            (["--faults", "file-gone"], "file-gone: there is no REST API"),
         ],
         ids=" ".join,
     )
