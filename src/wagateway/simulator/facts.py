@@ -50,7 +50,6 @@ class Fact(Struct, frozen=True, kw_only=True):
         repeats: the event repeats the whole content of the message that it is about.
         broken: what names the event, where a broken copy of it is sent too; else None.
         listing: for a message that is told by the message list instead of an event.
-        offers: the event says where the files that it shows are, if they are anywhere.
         promise: whether the attached file can be had by what is told; None where there is none, or
             nobody serves files.
         sure: False for what is not told well enough to be archived for certain.
@@ -65,6 +64,5 @@ class Fact(Struct, frozen=True, kw_only=True):
     repeats: bool = False
     broken: str | None = None
     listing: Listing | None = None
-    offers: bool = True
     promise: Promise | None = None
     sure: bool = True

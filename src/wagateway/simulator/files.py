@@ -130,7 +130,7 @@ def file_of(recipe: Recipe) -> File:
     )
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _made(recipe: Recipe) -> tuple[bytes, Filler, bytes]:
     """Return a file in three parts, of which only the middle one may be large."""
     if recipe.form not in STREAMED:

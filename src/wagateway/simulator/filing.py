@@ -62,7 +62,7 @@ class Filing:
     def take(self, engine: Engine, fact: Fact, *, ago_s: float) -> None:
         """Save the files that an event offers: its own and the one that it quotes."""
         happening = fact.happening
-        if not isinstance(happening, OfMessage) or not (fact.sure and fact.offers):
+        if not isinstance(happening, OfMessage) or not fact.sure:
             return
         note = happening.note
         if isinstance(happening, Sent):

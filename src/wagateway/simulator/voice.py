@@ -107,15 +107,13 @@ class Voice:
         first = _without_file(happening)
         if first is not None:
             early = Dice("later", first.note.stanza)
-            yield from self._requests(first, early, offers=False)
+            yield from self._requests(first, early)
             pause_ms = early.number(1000, _LATER_MS)
             happening = replace(happening, at_ms=happening.at_ms + pause_ms)
-        yield from self._requests(happening, dice, offers=True)
+        yield from self._requests(happening, dice)
 
-    def _requests(
-        self, happening: AnyHappening, dice: Dice, *, offers: bool
-    ) -> Iterator[tuple[int, Request]]:
-        """Yield the requests of one telling; it *offers* files, unless they are still to come."""
+    def _requests(self, happening: AnyHappening, dice: Dice) -> Iterator[tuple[int, Request]]:
+        """Yield the requests of one telling."""
         emission = self._engine.tell(happening)
         if emission is None:
             return
@@ -124,8 +122,6 @@ class Voice:
         broken = dice.chance(self._faults.malformed)
         number = next(self._count)
         fact = self._fact(happening, emission, f"{self._key}/{number}" if broken else None)
-        if not offers:
-            fact = replace(fact, offers=False)
         if dice.chance(self._faults.huge):
             emission = breakage.huge(emission)
         twice = note is not None and not note.from_me and dice.chance(self._also_as_message)

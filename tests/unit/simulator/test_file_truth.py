@@ -18,6 +18,7 @@ from wagateway.simulator.bait import Bait
 from wagateway.simulator.delivery import Delivery
 from wagateway.simulator.dice import Dice
 from wagateway.simulator.engine import EngineName
+from wagateway.simulator.facts import Promise
 from wagateway.simulator.fates import NO_FATE, Gone, Trick, fate_of
 from wagateway.simulator.faults import Faults
 from wagateway.simulator.file_check import FileRow, compare_files
@@ -193,6 +194,8 @@ class TestLaterAddresses:
             happening = Sent(at_ms=told.at_ms, scene=1, note=told)
             (first_ms, first), (then_ms, then) = self.voice(engine).requests(happening, Dice("x"))
             assert then_ms > first_ms
+            promises = [each.fact and each.fact.promise for each in (first, then)]
+            assert promises == [Promise.PERHAPS, Promise.YES]
             early, late = json.loads(first.body)["payload"], json.loads(then.body)["payload"]
             assert early["id"] == late["id"]
             assert early["hasMedia"] is late["hasMedia"] is True
