@@ -2,8 +2,11 @@
 
 from msgspec import Struct
 
+from wagateway.simulator.contents import Attachment
 from wagateway.simulator.engine import Engine
 from wagateway.simulator.facts import Fact
+from wagateway.simulator.files import File
+from wagateway.simulator.happenings import Sent
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
@@ -34,3 +37,12 @@ class Delivery(Struct, frozen=True, kw_only=True):
     due_ms: int = 0
     held_ms: int = 0
     engine: Engine | None = None
+
+    @property
+    def file(self) -> File | None:
+        """The file of the message that it tells, where its engine shows one; else None."""
+        sent = self.fact.happening if self.fact else None
+        if not isinstance(sent, Sent) or not isinstance(sent.note.content, Attachment):
+            return None
+        shown = self.engine is not None and self.engine.shows_file(sent.note)
+        return sent.note.content.file if shown else None

@@ -83,16 +83,15 @@ class Careful:
 
 
 def tell(careful: Careful, delivery: Delivery, chat: str) -> None:
-    fact = delivery.fact
-    file = attached(fact.happening) if fact else None
-    if fact is None or file is None or file.file is None or fact.promise is None:
+    fact, file = delivery.fact, delivery.file
+    if fact is None or file is None:
         return
     body = json.loads(delivery.body)
     payload = body["payload"]
     media = payload.get("media")
     offered = media.get("url") if isinstance(media, dict) else None
     if isinstance(payload.get("id"), str) and fact.sure:
-        careful.fetch(body["session"], chat, payload["id"], offered, file.file.sha256)
+        careful.fetch(body["session"], chat, payload["id"], offered, file.sha256)
 
 
 @pytest.mark.parametrize("engine", EngineName)
@@ -155,6 +154,15 @@ def test_who_takes_no_care_is_caught() -> None:
         assert httpx.get(url, headers={"X-Api-Key": "s3gr3do"}, trust_env=False).status_code == 200
     assert [request.split("/")[1] for request in bait.requests] == ["latest"]
     assert bait.keys == 1
+
+
+def test_a_burst_of_nothing_but_files_can_be_picked_out() -> None:
+    every = list(islice(simulate(Scenario(seed=6, served=True, engine=EngineName.NOWEB)), 1500))
+    burst = [delivery for delivery in every if delivery.file]
+    assert len(burst) > 80
+    assert all(json.loads(delivery.body)["payload"]["hasMedia"] for delivery in burst)
+    promised = [delivery for delivery in every if delivery.fact and delivery.fact.promise]
+    assert {id(each) for each in promised} <= {id(each) for each in burst}
 
 
 class TestFates:
