@@ -24,3 +24,6 @@ WHERE chat_id <> '' AND bottom IS NOT NULL;
 UPDATE whatsapp_gateway.sync_state
 SET due_at = reread_at
 WHERE status = 'idle' AND due_at IS NULL AND forward IS NULL AND backward IS NULL;
+
+COMMENT ON COLUMN whatsapp_gateway.sessions.last_event_at IS
+    'Of the latest webhook, to within a minute; before the first, when sync found the session.';

@@ -184,10 +184,8 @@ def next_step(state: SyncState | None, whole: SyncState | None) -> Next:
         return Next.PAUSED
     if state.status is SyncStatus.IDLE and state.problem is not None:
         return Next.WAIT
-    if state.forward is not None:
-        return Next.CATCH_UP
-    if state.backward is not None:
-        return Next.BACK_FILL
+    if state.walk is not None:
+        return Next.BACK_FILL if state.forward is None else Next.CATCH_UP
     if whole is not None and whole.status is not SyncStatus.PAUSED:
         return Next.NEXT_LOOK
     return Next.NOTHING if state.due_at is None else Next.WAIT

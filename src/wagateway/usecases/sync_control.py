@@ -47,12 +47,15 @@ class ChatCoverage(Struct, frozen=True, kw_only=True):
         complete: spans in which everything is archived that the engine offered.
         gaps: what is not known to be complete, with the reason; both fill all time up to now.
         next: what will be done about it.
+        reread_at: when its list is read again from the newest on, in case that older messages came
+            into it; None before its end was seen.
     """
 
     chat_id: Jid
     complete: Spans
     gaps: tuple[Gap, ...]
     next: Next
+    reread_at: datetime | None = None
 
 
 class SessionCoverage(Struct, frozen=True, kw_only=True):
@@ -318,6 +321,7 @@ def _chat(
         complete=judged.complete,
         gaps=judged.gaps,
         next=next_step(known.state, whole),
+        reread_at=known.state.reread_at if known.state else None,
     )
 
 

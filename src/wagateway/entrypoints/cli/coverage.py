@@ -108,6 +108,8 @@ def chat_lines(chat: ChatCoverage, since: datetime | None, timezone: str) -> Ite
     ]
     yield from (text for _, text in sorted(parts))
     yield f"next: {chat.next} ({_NEXT[chat.next]})"
+    if chat.reread_at is not None:
+        yield f"its list is read again at {shown(chat.reread_at, timezone)}, in case it was filling"
 
 
 def _part(begin: datetime | None, end: datetime, what: str, timezone: str) -> str:

@@ -1,6 +1,6 @@
 """Answers as the documentation shows them; built from the real shapes, so they cannot go stale."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
@@ -178,6 +178,7 @@ CHAT_COVERAGE = ChatCoverage(
         Gap(begin=_YESTERDAY, end=_AT, reason=GapReason.ENGINE_AWAY),
     ),
     next=Next.CATCH_UP,
+    reread_at=_AT + timedelta(hours=4),
 )
 
 SESSION_COVERAGE = SessionCoverage(

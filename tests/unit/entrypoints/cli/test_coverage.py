@@ -71,6 +71,12 @@ def test_a_chat_lists_spans_and_gaps_in_order_and_what_comes_next() -> None:
     assert parts[-1].startswith("next: catch-up (")
 
 
+def test_a_chat_says_when_its_list_is_read_again() -> None:
+    chat = msgspec.structs.replace(CHAT, reread_at=NOON + DAY)
+    last = list(chat_lines(chat, None, "America/Sao_Paulo"))[-1]
+    assert last == "its list is read again at 2026-10-04 09:00 -03, in case it was filling"
+
+
 @pytest.mark.parametrize("step", Next)
 def test_every_next_step_is_explained(step: Next) -> None:
     *_, last = chat_lines(msgspec.structs.replace(CHAT, next=step), None, "UTC")
