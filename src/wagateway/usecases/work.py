@@ -12,6 +12,7 @@ from wagateway.ports.clock import Clock
 from wagateway.ports.engine import EngineSession
 from wagateway.ports.sync import SyncStore, SyncTask
 from wagateway.usecases.find_sessions import FindSessions
+from wagateway.usecases.hands import Hands
 from wagateway.usecases.set_clock_right import SetClockRight
 from wagateway.usecases.sync import SyncTurn
 from wagateway.usecases.sync_plan import SyncPlan
@@ -77,21 +78,19 @@ class SyncWorker:
     poll: timedelta = timedelta(seconds=1)
     deadline: timedelta = timedelta(seconds=20)
     state: WorkerState = field(default_factory=WorkerState)
-    _running: set[asyncio.Task[None]] = field(default_factory=set)
+    _hands: Hands = field(init=False)
     _find_at: datetime | None = None
     _engine_problem: str | None = None
+
+    def __post_init__(self) -> None:
+        self._hands = Hands(self.plan.concurrent)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until *stop* is set; then finish the pages that are under way."""
         while not stop.is_set():
             await self._look(stop)
-            await self._rest(stop)
-        if self._running:
-            await asyncio.wait(self._running, timeout=self.deadline.total_seconds())
-        for task in list(self._running):
-            task.cancel()
-        if self._running:
-            await asyncio.wait(self._running, timeout=1.0)
+            await self._hands.rest(stop, self.poll)
+        await self._hands.finish(self.deadline)
 
     async def _look(self, stop: asyncio.Event) -> None:
         self.state.beat_at = now = self.clock()
@@ -134,13 +133,12 @@ class SyncWorker:
         return min(self.plan.interval, timedelta(minutes=1)) if found else _AGAIN
 
     async def _begin(self, stop: asyncio.Event) -> None:
-        room = self.plan.concurrent - len(self._running)
-        if room <= 0:
+        if not self._hands.free:
             return
-        for task in await self.store.claim(self.clock(), lease=self.plan.lease, limit=room):
-            running = asyncio.create_task(self._do(task, stop))
-            self._running.add(running)
-            running.add_done_callback(self._running.discard)
+        for task in await self.store.claim(
+            self.clock(), lease=self.plan.lease, limit=self._hands.free
+        ):
+            self._hands.begin(self._do(task, stop))
 
     async def _do(self, task: SyncTask, stop: asyncio.Event) -> None:
         self.state.running += 1
@@ -157,15 +155,3 @@ class SyncWorker:
         self.state.messages += turn.messages
         self.state.stored += turn.stored
         self.told(turn)
-
-    async def _rest(self, stop: asyncio.Event) -> None:
-        """Wait until there may be something to do: a task ended, or some time is over."""
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            await asyncio.wait(
-                {stopping, *self._running},
-                timeout=self.poll.total_seconds(),
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        finally:
-            stopping.cancel()
