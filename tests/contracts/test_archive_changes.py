@@ -356,7 +356,7 @@ class TestMedia:
         told = seen(None, kind=Kind.IMAGE, media=MediaFacts(), offer=broken)
         media = (await view_of(archive, delivery(told))).media
         assert media
-        assert (media.status, media.error) == ("failed", "404")
+        assert (media.status, media.error) == ("pending", "404")
 
 
 class TestChatsAndPeople:

@@ -17,6 +17,7 @@ T = TypeVar("T")
 _NO_CURSOR = "not a cursor of this list; use one that an answer gave"
 LAST_CHARACTER = "\U0010ffff"
 MAX_PAGE = 500
+_LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
 
 
 class MessagePosition(NamedTuple):
@@ -24,6 +25,15 @@ class MessagePosition(NamedTuple):
 
     sent_at: datetime
     stanza: str
+    author: str
+
+
+class FilePosition(NamedTuple):
+    """A file's place in a gallery; those of one instant are ordered by id, then chat and author."""
+
+    sent_at: datetime
+    stanza: str
+    chat: str
     author: str
 
 
@@ -81,6 +91,24 @@ def message_position(text: str, *, end_of_instant: bool) -> MessagePosition:
             "before and after take a cursor from an answer or an ISO 8601 instant, "
             "such as 2026-01-31T12:00:00Z"
         ) from exc
+    return _in_utc(position)
+
+
+def file_position(text: str | None) -> FilePosition:
+    """Read a cursor of a gallery; None stands for its beginning.
+
+    Raises:
+        InvalidInput: *text* is none.
+    """
+    if text is None:
+        return FilePosition(_LAST_INSTANT, LAST_CHARACTER, LAST_CHARACTER, LAST_CHARACTER)
+    return _in_utc(decode_cursor(text, FilePosition))
+
+
+P = TypeVar("P", MessagePosition, FilePosition)
+
+
+def _in_utc(position: P) -> P:
     if position.sent_at.tzinfo is None:
         raise InvalidInput(_NO_CURSOR)
     try:

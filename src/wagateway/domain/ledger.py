@@ -38,10 +38,15 @@ from wagateway.domain.records import (
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """One record before and after; None where there was or is none."""
+    """One record before and after; None where there was or is none.
+
+    Attributes:
+        became: of a message that is there no longer: the one that it was merged into, or moved to.
+    """
 
     before: Record | None
     after: Record | None
+    became: AuthorKey | None = None
 
 
 class Ledger:
@@ -52,6 +57,7 @@ class Ledger:
         self._records: dict[tuple[type[Record], Any], Record] = {}
         self._authors: dict[StanzaKey, set[Author]] = {}
         self._originals: dict[tuple[type[Record], Any], Record | None] = {}
+        self._became: dict[AuthorKey, AuthorKey] = {}
 
     def load(self, records: Iterable[Record]) -> None:
         """Take *records* as they stand in the store."""
@@ -63,11 +69,14 @@ class Ledger:
         for slot, before in self._originals.items():
             after = self._records.get(slot)
             if before != after:
-                yield Change(before=before, after=after)
+                gone = after is None and isinstance(before, MessageRecord)
+                became = self._follow(slot[1]) if gone else None
+                yield Change(before=before, after=after, became=became)
 
     def settle(self) -> None:
         """Take the present records as the loaded ones."""
         self._originals.clear()
+        self._became.clear()
 
     def records(self) -> Iterator[Record]:
         """Return all records, in no order."""
@@ -121,7 +130,22 @@ class Ledger:
             moved = to.readdressed(record)
             if moved != record:
                 self.remove(record)
+                if isinstance(record, MessageRecord) and isinstance(moved, MessageRecord):
+                    self._note(record.key, moved.key)
                 self.put(moved)
+
+    def _note(self, gone: AuthorKey, key: AuthorKey) -> None:
+        """Remember that the message at *gone* is found at *key* from now on."""
+        if gone != key:
+            self._became[gone] = key
+            self._became.pop(key, None)
+
+    def _follow(self, gone: AuthorKey) -> AuthorKey | None:
+        """Return where the message that was at *gone* is now."""
+        key = self._became.get(gone)
+        while key is not None and (further := self._became.get(key)) is not None:
+            key = further
+        return key
 
     def _set(self, record: Record) -> None:
         self._records[type(record), record.key] = record
@@ -147,6 +171,8 @@ class Ledger:
             for part in (self._message(whole.key), twin):
                 if part is not None and part.author != author:
                     self.remove(part)
+            for joined in (whole, twin):
+                self._note(joined.key, _under(whole, author).key)
             whole = _under(whole, author).merged(_under(twin, author))
         return whole
 

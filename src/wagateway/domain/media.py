@@ -17,6 +17,7 @@ from msgspec import Struct
 from wagateway.domain.identity import ChatType, Jid, SessionName, chat_type
 from wagateway.domain.messages import Kind, MediaFacts, MediaOffer
 from wagateway.domain.patience import Patience
+from wagateway.domain.records import offer_rank
 
 LARGEST_BYTES = 100 * 2**20
 LIFETIME = timedelta(seconds=180)
@@ -188,13 +189,75 @@ def has_place(offer: MediaOffer | None) -> bool:
 
 def expiry(offer: MediaOffer | None, rules: Rules) -> datetime | None:
     """Return until when the engine keeps what it offers; in a bucket it keeps it for ever."""
-    if offer is None or offer.url is None or offer.s3_key or rules.lifetime is None:
+    since = kept_since(offer)
+    if since is None or rules.lifetime is None:
         return None
-    return offer.offered_at + rules.lifetime
+    try:
+        return since + rules.lifetime
+    except OverflowError:  # an engine whose clock is at the end of time
+        return None
+
+
+def kept_since(offer: MediaOffer | None) -> datetime | None:
+    """Return from when on the engine keeps what it offers for a while; None: no hurry."""
+    return None if offer is None or not offer.url or offer.s3_key else offer.offered_at
 
 
 def _is_over(until: datetime | None, now: datetime) -> bool:
     return until is not None and until <= now
+
+
+class Stored(Struct, frozen=True, kw_only=True):
+    """What is known of a file's content when it is stored.
+
+    Attributes:
+        mimetype: told by the content.
+    """
+
+    size_bytes: int
+    mimetype: str
+
+
+class Inspection(Struct, frozen=True, kw_only=True):
+    """What a look into a file found.
+
+    Attributes:
+        mimetype: the true one.
+        width, height: pixels.
+        duration_s: seconds.
+        pages: of a document.
+        placeholder: a tiny picture of it, for previews.
+        has_thumbnail: whether a preview is stored beside it.
+        problem: why less was found than might be.
+    """
+
+    mimetype: str
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+    pages: int | None = None
+    placeholder: bytes | None = None
+    has_thumbnail: bool = False
+    problem: str | None = None
+
+
+class MediaObject(Inspection, frozen=True, kw_only=True):
+    """One stored file, however many messages have it.
+
+    Attributes:
+        sha256: lower-case hex.
+        stored_at: aware UTC.
+        inspected_at: aware UTC; None: not yet.
+        inspections: how often a look was begun; one that never ends is not begun for ever.
+        uses: how many messages have it.
+    """
+
+    sha256: str
+    size_bytes: int
+    stored_at: datetime
+    inspected_at: datetime | None = None
+    inspections: int = 0
+    uses: int = 1
 
 
 # ── A download ──────────────────────────────────────────────────────────────────────────────────
@@ -204,7 +267,7 @@ class Download(Struct, frozen=True, kw_only=True):
     """All that is remembered of one message's file.
 
     Attributes:
-        offer: the newest place that the engine named.
+        offer: the newest place that the engine named, or why it has none.
         again: the engine has to get the file from WhatsApp before the next try.
         due_at: when it is tried, while downloading the end of the lease; None: not at all.
         expires_at: until when *offer* holds, as far as is known.
@@ -251,6 +314,31 @@ def offered(state: Download, offer: MediaOffer, rules: Rules, now: datetime) -> 
     return msgspec.structs.replace(
         state, status=DownloadStatus.PENDING, due_at=now, attempts=0, problem=None
     )
+
+
+def heard(offer: MediaOffer | None, now: datetime) -> Download:
+    """Return the download of a file that nobody has judged yet: whoever fetches it does.
+
+    So a setting that changed holds for all that waits, and taking in messages asks for none.
+    """
+    return Download(offer=offer, again=not has_place(offer), due_at=now)
+
+
+def heard_again(state: Download, offer: MediaOffer | None, now: datetime) -> Download:
+    """Return the state after the message came again, with the best offer up to now."""
+    if offer is None or offer == state.offer:
+        return state
+    return msgspec.structs.replace(offered(state, offer, _UNJUDGED, now), offer=offer)
+
+
+_UNJUDGED = Rules(lifetime=None)
+
+
+def judged(state: Download, rules: Rules, now: datetime) -> Download:
+    """Return the state as the present rules see it: what the engine dropped must be got again."""
+    until = expiry(state.offer, rules)
+    again = state.again or not has_place(state.offer) or _is_over(until, now)
+    return msgspec.structs.replace(state, expires_at=until, again=again)
 
 
 def turn(state: Download, sent_at: datetime) -> tuple[bool, float, float]:
@@ -328,6 +416,29 @@ def skipped(state: Download, problem: str) -> Download:
     """Return the state where the file turned out to be unwanted, for instance too large."""
     return msgspec.structs.replace(
         state, status=DownloadStatus.SKIPPED, due_at=None, problem=problem
+    )
+
+
+_NEARER_TO_ITS_END = (
+    DownloadStatus.SKIPPED,
+    DownloadStatus.EXPIRED,
+    DownloadStatus.FAILED,
+    DownloadStatus.PENDING,
+    DownloadStatus.DOWNLOADING,
+    DownloadStatus.COMPLETED,
+)
+
+
+def merit(state: Download) -> tuple[bool, tuple[object, ...], int, int]:
+    """Return a key by which the better of two downloads of one message is the greater.
+
+    A stored file beats a better offer, and that beats being further.
+    """
+    return (
+        state.sha256 is not None,
+        offer_rank(state.offer),
+        _NEARER_TO_ITS_END.index(state.status),
+        -state.attempts,
     )
 
 

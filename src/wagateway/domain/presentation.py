@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from wagateway.domain.downloads import KeptFile
 from wagateway.domain.errors import Defect
 from wagateway.domain.identity import (
     ME,
@@ -17,6 +18,7 @@ from wagateway.domain.identity import (
     chat_type,
     is_direct,
 )
+from wagateway.domain.media import Download
 from wagateway.domain.messages import MediaFacts, MediaOffer, Poll, Reply
 from wagateway.domain.projection import Phones
 from wagateway.domain.records import (
@@ -29,6 +31,7 @@ from wagateway.domain.records import (
 )
 from wagateway.domain.views import (
     EditView,
+    FileView,
     MediaView,
     MessageView,
     PollView,
@@ -54,7 +57,12 @@ class _Marks(NamedTuple):
 
 
 def message_view(
-    record: MessageRecord, marks: Iterable[Mark], reader: Reader, *, clash: bool
+    record: MessageRecord,
+    marks: Iterable[Mark],
+    reader: Reader,
+    *,
+    clash: bool,
+    file: KeptFile | None = None,
 ) -> MessageView:
     """Return *record*, whose facts must be there, as a reader sees it.
 
@@ -63,6 +71,7 @@ def message_view(
         marks: what happened to its stanza id, by whomever.
         reader: whose archive it is.
         clash: whether another author claims the same id.
+        file: its attached file; None where nothing is known of a download.
     """
     facts = record.facts
     if facts is None:
@@ -85,7 +94,7 @@ def message_view(
         forwarded=facts.forwarded,
         view_once=facts.view_once,
         link_preview=facts.link_preview,
-        media=_media(facts.media, record.offer),
+        media=_media(facts.media, record.offer, file),
         location=facts.location,
         contacts=facts.contacts,
         poll=_poll(facts.poll, found.votes, reader),
@@ -143,21 +152,45 @@ def _reply(reply: Reply | None, reader: Reader) -> ReplyView | None:
     return ReplyView(id=reply.id, sender_id=_known(reply.sender, reader), text=reply.text)
 
 
-def _media(facts: MediaFacts | None, offer: MediaOffer | None) -> MediaView | None:
-    if facts is None:
-        return None
-    error = offer.error if offer is not None and offer.url is None else None
+def file_view(session: SessionName, kept: KeptFile) -> FileView:
+    """Return a message's file as a reader sees it by itself."""
+    file = kept.file
+    return FileView(
+        session=session,
+        chat_id=file.chat,
+        id=file.stanza,
+        waha_id=file.waha_id,
+        from_me=file.from_me,
+        kind=file.kind,
+        sent_at=file.sent_at,
+        media=_shown(file.facts, file.download.offer, kept),
+    )
+
+
+def _media(
+    facts: MediaFacts | None, offer: MediaOffer | None, kept: KeptFile | None
+) -> MediaView | None:
+    return None if facts is None else _shown(facts, offer, kept)
+
+
+def _shown(facts: MediaFacts, offer: MediaOffer | None, kept: KeptFile | None) -> MediaView:
+    download = kept.file.download if kept else Download()
+    stored = kept.stored if kept else None
+    told = stored or facts
     return MediaView(
-        status="failed" if error else "pending",
-        mimetype=facts.mimetype,
+        status=download.status,
+        mimetype=told.mimetype,
         filename=facts.filename,
-        size_bytes=facts.size_bytes,
-        sha256=facts.sha256,
-        width=facts.width,
-        height=facts.height,
-        duration_s=facts.duration_s,
-        pages=facts.pages,
-        error=error,
+        size_bytes=told.size_bytes,
+        sha256=told.sha256,
+        width=told.width or facts.width,
+        height=told.height or facts.height,
+        duration_s=facts.duration_s if told.duration_s is None else told.duration_s,
+        pages=told.pages or facts.pages,
+        error=offer.error if offer is not None and offer.url is None and not stored else None,
+        problem=download.problem or (stored.problem if stored else None),
+        placeholder=stored.placeholder if stored else None,
+        has_thumbnail=stored is not None and stored.has_thumbnail,
     )
 
 

@@ -115,7 +115,7 @@ class MessageRecord(OnMessage, frozen=True, kw_only=True):
             said=self.said | other.said,
             lids=self.lids | other.lids,
             by_phone=self.by_phone or other.by_phone,
-            offer=max((self.offer, other.offer), key=_offer_rank),
+            offer=max((self.offer, other.offer), key=offer_rank),
         )
 
 
@@ -126,7 +126,8 @@ def _least(a: MessageRecord, b: MessageRecord) -> MessageRecord:
     return a if a.facts_key <= b.facts_key else b
 
 
-def _offer_rank(offer: MediaOffer | None) -> tuple[bool, bool, datetime, bytes]:
+def offer_rank(offer: MediaOffer | None) -> tuple[bool, bool, datetime, bytes]:
+    """Return a key by which the better of two offers of one file is the greater."""
     if offer is None:
         return (False, False, _EPOCH, b"")
     return (True, bool(offer.url or offer.s3_key), offer.offered_at, _encode(offer))

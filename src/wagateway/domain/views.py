@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from wagateway.domain.events import Outcome, SessionStatus, Source
 from wagateway.domain.identity import ChatType, Jid, Link, SessionName, StanzaId
+from wagateway.domain.media import DownloadStatus
 from wagateway.domain.messages import (
     Ack,
     CalendarEvent,
@@ -29,15 +30,19 @@ class ReplyView(Struct, frozen=True, kw_only=True):
 
 
 class MediaView(Struct, frozen=True, kw_only=True):
-    """An attached file: what its sender said of it, and how far its download is.
+    """An attached file: how far its download is, and what its sender said of it.
+
+    Once it is stored, what its content tells takes the place of what the sender said.
 
     Attributes:
-        status: ``pending`` until the file is kept by the archive; ``failed`` when the engine could
-            not get it from WhatsApp.
-        error: the engine's reason.
+        status: ``pending``, ``downloading``, ``completed``, ``failed``, ``skipped``, ``expired``.
+        error: why the engine could not get it from WhatsApp, as it said; it is asked again.
+        problem: why the download stands where it does, or why less is known of the stored file.
+        placeholder: a tiny picture of it, for previews; in JSON as base64.
+        has_thumbnail: whether there is a preview of it.
     """
 
-    status: str
+    status: DownloadStatus
     mimetype: str | None = None
     filename: str | None = None
     size_bytes: int | None = None
@@ -47,6 +52,9 @@ class MediaView(Struct, frozen=True, kw_only=True):
     duration_s: float | None = None
     pages: int | None = None
     error: str | None = None
+    problem: str | None = None
+    placeholder: bytes | None = None
+    has_thumbnail: bool = False
 
 
 class ReactionView(Struct, frozen=True, kw_only=True):
@@ -118,6 +126,24 @@ class MessageView(Struct, frozen=True, kw_only=True):
     reactions: tuple[ReactionView, ...]
     source: str | None
     clash: bool
+
+
+class FileView(Struct, frozen=True, kw_only=True):
+    """One message's file.
+
+    Attributes:
+        id: the stanza id of the message.
+        waha_id: the serialised one, for calls to the engine.
+    """
+
+    session: SessionName
+    chat_id: Jid
+    id: StanzaId
+    waha_id: str
+    from_me: bool
+    kind: Kind
+    sent_at: datetime
+    media: MediaView
 
 
 class MessagePage(Struct, frozen=True, kw_only=True):
@@ -209,6 +235,12 @@ class ChatPage(Page, frozen=True, kw_only=True):
     """Chats, latest activity first."""
 
     chats: list[ChatView]
+
+
+class FilePage(Page, frozen=True, kw_only=True):
+    """Files, those of the latest messages first."""
+
+    files: list[FileView]
 
 
 class ContactPage(Page, frozen=True, kw_only=True):

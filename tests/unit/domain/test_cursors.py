@@ -10,9 +10,11 @@ from tests.support.deliveries import NOON
 
 from wagateway.domain.cursors import (
     LAST_CHARACTER,
+    FilePosition,
     MessagePosition,
     decode_cursor,
     encode_cursor,
+    file_position,
     message_position,
 )
 from wagateway.domain.errors import InvalidInput
@@ -101,3 +103,22 @@ def test_the_refusal_of_a_place_says_what_is_one(text: str) -> None:
 def test_the_refusal_of_a_cursor_says_where_one_comes_from(text: str) -> None:
     with pytest.raises(InvalidInput, match="not a cursor of this list; use one that an answer"):
         decode_cursor(text, str)
+
+
+def test_a_place_in_a_gallery_is_read_as_it_was_written() -> None:
+    place = FilePosition(NOON, "A1", "5511987650102@c.us", "them")
+    assert file_position(encode_cursor(place)) == place
+    assert file_position(None) > place
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "x", encode_cursor(MessagePosition(NOON, "A1", "them"))),
+        encode_cursor(("2026-10-03T12:00:00", "A1", "c", "them")),
+        encode_cursor(("0001-01-01T00:00:00+23:00", "A1", "c", "them")),
+    ],
+)
+def test_what_is_no_place_in_a_gallery_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        file_position(text)

@@ -437,6 +437,54 @@ class TestMoves:
         merged = record(ANA, lids=LIDS, by_phone=True, ack=Ack.READ)
         assert messages_of(ledger) == {ANA: merged, BRUNO: other}
         assert list(ledger.changes()) == [
-            Change(before=under_lid, after=None),
+            Change(before=under_lid, after=None, became=by_phone.key),
             Change(before=by_phone, after=merged),
         ]
+
+
+class TestWhatMessagesBecame:
+    """A store lets follow what it keeps by message."""
+
+    @staticmethod
+    def became(ledger: Ledger) -> dict[str, str | None]:
+        """Return the author that each message went to."""
+        return {
+            change.before.author: change.became.author if change.became else None
+            for change in ledger.changes()
+            if isinstance(change.before, MessageRecord) and change.after is None
+        }
+
+    def test_a_message_that_moves_is_at_its_new_address(self) -> None:
+        ledger = loaded(record(ANA_LID, lids=LIDS))
+        ledger.move(ledger.records(), LEARNED)
+        assert self.became(ledger) == {ANA_LID: ANA}
+
+    def test_a_twin_without_an_author_is_with_its_twin(self) -> None:
+        nameless = next(
+            r for _, r in records_of(delivery(seen(chat=GROUP)), {}) if isinstance(r, MessageRecord)
+        )
+        ledger = loaded(nameless)
+        tell(ledger, delivery(seen(chat=GROUP, by=ANA)))
+        assert self.became(ledger) == {"": ANA}
+
+    def test_what_moves_and_then_joins_is_followed_to_its_end(self) -> None:
+        told = [
+            r
+            for by in (None, ANA_LID)
+            for _, r in records_of(delivery(seen(chat=GROUP, by=by)), {})
+            if isinstance(r, MessageRecord)
+        ]
+        ledger = loaded(told[0])
+        ledger.put(told[1])
+        ledger.move(ledger.records(), LEARNED)
+        assert self.became(ledger) == {"": ANA}
+        ledger.settle()
+        assert list(ledger.changes()) == []
+
+    def test_two_names_of_one_author_never_lead_in_a_circle(self) -> None:
+        other = Jid("271000000000999@lid")
+        both = frozenset([ANA_LID, other])
+        ledger = loaded(record(ANA_LID, lids=LIDS), record(other, lids=frozenset([other])))
+        ledger.put(record(ANA_LID, lids=both))
+        ledger.put(record(other, lids=both))
+        assert self.became(ledger) == {ANA_LID: other}

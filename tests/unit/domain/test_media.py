@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -26,7 +26,11 @@ from wagateway.domain.media import (
     expired,
     failed,
     file_key,
+    heard,
+    heard_again,
     is_media_key,
+    judged,
+    merit,
     missing,
     offered,
     retried,
@@ -280,6 +284,63 @@ class TestTurn:
     def test_when_it_expired_says_nothing_of_what_must_be_got_again(self) -> None:
         state = begin(PHOTO, OFFER, Rules(), NOON + DAY)
         assert turn(state, NOON)[:2] == (True, math.inf)
+
+
+class TestJudging:
+    def test_what_was_just_heard_of_waits_for_a_judge(self) -> None:
+        assert heard(OFFER, NOON) == Download(offer=OFFER, due_at=NOON)
+        for offer in (None, BROKEN):
+            assert heard(offer, NOON) == Download(offer=offer, again=True, due_at=NOON)
+
+    @pytest.mark.parametrize("offer", [None, OFFER, IN_BUCKET, BROKEN])
+    @pytest.mark.parametrize("now", [NOON, NOON + LIFETIME])
+    @pytest.mark.parametrize("rules", [Rules(), Rules(lifetime=None)])
+    def test_it_then_is_what_it_would_have_begun_as(
+        self, offer: MediaOffer | None, now: datetime, rules: Rules
+    ) -> None:
+        assert judged(heard(offer, now), rules, now) == begin(PHOTO, offer, rules, now)
+
+    def test_what_is_told_again_changes_nothing(self) -> None:
+        state = expired(heard(OFFER, NOON), "410")
+        assert heard_again(state, OFFER, NOON + DAY) == state
+        assert heard_again(state, None, NOON + DAY) == state
+
+    def test_a_better_place_wakes_what_waits(self) -> None:
+        later = msgspec.structs.replace(OFFER, offered_at=NOON + DAY)
+        state = heard_again(expired(heard(None, NOON), "410"), later, NOON + DAY)
+        assert state == heard(later, NOON + DAY)
+
+    def test_an_error_is_kept_but_wakes_nothing(self) -> None:
+        state = expired(heard(None, NOON), "410")
+        expected = msgspec.structs.replace(state, offer=BROKEN)
+        assert heard_again(state, BROKEN, NOON + DAY) == expected
+
+    def test_an_engine_at_the_end_of_time_keeps_what_it_offers(self) -> None:
+        at = datetime.max.replace(tzinfo=UTC)
+        late = msgspec.structs.replace(OFFER, offered_at=at)
+        assert judged(heard(late, NOON), Rules(), NOON) == heard(late, NOON)
+
+
+def test_of_two_downloads_the_stored_then_the_better_offered_then_the_further_stays() -> None:
+    later = msgspec.structs.replace(OFFER, offered_at=NOON + SECOND)
+    waits = heard(OFFER, NOON)
+    rising = [
+        heard(None, NOON),
+        heard(BROKEN, NOON),
+        skipped(waits, "too large"),
+        expired(waits, "410"),
+        failed(
+            failed(failed(waits, NOON, "a", PATIENCE), NOON, "b", PATIENCE), NOON, "c", PATIENCE
+        ),
+        failed(waits, NOON, "a", PATIENCE),
+        waits,
+        begun(waits, NOON),
+        heard(later, NOON),
+        completed(heard(None, NOON), HASH),
+        completed(waits, HASH),
+    ]
+    falling = rising[::-1]
+    assert sorted(falling, key=merit) == rising
 
 
 Step = Callable[[Download, datetime], Download]

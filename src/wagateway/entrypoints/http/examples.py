@@ -9,6 +9,7 @@ from wagateway.domain.coverage import Gap, GapReason, Next
 from wagateway.domain.events import Outcome, SessionStatus, Source
 from wagateway.domain.health import Health, HealthLevel
 from wagateway.domain.identity import ChatType, Jid, SessionName, StanzaId
+from wagateway.domain.media import DownloadStatus
 from wagateway.domain.messages import Ack, Kind
 from wagateway.domain.spans import Span
 from wagateway.domain.sync import SyncStatus
@@ -80,7 +81,11 @@ MESSAGES = MessagePage(
             view_once=False,
             link_preview=None,
             media=MediaView(
-                status="pending", mimetype="image/jpeg", size_bytes=48213, width=1200, height=1600
+                status=DownloadStatus.PENDING,
+                mimetype="image/jpeg",
+                size_bytes=48213,
+                width=1200,
+                height=1600,
             ),
             location=None,
             contacts=(),
