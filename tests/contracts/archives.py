@@ -11,9 +11,11 @@ from tests.support.deliveries import NOON, SESSION
 from tests.support.postgres import Kind, Servers, fresh_database, server_params
 
 from wagateway.adapters.memory.archive import InMemoryArchive
+from wagateway.adapters.memory.downloads import InMemoryDownloadStore
 from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.adapters.timescale._rows import from_rows
 from wagateway.adapters.timescale.archive import TimescaleArchive
+from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import Pool, open_pool
 from wagateway.adapters.timescale.reader import TimescaleReader
@@ -34,6 +36,7 @@ from wagateway.domain.records import (
     VoteRecord,
 )
 from wagateway.ports.archive import Archive, ArchiveReader
+from wagateway.ports.downloads import DownloadStore
 from wagateway.ports.sync import SyncStore
 
 BACKENDS = [pytest.param("memory", id="memory"), *server_params()]
@@ -42,14 +45,20 @@ Records = Callable[[SessionName], Awaitable[list[Record]]]
 
 
 class Backend:
-    """Both sides of one archive, and its sync."""
+    """Both sides of one archive, its sync and its downloads."""
 
     def __init__(
-        self, archive: Archive, reader: ArchiveReader, sync: SyncStore, records: Records
+        self,
+        archive: Archive,
+        reader: ArchiveReader,
+        sync: SyncStore,
+        downloads: DownloadStore,
+        records: Records,
     ) -> None:
         self.archive = archive
         self.reader = reader
         self.sync = sync
+        self.downloads = downloads
         self._records = records
 
     async def record(self, *deliveries: Delivery) -> list[Recorded]:
@@ -71,6 +80,7 @@ class Backend:
             },
             "contacts": (await self.reader.contacts(session, limit=500)).contacts,
             "links": await self.reader.links(session),
+            "files": (await self.downloads.files(session, limit=500)).files,
             "records": sorted(map(_bare, await self._records(session)), key=repr),
         }
         return dict(msgspec.to_builtins(shown))
@@ -93,9 +103,14 @@ async def backend(kind: Kind | Literal["memory"], servers: Servers) -> AsyncIter
     async with fresh_database(await servers.url(kind)) as url:
         await migrate(url)
         async with open_pool(url, max_size=4) as pool:
-            archive = TimescaleArchive(pool)
-            sync = TimescaleSyncStore(pool, archive)
-            yield Backend(archive, TimescaleReader(pool), sync, partial(_stored, pool))
+            yield in_postgres(pool)
+
+
+def in_postgres(pool: Pool) -> Backend:
+    """Return the archive of a migrated database."""
+    archive, reader = TimescaleArchive(pool), TimescaleReader(pool)
+    sync, downloads = TimescaleSyncStore(pool, archive), TimescaleDownloadStore(pool)
+    return Backend(archive, reader, sync, downloads, partial(_stored, pool))
 
 
 def in_memory() -> Backend:
@@ -105,7 +120,8 @@ def in_memory() -> Backend:
     async def records(session: SessionName) -> list[Record]:
         return archive.records(session)
 
-    return Backend(archive, archive, InMemorySyncStore(archive), records)
+    sync, downloads = InMemorySyncStore(archive), InMemoryDownloadStore(archive)
+    return Backend(archive, archive, sync, downloads, records)
 
 
 async def _stored(pool: Pool, session: SessionName) -> list[Record]:

@@ -28,6 +28,7 @@ from wagateway.domain.cursors import (
     message_position,
     page_limit,
 )
+from wagateway.domain.downloads import FileLedger, FileRecord, KeptFile
 from wagateway.domain.errors import InvalidInput, NotFound
 from wagateway.domain.events import (
     Delivery,
@@ -49,9 +50,11 @@ from wagateway.domain.identity import (
     said_by_a_person,
 )
 from wagateway.domain.ledger import Ledger, Move, judge
+from wagateway.domain.media import MediaObject
 from wagateway.domain.presentation import Reader, message_view
 from wagateway.domain.projection import links_of, records_of, statuses_of
 from wagateway.domain.records import (
+    AuthorKey,
     ChatRecord,
     ContactRecord,
     Mark,
@@ -91,6 +94,7 @@ class _Book:
         self.engine: str | None = None
         self.ledger = Ledger()
         self.links: dict[tuple[Jid, Jid], Link] = {}
+        self.files: dict[AuthorKey, FileRecord] = {}
         self.statuses = statuses
 
     @property
@@ -121,7 +125,17 @@ class _Book:
             reason = clean_text(f"{type(exc).__name__}: {exc}")[:500]
             return Recorded(outcome=Outcome.FAILED, reason=reason)
 
-    def follow(self, before: Mapping[Jid, Jid]) -> int:
+    def settle(self, at: datetime) -> None:
+        """Let the files follow what became of their messages; what that brings is due at *at*."""
+        ledger = FileLedger(self.ledger.changes(), at)
+        asked = ledger.asked()
+        changes = ledger.changes({key: self.files[key] for key in asked if key in self.files})
+        for key in changes.removed:
+            del self.files[key]
+        self.files |= {file.key: file for file in (*changes.added, *changes.saved)}
+        self.ledger.settle()
+
+    def follow(self, before: Mapping[Jid, Jid], at: datetime) -> int:
         """Move what is addressed by links that differ from *before*; return messages moved."""
         after = self.phones
         moved = 0
@@ -129,6 +143,7 @@ class _Book:
             old, new = canonical(lid, before), canonical(lid, after)
             if old != new:
                 moved += self._move(Move(lid=lid, old=old, new=new))
+        self.settle(at)
         return moved
 
     def _move(self, move: Move) -> int:
@@ -161,6 +176,7 @@ class InMemoryArchive(Archive, ArchiveReader):
         self._log: list[_LogRow] = []
         self._books: dict[SessionName, list[_Book]] = {}
         self._statuses: dict[SessionName, set[tuple[datetime, str]]] = {}
+        self._objects: dict[str, MediaObject] = {}
 
     def records(self, session: SessionName) -> list[Record]:
         """Return all records of the session's latest archive, in no order."""
@@ -187,6 +203,23 @@ class InMemoryArchive(Archive, ArchiveReader):
         members.sort(key=lambda r: r.at)
         return {r.member: r.role for r in members if r.group == group}
 
+    @property
+    def objects(self) -> dict[str, MediaObject]:
+        """Stored files by hash, to be changed in place; their uses are to be counted."""
+        return self._objects
+
+    def files(self, archive_id: int) -> dict[AuthorKey, FileRecord]:
+        """Return the files of an archive by message, to be changed in place."""
+        [book] = [b for books in self._books.values() for b in books if b.entry.id == archive_id]
+        return book.files
+
+    def chosen(
+        self, session: SessionName, account: Jid | None, chat: Sequence[Jid] = ()
+    ) -> tuple[ArchiveEntry, Jid | None]:
+        """Return the archive that is meant, and which of *chat* it has; see ArchiveReader."""
+        book = self._book(session, account)
+        return book.entry, self._find_chat(book, chat) if chat else None
+
     def statuses(self, session: SessionName) -> list[tuple[datetime, str]]:
         """Return the session's states, oldest first."""
         return sorted(self._statuses.get(session, ()))
@@ -209,8 +242,6 @@ class InMemoryArchive(Archive, ArchiveReader):
                 if worth_logging(delivery, outcome):
                     row = _LogRow(id=len(self._log) + 1, delivery=delivery, recorded=outcome)
                     self._log.append(row)
-            for book in (book for books in self._books.values() for book in books):
-                book.ledger.settle()
             return recorded
 
     @override
@@ -247,7 +278,7 @@ class InMemoryArchive(Archive, ArchiveReader):
             before = book.phones
             held = book.links[lid, phone]
             book.links[lid, phone] = msgspec.structs.replace(held, rejected_at=at)
-            return book.follow(before)
+            return book.follow(before, at)
 
     @override
     async def link(self, session: SessionName, lid: Jid, phone: Jid, *, at: datetime) -> int:
@@ -256,22 +287,29 @@ class InMemoryArchive(Archive, ArchiveReader):
             before = book.phones
             held = book.links.get((lid, phone))
             book.links[lid, phone] = said_by_a_person(held, lid, phone, at=at)
-            return book.follow(before)
+            return book.follow(before, at)
 
     def _project(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
         """Project one group; what it says of who is who holds for all of it."""
         books = [self._book_of(delivery) for delivery in deliveries]
         before = [(book, book.phones) for book in dict.fromkeys(books) if book]
+        received = {
+            book: max(d.received_at for d, b in zip(deliveries, books, strict=True) if b is book)
+            for book, _ in before
+        }
         told = [
             book is not None and book.hear(delivery)
             for book, delivery in zip(books, deliveries, strict=True)
         ]
         for book, phones in before:
-            book.follow(phones)
-        return [
+            book.follow(phones, received[book])
+        recorded = [
             book.project(delivery, news=news) if book else judge(delivery, changed=False)
             for book, delivery, news in zip(books, deliveries, told, strict=True)
         ]
+        for book, at in received.items():
+            book.settle(at)
+        return recorded
 
     def _book_of(self, delivery: Delivery) -> _Book | None:
         """Find, or begin, the archive of *delivery*."""
@@ -370,10 +408,17 @@ class InMemoryArchive(Archive, ArchiveReader):
                 claims[stanza] += record.facts is not None
             else:
                 marks.setdefault(stanza, []).append(record)
+        files = {m.key: self.kept(book.files[m.key]) for m in page if m.key in book.files}
         return [
-            message_view(m, marks.get(key, []), reader, clash=claims[key] > 1)
+            message_view(
+                m, marks.get(key, []), reader, clash=claims[key] > 1, file=files.get(m.key)
+            )
             for m, key in ((m, StanzaKey(m.chat, m.stanza)) for m in page)
         ]
+
+    def kept(self, file: FileRecord) -> KeptFile:
+        """Return *file* with what is stored of it."""
+        return KeptFile(file=file, stored=self._objects.get(file.download.sha256 or ""))
 
     @override
     async def chats(

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from wagateway.domain.downloads import FileRecord
+from wagateway.domain.media import Download, kept_since
 from wagateway.domain.records import (
     AnswerRecord,
     ChatRecord,
@@ -220,3 +222,22 @@ LOG_TYPES: Sequence[str] = (
     *("timestamptz", "timestamptz", "text", "text", "text"),
     *("text", "text", "text", "text", "bytea"),
 )
+
+
+_STATE = ("status", "offer", "again", "due_at", "attempts", "problem", "sha256")
+"""What is stored of a download; until when its offer holds follows from the rules."""
+
+
+def file_record(row: Row) -> FileRecord:
+    """Return a record from a row that has the columns of its download beside its own."""
+    download = from_row(Download, {name: row[name] for name in _STATE})
+    own = {name: row[name] for name in FileRecord.__struct_fields__ if name != "download"}
+    return from_row(FileRecord, own | {"download": download})
+
+
+def file_values(file: FileRecord) -> dict[str, Any]:
+    """Return *file* as a row of ``save_downloads``, in JSON's words."""
+    values = msgspec.structs.asdict(file)
+    download = values.pop("download")
+    state = {name: getattr(download, name) for name in _STATE}
+    return values | state | {"kept_since": kept_since(download.offer)}

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +15,8 @@ from wagateway.adapters.timescale._rows import (
     Row,
     facts_row,
     facts_values,
+    file_record,
+    file_values,
     from_json,
     from_rows,
     keys_of,
@@ -21,9 +24,11 @@ from wagateway.adapters.timescale._rows import (
     state_row,
 )
 from wagateway.adapters.timescale.pool import Connection
+from wagateway.domain.downloads import FileLedger, FileRecord
 from wagateway.domain.identity import Jid
 from wagateway.domain.ledger import Change, Ledger, Move
 from wagateway.domain.records import (
+    AuthorKey,
     ChatRecord,
     ContactRecord,
     MessageRecord,
@@ -56,16 +61,20 @@ class Batch:
 class Writing:
     """The write side of one archive, while its session is locked."""
 
-    def __init__(self, conn: Connection, session_id: int, session: str, *, bulk: bool) -> None:
+    def __init__(
+        self, conn: Connection, session_id: int, session: str, *, at: datetime, bulk: bool
+    ) -> None:
         """Write into archive *session_id* over *conn*, inside an open transaction.
 
         Args:
             conn: in pipeline mode unless *bulk*.
             session_id: of the archive.
             session: its name.
+            at: when what is written was received, by our clock.
             bulk: whether new messages go by COPY, which a pipeline does not allow.
         """
         self._conn = conn
+        self._at = at
         self._bulk = bulk
         self._session_id = session_id
         self._session = session
@@ -119,7 +128,9 @@ class Writing:
         for change in changes:
             if (record := change.after or change.before) is not None:
                 by_kind[type(record)].append(change)
-        await self._prepare_messages(batch, by_kind.pop(MessageRecord, []))
+        messages = by_kind.pop(MessageRecord, [])
+        await self._prepare_messages(batch, messages)
+        await self._prepare_files(batch, messages)
         for kind, table in TABLES.items():
             found = by_kind.get(kind, [])
             await self.execute(table.remove, [c.before for c in found if c.before and not c.after])
@@ -159,6 +170,20 @@ class Writing:
             await copy(self._conn, "copy_facts", FACTS_TYPES, rows)
         else:
             batch.add("add_facts", [facts_values(*ids, record) for record in new])
+
+    async def _prepare_files(self, batch: Batch, changes: list[Change]) -> None:
+        """Let the files follow their messages; a new message's is added without asking."""
+        ledger = FileLedger(changes, self._at)
+        known: dict[AuthorKey, FileRecord] = {}
+        if asked := ledger.asked():
+            rows = msgspec.json.encode([key._asdict() for key in asked]).decode()
+            found = await self.fetch("lock_downloads", rows=rows)
+            known = {file.key: file for file in map(file_record, found)}
+        files = ledger.changes(known)
+        await self.execute("remove_downloads", [key._asdict() for key in files.removed])
+        batch.add("add_downloads", list(map(file_values, files.added)))
+        batch.add("save_downloads", list(map(file_values, files.saved)))
+        batch.add("unlink_objects", files.unlinked)
 
     async def _make_room_for_facts(self, pairs: list["_Pair"]) -> None:
         """Drop facts that better ones replace, and carry along those whose message moved."""

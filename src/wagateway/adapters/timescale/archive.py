@@ -199,7 +199,7 @@ class TimescaleArchive(Archive):
     @override
     async def unlink(self, session: SessionName, lid: Jid, *, at: datetime) -> int:
         async def act(conn: Connection) -> int:
-            writing, links = await _identity_of(conn, session, lid)
+            writing, links = await _identity_of(conn, session, lid, at)
             phone = resolve_links(links).get(lid)
             if phone is None:
                 raise NotFound(f"session {session!r} has no link of {lid} in force")
@@ -211,7 +211,7 @@ class TimescaleArchive(Archive):
     @override
     async def link(self, session: SessionName, lid: Jid, phone: Jid, *, at: datetime) -> int:
         async def act(conn: Connection) -> int:
-            writing, links = await _identity_of(conn, session, lid)
+            writing, links = await _identity_of(conn, session, lid, at)
             held = next((link for link in links if link.phone == phone), None)
             said = said_by_a_person(held, lid, phone, at=at)
             return await _relink(writing, links, said)
@@ -350,7 +350,8 @@ async def _project(
     for share in shares:
         await batch.run(conn)
         share.news |= news
-        writing = Writing(conn, share.entry.id, share.entry.session, bulk=bulk)
+        at = max(deliveries[position].received_at for position in share.positions)
+        writing = Writing(conn, share.entry.id, share.entry.session, at=at, bulk=bulk)
         batch = writing.batch()
         mine = set[Jid]().union(*(lids[position] for position in share.positions))
         phones = await _learn(writing, deliveries, share, mine, known.links)
@@ -542,7 +543,7 @@ async def _follow(writing: Writing, before: Phones, after: Phones) -> int:
 
 
 async def _identity_of(
-    conn: Connection, session: SessionName, lid: Jid
+    conn: Connection, session: SessionName, lid: Jid, at: datetime
 ) -> tuple[Writing, list[Link]]:
     """Lock *session* and return its current archive with the links of *lid*."""
     await _begin(conn, {session})
@@ -551,7 +552,7 @@ async def _identity_of(
     if entry is None:
         cursor = await conn.execute(QUERIES["session_names"], {"limit": NAMED + 1})
         raise no_session(session, [row["session"] for row in await cursor.fetchall()])
-    writing = Writing(conn, entry.id, entry.session, bulk=True)
+    writing = Writing(conn, entry.id, entry.session, at=at, bulk=True)
     return writing, list((await _links(writing, {lid})).values())
 
 

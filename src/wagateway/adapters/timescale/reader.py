@@ -1,7 +1,7 @@
 """Reads of the archive in PostgreSQL: each answer from one snapshot, and within a time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -11,10 +11,17 @@ from typing_extensions import override
 
 from wagateway.adapters.timescale._errors import translated_errors
 from wagateway.adapters.timescale._queries import QUERIES
+from wagateway.adapters.timescale._reading import (
+    entry_of,
+    fetch,
+    find_chat,
+    kept_files,
+    phones_of,
+)
 from wagateway.adapters.timescale._rows import Row, from_row, from_rows
 from wagateway.adapters.timescale.archive import filter_values
 from wagateway.adapters.timescale.pool import Connection, Pool
-from wagateway.domain.archives import NAMED, ArchiveEntry, archive_to_read, no_session
+from wagateway.domain.archives import ArchiveEntry
 from wagateway.domain.cursors import (
     MessagePosition,
     decode_cursor,
@@ -29,9 +36,7 @@ from wagateway.domain.identity import (
     Jid,
     Link,
     SessionName,
-    canonical,
     chat_type,
-    is_lid,
     resolve_links,
     servers_of,
 )
@@ -117,8 +122,8 @@ class TimescaleReader(ArchiveReader):
         older = message_position(before, end_of_instant=False) if before is not None else None
         newer = message_position(after, end_of_instant=True) if after is not None else None
         async with self._snapshot() as conn:
-            entry = await _entry(conn, session, account)
-            found = await _find_chat(conn, entry, chat)
+            entry = await entry_of(conn, session, account)
+            found = await find_chat(conn, entry, chat)
             place = _Place(conn, entry, found)
             return await _page(place, older=older, newer=newer, limit=limit)
 
@@ -137,8 +142,8 @@ class TimescaleReader(ArchiveReader):
         if cursor is not None:
             at, id_ = decode_cursor(cursor, tuple[datetime | None, str])
         async with self._snapshot() as conn:
-            entry = await _entry(conn, session, account)
-            rows = await _fetch(
+            entry = await entry_of(conn, session, account)
+            rows = await fetch(
                 conn,
                 "chat_page",
                 session_id=entry.id,
@@ -166,8 +171,8 @@ class TimescaleReader(ArchiveReader):
         other = type is ChatType.OTHER
         servers = _KNOWN_SERVERS if other else servers_of(type) if type is not None else None
         async with self._snapshot() as conn:
-            entry = await _entry(conn, session, account)
-            rows = await _fetch(
+            entry = await entry_of(conn, session, account)
+            rows = await fetch(
                 conn,
                 "contact_page",
                 session_id=entry.id,
@@ -195,7 +200,7 @@ class TimescaleReader(ArchiveReader):
     @override
     async def sessions(self) -> list[SessionView]:
         async with self._snapshot() as conn:
-            rows = await _fetch(conn, "session_list")
+            rows = await fetch(conn, "session_list")
         views: list[SessionView] = []
         for row in rows:
             first = not views or views[-1].session != row["session"]
@@ -222,7 +227,7 @@ class TimescaleReader(ArchiveReader):
         before = max(0, min(before, _LAST_ID))
         values = filter_values(which) | {"before": before, "limit": limit + 1}
         async with self._snapshot() as conn:
-            rows = await _fetch(conn, "event_page", **values)
+            rows = await fetch(conn, "event_page", **values)
         views = [from_row(EventView, row) for row in rows[:limit]]
         more = len(rows) > limit
         return EventPage(events=views, next=encode_cursor(views[-1].id) if more else None)
@@ -232,7 +237,7 @@ class TimescaleReader(ArchiveReader):
         rows: list[Row] = []
         if 0 < event_id <= _LAST_ID:
             async with self._snapshot() as conn:
-                rows = await _fetch(conn, "event_body", event_id=event_id)
+                rows = await fetch(conn, "event_body", event_id=event_id)
         if not rows:
             raise NotFound(f"there is no event {event_id}")
         return bytes(rows[0]["body"])
@@ -240,8 +245,8 @@ class TimescaleReader(ArchiveReader):
     @override
     async def links(self, session: SessionName) -> list[LinkView]:
         async with self._snapshot() as conn:
-            entry = await _entry(conn, session)
-            rows = await _fetch(conn, "all_links", session_id=entry.id)
+            entry = await entry_of(conn, session)
+            rows = await fetch(conn, "all_links", session_id=entry.id)
         return [
             LinkView(session=session, **msgspec.structs.asdict(link))
             for link in from_rows(Link, rows)
@@ -250,60 +255,25 @@ class TimescaleReader(ArchiveReader):
     @override
     async def counts(self) -> dict[Outcome, int]:
         async with self._snapshot() as conn:
-            rows = await _fetch(conn, "outcome_counts")
+            rows = await fetch(conn, "outcome_counts")
         counted = {Outcome(row["outcome"]): row["rows"] for row in rows}
         return {outcome: counted.get(outcome, 0) for outcome in Outcome}
 
     @override
     async def ping(self) -> None:
         async with self._snapshot() as conn:
-            await _fetch(conn, "ping")
-
-
-async def _fetch(conn: Connection, query: str, **values: Any) -> list[Row]:  # noqa: ANN401 - SQL values
-    cursor = await conn.execute(QUERIES[query], values)
-    return list(await cursor.fetchall())
-
-
-async def _entry(
-    conn: Connection, session: SessionName, account: Jid | None = None
-) -> ArchiveEntry:
-    rows = await _fetch(conn, "session_entries", sessions=[session])
-    if not rows:
-        names = await _fetch(conn, "session_names", limit=NAMED + 1)
-        raise no_session(session, [row["session"] for row in names])
-    return archive_to_read(from_rows(ArchiveEntry, rows), session, account)
-
-
-async def _phones(conn: Connection, entry: ArchiveEntry, jids: Iterable[str]) -> dict[Jid, Jid]:
-    """Return the phone of each LID among *jids* that is linked."""
-    lids = sorted({jid for jid in jids if is_lid(jid)})
-    if not lids:
-        return {}
-    rows = await _fetch(conn, "links_of_lids", session_id=entry.id, lids=lids)
-    return resolve_links(from_rows(Link, rows))
+            await fetch(conn, "ping")
 
 
 async def _lids_of(
     conn: Connection, entry: ArchiveEntry, phones: list[str]
 ) -> dict[Jid, tuple[Jid, ...]]:
     """Return the LIDs that stand for each of *phones*."""
-    rows = await _fetch(conn, "links_of_phones", session_id=entry.id, phones=phones)
+    rows = await fetch(conn, "links_of_phones", session_id=entry.id, phones=phones)
     found: dict[Jid, tuple[Jid, ...]] = {}
     for lid, phone in sorted(resolve_links(from_rows(Link, rows)).items()):
         found[phone] = (*found.get(phone, ()), lid)
     return found
-
-
-async def _find_chat(conn: Connection, entry: ArchiveEntry, candidates: Sequence[Jid]) -> Jid:
-    phones = await _phones(conn, entry, candidates)
-    wanted = [canonical(candidate, phones) for candidate in candidates]
-    rows = await _fetch(conn, "known_chats", session_id=entry.id, chats=wanted)
-    known = {row["chat_id"] for row in rows}
-    for chat in wanted:
-        if chat in known:
-            return chat
-    raise NotFound(f"session {entry.session!r} has no chat {candidates[0]}")
 
 
 class _Place(NamedTuple):
@@ -315,7 +285,7 @@ class _Place(NamedTuple):
 
     async def fetch(self, query: str, **values: Any) -> list[Row]:  # noqa: ANN401 - SQL values
         """Return the rows of a named query about this chat."""
-        return await _fetch(self.conn, query, session_id=self.entry.id, chat=self.chat, **values)
+        return await fetch(self.conn, query, session_id=self.entry.id, chat=self.chat, **values)
 
     async def beside(self, query: str, position: MessagePosition, limit: int) -> list[Row]:
         """Return messages on one side of *position*."""
@@ -352,24 +322,36 @@ async def _views(place: _Place, rows: list[Row]) -> list[MessageView]:
     if not rows:
         return []
     stanzas = sorted({row["stanza"] for row in rows})
+    with_files = sorted({row["stanza"] for row in rows if row["media"] is not None})
     values = {"session_id": place.entry.id, "chat": place.chat, "stanzas": stanzas}
     async with place.conn.pipeline():
         cursors = [
             (kind, await place.conn.execute(QUERIES[query], values)) for kind, query in _MARKS
         ]
         claimed = await place.conn.execute(QUERIES["message_claims"], values)
+        attached = await place.conn.execute(QUERIES["page_files"], values | {"stanzas": with_files})
         marks: dict[str, list[Mark]] = {}
         for kind, cursor in cursors:
             for mark in from_rows(kind, await cursor.fetchall()):
                 marks.setdefault(mark.stanza, []).append(mark)
         clashes = {row["stanza_id"] for row in await claimed.fetchall()}
+        files = {
+            kept.file.key: kept for kept in await kept_files(place.conn, await attached.fetchall())
+        }
     records = [_record(row) for row in rows]
     asked = [jid for record in records for jid in _addresses(record)]
     asked += [jid for found in marks.values() for mark in found for jid in _actors(mark)]
-    phones = await _phones(place.conn, place.entry, asked)
+    phones = await phones_of(place.conn, place.entry, asked)
     reader = Reader(session=place.entry.session, account=place.entry.account, phones=phones)
     return [
-        message_view(r, marks.get(r.stanza, ()), reader, clash=r.stanza in clashes) for r in records
+        message_view(
+            r,
+            marks.get(r.stanza, ()),
+            reader,
+            clash=r.stanza in clashes,
+            file=files.get(r.key),
+        )
+        for r in records
     ]
 
 
