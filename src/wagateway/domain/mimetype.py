@@ -1,0 +1,40 @@
+"""Types of files: which text is one, and what a browser may show in place."""
+
+import re
+
+UNKNOWN = "application/octet-stream"
+"""Says nothing of what is in a file."""
+
+_LONGEST_CHARS = 255
+_WORD = r"[a-z0-9][a-z0-9!#$&^_.+-]*"
+_PARAMETER = r'\s*;\s*[a-z0-9_-]+=(?:[a-z0-9_.+-]+|"[a-z0-9 _.,+-]*")'
+_MIMETYPE = re.compile(rf"{_WORD}/{_WORD}(?:{_PARAMETER})*", re.ASCII | re.IGNORECASE)
+
+_SHOWN = frozenset(
+    {
+        *("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif"),
+        *("audio/ogg", "audio/opus", "audio/mpeg", "audio/mp4", "audio/x-m4a", "audio/aac"),
+        *("audio/wav", "audio/x-wav", "audio/webm", "audio/flac", "audio/amr"),
+        *("video/mp4", "video/webm", "video/ogg", "video/quicktime", "video/3gpp"),
+    }
+)
+
+
+def essence(mimetype: str) -> str:
+    """Return *mimetype* in lower case and without parameters: ``audio/ogg; codecs=opus``."""
+    return mimetype.partition(";")[0].strip().lower()
+
+
+def is_mimetype(text: str) -> bool:
+    """Tell whether *text* is a type, perhaps with parameters, fit to be sent in a header."""
+    return len(text) <= _LONGEST_CHARS and _MIMETYPE.fullmatch(text) is not None
+
+
+def is_shown_inline(mimetype: str) -> bool:
+    """Tell whether a browser may show files of this type in place, as they cannot script.
+
+    All others are for download alone. So is PDF: it carries JavaScript and links that the
+    browser's viewer acts on, and the policy that would hold it back, ``sandbox``, keeps some
+    viewers from showing it at all; its preview shows the first page.
+    """
+    return is_mimetype(mimetype) and essence(mimetype) in _SHOWN
