@@ -1,5 +1,6 @@
 """What every store of downloads promises, and the archive that begins them."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -333,6 +334,31 @@ class TestClaim:
         assert {task.stanza for task in first}.isdisjoint(task.stanza for task in second)
         assert len({task.lease for task in (*first, *second)}) == 5
         assert await claimed(archive.downloads) == []
+
+    async def test_takes_only_so_many_that_must_be_got_again(self, archive: Backend) -> None:
+        await archive.record(
+            *(delivery(photo(f"A{n}")) for n in range(5)),
+            *(delivery(photo(f"B{n}", offer=offer())) for n in range(2)),
+        )
+        for again, taken in ((2, ["B", "B", "A", "A"]), (0, []), (None, ["A", "A", "A"])):
+            tasks = await archive.downloads.claim(
+                SOON, rules=RULES, lease=LEASE, limit=9, again=again
+            )
+            assert [task.stanza[0] for task in tasks] == taken
+
+    async def test_gives_each_to_one_of_many_who_ask_at_once(self, archive: Backend) -> None:
+        await archive.record(*(delivery(photo(f"A{n}", offer=offer())) for n in range(40)))
+        shares = await asyncio.gather(*(claimed(archive.downloads, limit=10) for _ in range(6)))
+        taken = [task.stanza for share in shares for task in share]
+        taken += [task.stanza for task in await claimed(archive.downloads)]
+        assert sorted(taken) == sorted({f"A{n}" for n in range(40)})
+
+    async def test_completing_at_once_counts_each_use(self, archive: Backend) -> None:
+        await archive.record(*(delivery(photo(f"A{n}", offer=offer())) for n in range(12)))
+        tasks = await claimed(archive.downloads)
+        new = await asyncio.gather(*(complete(archive.downloads, task) for task in tasks))
+        assert sorted(new) == [False] * 11 + [True]
+        assert await uses(archive.downloads) == {HASH: 12}
 
     async def test_what_can_be_had_comes_first_soonest_to_expire(self, archive: Backend) -> None:
         ends = NOON - timedelta(seconds=179)

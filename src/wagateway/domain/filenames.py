@@ -1,13 +1,10 @@
-"""How a file's name and type, as strangers told them, are told to a browser."""
+"""How a file's name, as strangers told it, is told to a browser."""
 
 import re
 from urllib.parse import quote
 
 MAX_NAME_CHARS = 200
-UNKNOWN_TYPE = "application/octet-stream"
 
-_MIMETYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:; ?[\w.+-]+=(?:[\w.+-]+|\"[\w.+, -]*\"))*", re.ASCII)
-_MAX_TYPE_CHARS = 127
 _SEPARATORS = re.compile(r"[/\\]")
 _ASCII_TROUBLE = re.compile(r'["\\%]|[^ -~]')
 _UNSEEN = re.compile(
@@ -41,10 +38,3 @@ def safe_filename(filename: str) -> str:
     if not dot or len(ending) > MAX_NAME_CHARS // 10:
         return name[:MAX_NAME_CHARS]
     return stem[: MAX_NAME_CHARS - len(ending) - 1] + dot + ending
-
-
-def safe_mimetype(mimetype: str) -> str:
-    """Return *mimetype* as it is where it is one, else ``application/octet-stream``."""
-    if len(mimetype) <= _MAX_TYPE_CHARS and _MIMETYPE.fullmatch(mimetype):
-        return mimetype
-    return UNKNOWN_TYPE

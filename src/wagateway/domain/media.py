@@ -356,16 +356,23 @@ def begun(state: Download, until: datetime) -> Download:
     return msgspec.structs.replace(state, status=DownloadStatus.DOWNLOADING, due_at=until)
 
 
-def completed(state: Download, sha256: str) -> Download:
-    """Return the state once the file is stored."""
+def completed(state: Download, sha256: str, *, problem: str | None = None) -> Download:
+    """Return the state once the file is stored; *problem* is what is to be said of it even so."""
     return msgspec.structs.replace(
         state,
         status=DownloadStatus.COMPLETED,
         again=False,
         due_at=None,
         attempts=0,
-        problem=None,
+        problem=problem,
         sha256=sha256,
+    )
+
+
+def put_off(state: Download, until: datetime, problem: str) -> Download:
+    """Return the state while nobody can fetch or store it, which is no failure of this file."""
+    return msgspec.structs.replace(
+        state, status=DownloadStatus.PENDING, due_at=until, problem=problem
     )
 
 

@@ -30,6 +30,11 @@ def is_mimetype(text: str) -> bool:
     return len(text) <= _LONGEST_CHARS and _MIMETYPE.fullmatch(text) is not None
 
 
+def safe_mimetype(text: str) -> str:
+    """Return *text* where it is a type, else one that says nothing."""
+    return text if is_mimetype(text) else UNKNOWN
+
+
 def is_shown_inline(mimetype: str) -> bool:
     """Tell whether a browser may show files of this type in place, as they cannot script.
 

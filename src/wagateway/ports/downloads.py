@@ -113,7 +113,13 @@ class DownloadStore(ABC):
 
     @abstractmethod
     async def claim(
-        self, now: datetime, *, rules: Rules, lease: timedelta, limit: int
+        self,
+        now: datetime,
+        *,
+        rules: Rules,
+        lease: timedelta,
+        limit: int,
+        again: int | None = None,
     ) -> list[DownloadTask]:
         """Take up to *limit* due downloads, in the order of ``turn()``.
 
@@ -124,6 +130,7 @@ class DownloadStore(ABC):
             rules: for how long the engine keeps a file.
             lease: how long it is held.
             limit: 1 or more.
+            again: of these at most so many that the engine must get from WhatsApp first; None: any.
 
         Returns:
             In the order of their turn; of equal turns by archive, chat and ids.

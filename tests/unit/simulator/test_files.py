@@ -8,7 +8,7 @@ import zipfile
 from hashlib import sha256
 
 import puremagic
-import pypdfium2  # type: ignore[import-untyped]  # it has no types
+import pypdfium2  # it has no types
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

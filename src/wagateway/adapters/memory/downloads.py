@@ -60,7 +60,13 @@ class InMemoryDownloadStore(DownloadStore):
 
     @override
     async def claim(
-        self, now: datetime, *, rules: Rules, lease: timedelta, limit: int
+        self,
+        now: datetime,
+        *,
+        rules: Rules,
+        lease: timedelta,
+        limit: int,
+        again: int | None = None,
     ) -> list[DownloadTask]:
         due = []
         for archive, file in self._files():
@@ -70,8 +76,11 @@ class InMemoryDownloadStore(DownloadStore):
             aged = msgspec.structs.replace(state, again=judged(state, rules, now).again)
             file = self._change(archive.id, file, aged, lease=file.lease)  # noqa: PLW2901 - aged
             due.append((DownloadTask.of(archive, file, rules, now), file))
+        due.sort(key=lambda pair: pair[0].turn)
+        fresh = [pair for pair in due if not pair[0].download.again]
+        slow = [pair for pair in due if pair[0].download.again][:again]
         taken = []
-        for task, file in sorted(due, key=lambda pair: pair[0].turn)[:limit]:
+        for task, file in [*fresh, *slow][:limit]:
             held = self._change(
                 task.archive.id, file, begun(file.download, now + lease), lease=str(uuid4())
             )

@@ -17,8 +17,9 @@ from typing_extensions import override
 from wagateway.adapters.minio._blocking import PREFIXES, BlockingBucket, Patience
 from wagateway.adapters.minio._errors import translated_errors
 from wagateway.adapters.minio.bucket import Bucket
-from wagateway.domain.filenames import content_disposition, safe_mimetype
+from wagateway.domain.filenames import content_disposition
 from wagateway.domain.media import MediaKey, is_media_key
+from wagateway.domain.mimetype import safe_mimetype
 from wagateway.ports.media_store import MediaStore, StoredFile
 
 _PIECE = 256 * 1024

@@ -58,7 +58,13 @@ class TimescaleDownloadStore(DownloadStore):
 
     @override
     async def claim(
-        self, now: datetime, *, rules: Rules, lease: timedelta, limit: int
+        self,
+        now: datetime,
+        *,
+        rules: Rules,
+        lease: timedelta,
+        limit: int,
+        again: int | None = None,
     ) -> list[DownloadTask]:
         lifetime = rules.lifetime
         values = {
@@ -67,6 +73,7 @@ class TimescaleDownloadStore(DownloadStore):
             "gone": _LONG_AGO if lifetime is None else now - lifetime,
             "for_ever": lifetime is None,
             "limit": limit,
+            "again": again,
         }
         async with self._transaction() as conn:
             if lifetime is not None:

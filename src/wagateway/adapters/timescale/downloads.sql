@@ -107,7 +107,9 @@ WITH fresh AS (
     FROM whatsapp_gateway.media_downloads
     WHERE due_at <= %(now)s::timestamptz AND again
     ORDER BY again, sent_at DESC, session_id, chat_id, stanza_id, author
-    LIMIT %(limit)s::int - (SELECT count(*) FROM fresh) - (SELECT count(*) FROM lasting)
+    LIMIT least(
+        %(limit)s::int - (SELECT count(*) FROM fresh) - (SELECT count(*) FROM lasting), %(again)s::int
+    )
     FOR UPDATE SKIP LOCKED
 ), due AS (
     SELECT * FROM (SELECT * FROM fresh UNION ALL SELECT * FROM lasting UNION ALL SELECT * FROM gone) AS d

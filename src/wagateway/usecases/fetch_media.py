@@ -1,0 +1,297 @@
+"""Fetch one message's file from the engine into the media store, whatever comes in between."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+from msgspec import Struct
+
+from wagateway.domain.errors import (
+    EngineResting,
+    EngineUnavailable,
+    Gone,
+    InvalidInput,
+    LeaseLost,
+    NotFound,
+    RateLimited,
+    Rejected,
+    SessionNotReady,
+    StoreUnavailable,
+    TooLarge,
+    Unavailable,
+)
+from wagateway.domain.events import Delivery, MessageSeen, SessionStatus
+from wagateway.domain.media import (
+    Download,
+    DownloadStatus,
+    Rules,
+    Stored,
+    completed,
+    expired,
+    failed,
+    file_key,
+    has_place,
+    missing,
+    put_off,
+    skipped,
+    too_large,
+    unwanted,
+)
+from wagateway.domain.messages import MediaOffer
+from wagateway.domain.mimetype import UNKNOWN, is_mimetype
+from wagateway.domain.patience import Patience
+from wagateway.ports.clock import Clock
+from wagateway.ports.downloads import DownloadStore, DownloadTask
+from wagateway.ports.engine import Engine, EngineSession
+from wagateway.ports.media_source import Fetched, MediaSource
+from wagateway.ports.media_store import MediaStore
+from wagateway.ports.sync import Archived
+from wagateway.usecases.turn import defect, words
+
+_RECENT = timedelta(seconds=30)
+"""So long what the engine told of a session counts."""
+_OTHER_FILE = "the engine's file is not the one that the sender declared"
+
+
+class MediaPlan(Struct, frozen=True, kw_only=True):
+    """How files are fetched.
+
+    Attributes:
+        rules: which are wanted.
+        patience: how failures are answered.
+        concurrent: files that one worker fetches at the same time.
+        again: of these, at most so many that the engine has to get from WhatsApp first.
+        lease: how long a file stays with a worker that died.
+        rest: how long a worker waits where files cannot be stored.
+    """
+
+    rules: Rules = Rules()
+    patience: Patience = Patience(
+        max_retries=5, first=timedelta(seconds=10), failed=timedelta(hours=6)
+    )
+    concurrent: int = 8
+    again: int = 2
+    lease: timedelta = timedelta(minutes=2)
+    rest: timedelta = timedelta(seconds=10)
+
+
+class FetchTurn(Struct, kw_only=True):
+    """What became of a file.
+
+    Attributes:
+        task: in the state that it came to.
+        size_bytes: of what was stored.
+        new: whether its content is new to the archive.
+        problem: why it is not stored.
+        nowhere: nothing can be stored now.
+        defect: what of ours broke; None where nothing did.
+    """
+
+    task: DownloadTask
+    size_bytes: int = 0
+    new: bool = False
+    problem: str | None = None
+    nowhere: bool = False
+    defect: Exception | None = None
+
+
+class _NotHad(Exception):
+    """The engine was asked to get a file from WhatsApp, and has it not; the text is for people."""
+
+
+class _OtherFile(Exception):
+    """What came is not what the sender declared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchMedia:
+    """Give a claimed download its turn.
+
+    Attributes:
+        folder: where files lie until they are stored; there must be room for *concurrent* of them.
+        jitter: gives 0 to 1, so that many that failed at once do not return at once.
+    """
+
+    engine: Engine
+    source: MediaSource
+    media: MediaStore
+    downloads: DownloadStore
+    clock: Clock
+    plan: MediaPlan
+    folder: Path
+    jitter: Callable[[], float] = random.random
+    _recent: dict[int, tuple[datetime, EngineSession]] = field(default_factory=dict)
+
+    async def __call__(self, task: DownloadTask) -> FetchTurn:
+        """Fetch the file of *task*, or give it back with the reason and the next try.
+
+        Raises:
+            StoreUnavailable: the database is away; the file stays claimed until its lease ends.
+        """
+        turn = FetchTurn(task=task)
+        try:
+            async with self._held(task):
+                await self._go_on(turn)
+        except LeaseLost:
+            turn.problem = "another worker has it"
+        return turn
+
+    async def _go_on(self, turn: FetchTurn) -> None:
+        reason = unwanted(turn.task.file, self.plan.rules, turn.task.heard_at)
+        if reason is not None:
+            await self._end(turn, skipped(turn.task.download, reason))
+            return
+        try:
+            with TemporaryDirectory(dir=self.folder, prefix="fetch-") as folder:
+                await self._fetch(turn, Path(folder) / "file")
+        except OSError as exc:  # no room for the folder
+            await self._wait(turn, f"files cannot be written: {exc.strerror}", self.plan.rest)
+            turn.nowhere = True
+        except StoreUnavailable as exc:
+            await self._wait(turn, words(exc), self.plan.rest)
+            turn.nowhere = True
+        except (LeaseLost, asyncio.CancelledError):
+            raise
+        except Exception as exc:  # noqa: BLE001 - each has its answer
+            await self._end(turn, self._after(turn, exc))
+
+    async def _fetch(self, turn: FetchTurn, file: Path) -> None:
+        if turn.task.download.again:
+            offer = await self._got_again(turn.task)
+            _become(turn, msgspec.structs.replace(turn.task.download, offer=offer, again=False))
+        state, largest = turn.task.download, self.plan.rules.largest_bytes
+        if state.offer is None:
+            raise InvalidInput("the engine names no place of the file")
+        fetched = await self.source.fetch(state.offer, file, largest_bytes=largest)
+        problem = self._difference(turn.task, fetched)
+        key, mimetype = file_key(fetched.sha256), _mimetype(turn.task, fetched)
+        added = await self.media.add(key, file, mimetype=mimetype)
+        _become(turn, completed(turn.task.download, fetched.sha256, problem=problem))
+        stored = Stored(size_bytes=fetched.size_bytes, mimetype=mimetype)
+        turn.new = await self.downloads.save(turn.task, now=self.clock(), stored=stored)
+        if turn.new and not added:  # it may have been removed in between
+            await self.media.add(key, file, mimetype=mimetype)
+        turn.size_bytes = fetched.size_bytes
+
+    def _difference(self, task: DownloadTask, fetched: Fetched) -> str | None:
+        """Return how the file differs from what was declared, if nobody has a better one.
+
+        Raises:
+            _OtherFile: it differs, and another try may help.
+        """
+        declared = task.file.facts.sha256
+        if declared is None or declared == fetched.sha256:
+            return None
+        if self.plan.patience.is_at_its_end(task.download.attempts + 1):
+            return _OTHER_FILE  # better than none
+        raise _OtherFile(_OTHER_FILE)
+
+    # What the engine has no longer
+
+    async def _got_again(self, task: DownloadTask) -> MediaOffer:
+        session = await self._session(task.archive)
+        row = await self.engine.message(session, task.chat, task.stanza, download_media=True)
+        offer = _offer_in(row.delivery)
+        if offer is None or not has_place(offer):
+            told = offer.error if offer is not None else None
+            raise _NotHad(f"WhatsApp gave the engine no file: {told or 'without a reason'}")
+        return offer
+
+    async def _session(self, archive: Archived) -> EngineSession:
+        recent = self._recent.get(archive.id)
+        if recent is not None and self.clock() - recent[0] < _RECENT:
+            return recent[1]
+        try:
+            told = await self.engine.session(archive.session)
+        except NotFound as exc:
+            raise SessionNotReady("the engine does not know the session") from exc
+        if told.account is None or told.account.phone != archive.account:
+            raise SessionNotReady("the session has another account now, or none")
+        if told.status is not SessionStatus.WORKING:
+            raise SessionNotReady(f"the session is {told.status}")
+        self._recent[archive.id] = (self.clock(), told)
+        return told
+
+    # What comes of failures
+
+    def _after(self, turn: FetchTurn, exc: Exception) -> Download:
+        """Return the state after *exc*."""
+        state, now, patience = turn.task.download, self.clock(), self.plan.patience
+        jitter = self.jitter()
+        after = failed(state, now, words(exc), patience, jitter=jitter)
+        match exc:
+            case Gone():
+                after = expired(state, words(exc))
+            case TooLarge():
+                after = skipped(state, too_large(self.plan.rules))
+            case SessionNotReady():
+                after = put_off(state, now + patience.longest, words(exc))
+            case RateLimited() | EngineResting():
+                wait = timedelta(seconds=exc.wait_s) if exc.wait_s else patience.first
+                after = put_off(state, now + wait * (1 + jitter), words(exc))
+            case _NotHad() | NotFound() if state.again:
+                if after.status is DownloadStatus.FAILED:
+                    after = expired(after, words(exc))
+            case NotFound() | InvalidInput() | _OtherFile():
+                after = missing(state, now, words(exc), patience, jitter=jitter)
+            case EngineUnavailable() | Rejected():
+                pass
+            case Unavailable():
+                after = put_off(state, now + patience.first, words(exc))
+            case _:
+                turn.defect = exc
+                after = failed(state, now, defect(exc), patience, jitter=jitter)
+        return after
+
+    async def _wait(self, turn: FetchTurn, problem: str, pause: timedelta) -> None:
+        await self._end(turn, put_off(turn.task.download, self.clock() + pause, problem))
+
+    async def _end(self, turn: FetchTurn, state: Download) -> None:
+        _become(turn, state)
+        turn.problem = state.problem
+        await self.downloads.save(turn.task, now=self.clock())
+
+    @asynccontextmanager
+    async def _held(self, task: DownloadTask) -> AsyncIterator[None]:
+        """Go on holding *task* while a large file comes."""
+        holding = asyncio.create_task(self._hold(task))
+        try:
+            yield
+        finally:
+            holding.cancel()
+            with suppress(asyncio.CancelledError):
+                await holding
+
+    async def _hold(self, task: DownloadTask) -> None:
+        while True:
+            await asyncio.sleep(self.plan.lease.total_seconds() / 4)
+            with suppress(Unavailable):
+                try:
+                    await self.downloads.hold(task, until=self.clock() + self.plan.lease)
+                except LeaseLost:  # save() will say so
+                    return
+
+
+def _become(turn: FetchTurn, state: Download) -> None:
+    turn.task = msgspec.structs.replace(turn.task, download=state)
+
+
+def _offer_in(delivery: Delivery) -> MediaOffer | None:
+    for each in delivery.observations:
+        if isinstance(each, MessageSeen) and each.offer is not None:
+            return each.offer
+    return None
+
+
+def _mimetype(task: DownloadTask, fetched: Fetched) -> str:
+    """Return the type as the sender declared it, else as the engine did; nobody looked yet."""
+    for told in (task.file.facts.mimetype, fetched.mimetype):
+        if told is not None and is_mimetype(told):
+            return told
+    return UNKNOWN

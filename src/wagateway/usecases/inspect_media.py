@@ -1,0 +1,79 @@
+"""Look into a stored file, and keep what is found, with a preview."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from wagateway.domain.errors import NotFound
+from wagateway.domain.media import Inspection, MediaObject, file_key, thumbnail_key
+from wagateway.ports.clock import Clock
+from wagateway.ports.downloads import DownloadStore
+from wagateway.ports.media_inspector import Looked, MediaInspector
+from wagateway.ports.media_store import MediaStore
+
+_MOST_LOOKS = 3
+"""At one file: one that ends each of them by killing the worker is left alone."""
+_PREVIEW = "image/webp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectMedia:
+    """Give a claimed file its look.
+
+    Attributes:
+        folder: where the file lies meanwhile.
+    """
+
+    inspector: MediaInspector
+    media: MediaStore
+    downloads: DownloadStore
+    clock: Clock
+    folder: Path
+
+    async def __call__(self, file: MediaObject) -> Inspection:
+        """Look into *file* and store what is found.
+
+        Raises:
+            Unavailable: a store is away, or no process can be started; it is claimed again later.
+        """
+        if file.inspections > _MOST_LOOKS:
+            found = Inspection(mimetype=file.mimetype, problem="no look into it came to an end")
+        else:
+            try:
+                found = await self._look(file)
+            except NotFound:
+                found = Inspection(mimetype=file.mimetype, problem="it is not in the media store")
+        await self.downloads.save_inspection(file.sha256, found, now=self.clock())
+        return found
+
+    async def _look(self, file: MediaObject) -> Inspection:
+        async with self._here(file) as path:
+            seen = await self.inspector.inspect(path, declared=file.mimetype)
+            if seen.thumbnail is not None:
+                path.write_bytes(seen.thumbnail)
+                await self.media.add(thumbnail_key(file.sha256), path, mimetype=_PREVIEW)
+        return _inspection(seen)
+
+    @asynccontextmanager
+    async def _here(self, file: MediaObject) -> AsyncIterator[Path]:
+        with TemporaryDirectory(dir=self.folder, prefix="look-") as folder:
+            path = Path(folder) / "file"
+            with path.open("wb") as copy:
+                async for piece in self.media.read(file_key(file.sha256)):
+                    copy.write(piece)
+            yield path
+
+
+def _inspection(seen: Looked) -> Inspection:
+    return Inspection(
+        mimetype=seen.mimetype,
+        width=seen.width,
+        height=seen.height,
+        duration_s=seen.duration_s,
+        pages=seen.pages,
+        placeholder=seen.placeholder,
+        has_thumbnail=seen.thumbnail is not None,
+        problem=seen.problem,
+    )
