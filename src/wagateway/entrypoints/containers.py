@@ -1,39 +1,52 @@
 """The composition root: the one place that knows which adapter fills which port."""
 
+import asyncio
+import shutil
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 from dependency_injector import containers, providers
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres
 from wagateway.adapters.filesystem.media import FilesystemMediaStore
+from wagateway.adapters.inspection.inspector import open_inspector
 from wagateway.adapters.memory.archive import InMemoryArchive
+from wagateway.adapters.memory.downloads import InMemoryDownloadStore
 from wagateway.adapters.memory.media import InMemoryMediaStore
 from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.adapters.minio.bucket import Bucket
 from wagateway.adapters.timescale.archive import TimescaleArchive
+from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import open_pool
 from wagateway.adapters.timescale.reader import TimescaleReader
 from wagateway.adapters.timescale.sync import TimescaleSyncStore
 from wagateway.adapters.waha.client import open_engine
+from wagateway.adapters.waha.fetching import FetchLimits, open_files
 from wagateway.adapters.waha.reader import WahaReader
-from wagateway.domain.errors import InvalidInput, Rejected
+from wagateway.domain.errors import InvalidInput, Rejected, StoreUnavailable
 from wagateway.domain.identity import STATUS_CHAT, ChatType
 from wagateway.domain.media import Rules
 from wagateway.domain.patience import Patience
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.variables import FULL, STATUS
 from wagateway.ports.archive import Archive, ArchiveReader
+from wagateway.ports.downloads import DownloadStore
+from wagateway.ports.engine import Engine
 from wagateway.ports.media_store import MediaStore
 from wagateway.ports.sync import SyncStore
+from wagateway.usecases.fetch_media import FetchMedia, FetchTurn, MediaPlan
 from wagateway.usecases.find_sessions import FindSessions
 from wagateway.usecases.group_commit import GroupCommit
 from wagateway.usecases.identity import LinkIdentity, UnlinkIdentity
 from wagateway.usecases.ingest import IngestBody
+from wagateway.usecases.inspect_media import InspectMedia
+from wagateway.usecases.media_work import MediaWorker
 from wagateway.usecases.replay import ReplayLog
 from wagateway.usecases.sync import SyncTurn
 from wagateway.usecases.sync_control import SyncControl
@@ -42,6 +55,8 @@ from wagateway.usecases.sync_plan import SyncPlan
 from wagateway.usecases.turn import Turn
 from wagateway.usecases.work import SyncWorker
 
+_LEFT_OVER_S = 24 * 3600.0
+"""A file is on its way for minutes; what is older was left by a process that died."""
 _MAX_WRITERS = 4
 """Transactions at once; half of the connections are left to the readers in any case."""
 
@@ -58,6 +73,8 @@ class Services:
     unlink: UnlinkIdentity
     store: SyncStore
     sync: SyncControl
+    downloads: DownloadStore
+    media: MediaStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +84,7 @@ class _Store:
     archive: Archive
     reader: ArchiveReader
     sync: SyncStore
+    downloads: DownloadStore
 
 
 _PREPARE_EMBEDDED = 5
@@ -85,6 +103,8 @@ class Container(containers.DeclarativeContainer):
     store: providers.Dependency[SyncStore] = providers.Dependency()
     writers: providers.Dependency[int] = providers.Dependency()
     interval: providers.Dependency[timedelta] = providers.Dependency()
+    downloads: providers.Dependency[DownloadStore] = providers.Dependency()
+    media: providers.Dependency[MediaStore] = providers.Dependency()
     clock = providers.Object(now)
     engine = providers.Singleton(WahaReader)
     commit = providers.Singleton(GroupCommit, archive, max_groups=writers)
@@ -105,6 +125,8 @@ class Container(containers.DeclarativeContainer):
         unlink=unlink,
         store=store,
         sync=sync,
+        downloads=downloads,
+        media=media,
     )
 
 
@@ -123,17 +145,21 @@ async def open_services(
     Raises:
         InvalidInput: *database_url* or the data folder cannot be used.
         Conflict: the data folder is in use, or the schema does not fit.
-        Rejected: the server is too old, or the extra ``embedded`` is not installed.
+        Rejected: the server is too old, or the extra ``embedded`` or ``s3`` is needed and not
+            installed.
         StoreUnavailable: the database cannot be reached for its migrations.
     """
     if database_url is not None:
         settings = msgspec.structs.replace(settings, database_url=database_url, direct_url=None)
     async with AsyncExitStack() as stack:
+        media = await stack.enter_async_context(open_media(settings))
         store = await _opened(stack, settings)
         container = Container(
             archive=providers.Object(store.archive),
             reader=providers.Object(store.reader),
             store=providers.Object(store.sync),
+            downloads=providers.Object(store.downloads),
+            media=providers.Object(media),
             interval=providers.Object(timedelta(milliseconds=settings.sync_interval_ms)),
             writers=providers.Object(max(1, min(_MAX_WRITERS, settings.pool_size // 2))),
         )
@@ -145,7 +171,7 @@ async def open_services(
 async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
     if settings.backend == "memory":
         memory = InMemoryArchive()
-        return _Store(memory, memory, InMemorySyncStore(memory))
+        return _Store(memory, memory, InMemorySyncStore(memory), InMemoryDownloadStore(memory))
     url, migration_url = settings.database_url, settings.migration_url
     threshold = settings.prepare_threshold
     if url is None:
@@ -162,7 +188,12 @@ async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
         )
     )
     archive = TimescaleArchive(pool)
-    return _Store(archive, TimescaleReader(pool), TimescaleSyncStore(pool, archive))
+    return _Store(
+        archive,
+        TimescaleReader(pool),
+        TimescaleSyncStore(pool, archive),
+        TimescaleDownloadStore(pool),
+    )
 
 
 def sync_plan(settings: Settings) -> SyncPlan:
@@ -231,44 +262,146 @@ def _bucket(settings: Settings) -> Bucket:
 
 
 @asynccontextmanager
-async def open_worker(
-    settings: Settings,
-    services: Services,
-    *,
-    told: Callable[[Turn], None],
-    troubled: Callable[[str | None], None],
-    broke: Callable[[Exception], None],
-) -> AsyncIterator[SyncWorker]:
-    """Open the engine of *settings*, and a worker over *services*.
-
-    Args:
-        settings: with ``engine_url``.
-        services: opened, and kept open.
-        told: is told of each turn.
-        troubled: is told why nothing can be done, and None when it goes on.
-        broke: is told what of ours broke outside of a turn.
+async def open_waha(settings: Settings) -> AsyncIterator[Engine]:
+    """Open the engine of *settings*; all workers of a process share it, and its rate.
 
     Raises:
         InvalidInput: no engine is configured.
     """
     if settings.engine_url is None:
-        raise InvalidInput("sync needs the address of WAHA: set WHATSAPP_CORE_URL")
-    plan = sync_plan(settings)
+        raise InvalidInput("this needs the address of WAHA: set WHATSAPP_CORE_URL")
     async with open_engine(settings.engine_url, settings.engine_key, clock=now) as engine:
-        people = SyncPeople(engine=engine, archive=services.archive, store=services.store)
-        yield SyncWorker(
-            find=FindSessions(
-                engine=engine,
-                archive=services.archive,
-                reader=services.reader,
-                store=services.store,
-                clock=now,
-            ),
-            turn=SyncTurn(engine=engine, store=services.store, people=people, clock=now, plan=plan),
+        yield engine
+
+
+def sync_worker(
+    settings: Settings,
+    services: Services,
+    engine: Engine,
+    *,
+    told: Callable[[Turn], None],
+    troubled: Callable[[str | None], None],
+    broke: Callable[[Exception], None],
+) -> SyncWorker:
+    """Return a worker that reads from *engine* what webhooks did not bring.
+
+    Args:
+        settings: how it goes about it.
+        services: opened, and kept open.
+        engine: likewise.
+        told: is told of each turn.
+        troubled: is told why nothing can be done, and None when it goes on.
+        broke: is told what of ours broke outside of a turn.
+    """
+    plan = sync_plan(settings)
+    people = SyncPeople(engine=engine, archive=services.archive, store=services.store)
+    return SyncWorker(
+        find=FindSessions(
+            engine=engine,
+            archive=services.archive,
+            reader=services.reader,
             store=services.store,
+            clock=now,
+        ),
+        turn=SyncTurn(engine=engine, store=services.store, people=people, clock=now, plan=plan),
+        store=services.store,
+        clock=now,
+        plan=plan,
+        told=told,
+        troubled=troubled,
+        broke=broke,
+    )
+
+
+def media_plan(settings: Settings) -> MediaPlan:
+    """Return how files are fetched."""
+    most = settings.media_concurrent
+    return MediaPlan(rules=media_rules(settings), concurrent=most, again=max(1, most // 4))
+
+
+@asynccontextmanager
+async def open_media_worker(
+    settings: Settings,
+    services: Services,
+    engine: Engine,
+    *,
+    told: Callable[[FetchTurn], None],
+    troubled: Callable[[str | None], None],
+    broke: Callable[[Exception], None],
+) -> AsyncIterator[MediaWorker]:
+    """Open a worker that fetches the files of messages, and looks into them.
+
+    Args:
+        settings: with ``engine_url``.
+        services: opened, and kept open.
+        engine: likewise.
+        told: is told what became of each file.
+        troubled: is told why nothing can be done, and None when it goes on.
+        broke: is told what of ours broke while a file was looked into.
+
+    Raises:
+        InvalidInput: no engine is configured.
+        StoreUnavailable: there is no folder for files that are on their way.
+    """
+    if settings.engine_url is None:
+        raise InvalidInput("files come from WAHA: set WHATSAPP_CORE_URL")
+    plan, folder = media_plan(settings), await _on_their_way(settings)
+    async with (
+        open_files(
+            settings.engine_url,
+            settings.engine_key,
+            limits=FetchLimits(at_once=plan.concurrent),
+        ) as source,
+        AsyncExitStack() as stack,
+    ):
+        fetch = FetchMedia(
+            engine=engine,
+            source=source,
+            media=services.media,
+            downloads=services.downloads,
+            clock=now,
+            plan=plan,
+            folder=folder,
+        )
+        inspect = None
+        try:
+            inspector = await stack.enter_async_context(open_inspector())
+        except Rejected as exc:  # the extra is not installed: files are kept all the same
+            troubled(str(exc))
+        else:
+            inspect = InspectMedia(
+                inspector=inspector,
+                media=services.media,
+                downloads=services.downloads,
+                clock=now,
+                folder=folder,
+            )
+        yield MediaWorker(
+            fetch=fetch,
+            inspect=inspect,
+            downloads=services.downloads,
             clock=now,
             plan=plan,
             told=told,
             troubled=troubled,
             broke=broke,
         )
+
+
+async def _on_their_way(settings: Settings) -> Path:
+    """Return the folder of files that are not stored yet, without what a crash left there."""
+    folder = settings.media_folder.expanduser().absolute() / "incoming"
+    try:
+        await asyncio.to_thread(_swept, folder)
+    except OSError as exc:
+        raise StoreUnavailable(
+            f"the folder {folder} cannot be used ({exc.strerror}): set WHATSAPP_MEDIA_DIR"
+        ) from exc
+    return folder
+
+
+def _swept(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in folder.iterdir():
+        if time.time() - left.lstat().st_mtime > _LEFT_OVER_S and left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)

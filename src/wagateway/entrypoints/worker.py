@@ -1,25 +1,36 @@
-"""Running sync: a worker over opened services, its log lines, and the heartbeat of the webhook."""
+"""Running workers over opened services: sync and media, their logs, the webhook's heartbeat."""
 
 import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
+from typing import Protocol
 
 import structlog
+from msgspec import Struct
 
 from wagateway.domain.coverage import BEAT, STILL_UP
 from wagateway.domain.errors import WagatewayError
-from wagateway.entrypoints.containers import Services, now, open_worker
+from wagateway.entrypoints.containers import (
+    Services,
+    now,
+    open_media_worker,
+    open_waha,
+    sync_worker,
+)
 from wagateway.entrypoints.logs import trace_of
 from wagateway.entrypoints.settings import Settings
 from wagateway.ports.sync import SyncStore
+from wagateway.usecases.fetch_media import FetchTurn
+from wagateway.usecases.media_work import MediaWorkerState
 from wagateway.usecases.sync import WAITING
 from wagateway.usecases.turn import Turn
-from wagateway.usecases.work import SyncWorker, WorkerState
+from wagateway.usecases.work import WorkerState
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.sync")
+_media_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.media")
 
 
 def log_turn(turn: Turn) -> None:
@@ -55,31 +66,91 @@ def log_trouble(problem: str | None) -> None:
         _log.warning("sync_cannot_work", reason=problem)
 
 
+def log_file(turn: FetchTurn) -> None:
+    """Log what became of a file, without naming anybody."""
+    facts = {
+        "session": turn.task.archive.session,
+        "kind": turn.task.file.kind,
+        "status": turn.task.download.status,
+    }
+    if turn.defect is not None:
+        log_defect(turn.defect)
+    if turn.problem is not None:
+        _media_log.info("file_waits", reason=turn.problem, **facts)
+    else:
+        _media_log.debug("file_stored", size_bytes=turn.size_bytes, new=turn.new, **facts)
+
+
+def log_media_trouble(problem: str | None) -> None:
+    """Log that no files can be kept, or that it goes on."""
+    if problem is None:
+        _media_log.info("media_goes_on")
+    else:
+        _media_log.warning("media_cannot_work", reason=problem)
+
+
+class Workers(Struct, frozen=True, kw_only=True):
+    """What the workers of this process tell of themselves; None where there is none."""
+
+    sync: WorkerState | None = None
+    media: MediaWorkerState | None = None
+
+
 @asynccontextmanager
-async def working(settings: Settings, services: Services) -> AsyncIterator[WorkerState | None]:
-    """Let a worker run while the context is open; None where sync is off or has no engine."""
-    if not settings.sync_enabled or settings.engine_url is None:
-        yield None
+async def working(settings: Settings, services: Services) -> AsyncIterator[Workers]:
+    """Let workers run while the context is open: sync and media, as far as they are switched on."""
+    if settings.engine_url is None or not (settings.sync_enabled or settings.media_enabled):
+        yield Workers()
         return
-    async with open_worker(
-        settings, services, told=log_turn, troubled=log_trouble, broke=log_defect
-    ) as worker:
-        stop = asyncio.Event()
-        running = asyncio.create_task(run_worker(worker, stop))
-        try:
-            yield worker.state
-        finally:
-            stop.set()
-            await running
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(open_waha(settings))
+        sync = media = None
+        if settings.media_enabled:
+            media_worker = await stack.enter_async_context(
+                open_media_worker(
+                    settings,
+                    services,
+                    engine,
+                    told=log_file,
+                    troubled=log_media_trouble,
+                    broke=log_defect,
+                )
+            )
+            await stack.enter_async_context(_running(media_worker))
+            media = media_worker.state
+        if settings.sync_enabled:
+            worker = sync_worker(
+                settings, services, engine, told=log_turn, troubled=log_trouble, broke=log_defect
+            )
+            await stack.enter_async_context(_running(worker))
+            sync = worker.state
+        yield Workers(sync=sync, media=media)
 
 
-async def run_worker(worker: SyncWorker, stop: asyncio.Event) -> None:
+class _Worker(Protocol):
+    """Works until it is told to stop."""
+
+    async def run(self, stop: asyncio.Event) -> None: ...
+
+
+@asynccontextmanager
+async def _running(worker: _Worker) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    running = asyncio.create_task(run_worker(worker, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+
+
+async def run_worker(worker: _Worker, stop: asyncio.Event) -> None:
     """Run *worker* until *stop*; a defect is logged, and it goes on after a while."""
     while not stop.is_set():
         try:
             await worker.run(stop)
-        except Exception:  # noqa: BLE001 - whatever it is, sync must go on
-            _log.exception("the sync worker failed and begins again")
+        except Exception:  # noqa: BLE001 - whatever it is, the work must go on
+            _log.exception("a worker failed and begins again", worker=type(worker).__name__)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), timeout=10.0)
 

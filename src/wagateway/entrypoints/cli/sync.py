@@ -20,7 +20,7 @@ from wagateway.entrypoints.cli.output import counted, echo_json, note
 from wagateway.entrypoints.cli.place import archive_of, settings_at
 from wagateway.entrypoints.cli.sync_screen import Progress, open_sync_screen
 from wagateway.entrypoints.cli.worker import require_engine
-from wagateway.entrypoints.containers import Services, now, open_worker
+from wagateway.entrypoints.containers import Services, now, open_waha, sync_worker
 from wagateway.entrypoints.gateway import Gateway
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.worker import log_defect, log_trouble, log_turn, run_worker
@@ -161,9 +161,10 @@ async def read_now(settings: Settings, services: Services, wish: Wish) -> tuple[
         Rejected: WAHA could not be asked for half a minute.
     """
     gateway, begun = Gateway(services), now()
-    async with open_worker(
-        settings, services, told=log_turn, troubled=log_trouble, broke=log_defect
-    ) as worker:
+    async with open_waha(settings) as engine:
+        worker = sync_worker(
+            settings, services, engine, told=log_turn, troubled=log_trouble, broke=log_defect
+        )
         try:
             told = {each.name: each.status for each in await worker.find()}
         except EngineUnavailable as exc:

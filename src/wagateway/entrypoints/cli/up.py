@@ -9,7 +9,7 @@ from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import note
 from wagateway.entrypoints.cli.place import schema_warning, settings_at
 from wagateway.entrypoints.containers import now, open_services
-from wagateway.entrypoints.http.health import store_health, with_worker
+from wagateway.entrypoints.http.health import store_health, with_workers
 from wagateway.entrypoints.logs import configure_logging
 from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets
 from wagateway.entrypoints.serve import build_app, listen, run_until_stopped, serve
@@ -48,12 +48,11 @@ async def _up(settings: Settings, secrets: GatewaySecrets, listener: socket.sock
     async with (
         open_services(settings) as services,
         beating(services.store),
-        working(settings, services) as worker,
+        working(settings, services) as workers,
     ):
         warning = await schema_warning(settings)
-        health = store_health(services.reader)
-        if worker is not None:
-            health = with_worker(health, worker, now, alone=False)
+        parts = {"sync": workers.sync, "media": workers.media}
+        health = with_workers(store_health(services.reader), parts, now, alone=False)
 
         def announce() -> None:
             click.echo("\n".join(ready_lines(settings, secrets, listener)))

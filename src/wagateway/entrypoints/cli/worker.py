@@ -1,4 +1,4 @@
-"""``wagateway worker``: sync in a process of its own."""
+"""``wagateway worker``: sync and media in a process of their own."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,11 +12,10 @@ from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.place import database, require_schema_if_there, settings_at
 from wagateway.entrypoints.containers import Services, now, open_services
 from wagateway.entrypoints.http.app import create_health_app
-from wagateway.entrypoints.http.health import store_health, with_worker
+from wagateway.entrypoints.http.health import store_health, with_workers
 from wagateway.entrypoints.serve import base_url, listen, run_until_stopped, serving
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.worker import working
-from wagateway.usecases.work import WorkerState
+from wagateway.entrypoints.worker import Workers, working
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.worker")
 
@@ -27,13 +26,15 @@ def run_worker_process(place: Place, *, health_port: int | None) -> None:
     Raises:
         InvalidInput: no engine is configured.
         Conflict: the health port is in use, or the schema is not up to date.
-        Rejected: sync is switched off.
+        Rejected: sync and media are switched off.
         NotFound: there is no archive.
     """
     settings = settings_at(place, quiet=False)
     require_engine(settings)
-    if not settings.sync_enabled:
-        raise Rejected("Sync is switched off: set WHATSAPP_SYNC_ENABLED=true.")
+    if not (settings.sync_enabled or settings.media_enabled):
+        raise Rejected(
+            "There is nothing to do: set WHATSAPP_SYNC_ENABLED=true or WHATSAPP_MEDIA_ENABLED=true."
+        )
     if health_port is not None:
         settings = replace(settings, worker_health_port=health_port)
     run_until_stopped(_work(settings))
@@ -57,23 +58,20 @@ async def _work(settings: Settings) -> None:
         await require_schema_if_there(opened, "sync waits for it")
         async with (
             open_services(replace(opened, auto_migrate=False)) as services,
-            working(settings, services) as state,
+            working(settings, services) as workers,
+            _health(settings, services, workers),
         ):
-            if state is None:
-                raise InvalidInput("no engine is configured")
-            async with _health(settings, services, state):
-                _log.info("ready", health_port=settings.worker_health_port)
-                await asyncio.Event().wait()
+            _log.info("ready", health_port=settings.worker_health_port)
+            await asyncio.Event().wait()
 
 
 @asynccontextmanager
-async def _health(
-    settings: Settings, services: Services, state: WorkerState
-) -> AsyncIterator[None]:
+async def _health(settings: Settings, services: Services, workers: Workers) -> AsyncIterator[None]:
     if settings.worker_health_port is None:
         yield
         return
-    health = with_worker(store_health(services.reader), state, now, alone=True)
+    parts = {"sync": workers.sync, "media": workers.media}
+    health = with_workers(store_health(services.reader), parts, now, alone=True)
     port = settings.worker_health_port
     with listen(settings.host, port, option="--health-port") as listener:
         _log.info("health", url=f"{base_url(listener)}/health")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -20,7 +20,6 @@ from wagateway.domain.views import SessionView
 from wagateway.entrypoints.http.problems import documented
 from wagateway.ports.archive import ArchiveReader
 from wagateway.ports.clock import Clock
-from wagateway.usecases.work import WorkerState
 
 _STUCK = timedelta(minutes=2)
 """A worker looks for work every second or so; longer than a hanging database may hold it."""
@@ -123,32 +122,43 @@ def _sessions_part(asked: asyncio.Task[list[SessionView]]) -> PartHealth:
     return PartHealth(status=HealthStatus.OK)
 
 
-def with_worker(store: Health, state: WorkerState, clock: Clock, *, alone: bool) -> Health:
-    """Return the health check *store* with how the sync worker is as another part.
+class Working(Protocol):
+    """What a worker tells of itself."""
+
+    beat_at: datetime | None
+    problem: str | None
+
+
+def with_workers(
+    store: Health, workers: Mapping[str, Working | None], clock: Clock, *, alone: bool
+) -> Health:
+    """Return the health check *store* with how each worker is as another part.
 
     Args:
         store: the archive's own check.
-        state: what the worker tells of itself.
-        clock: for how long it has told nothing.
-        alone: the process is there for the worker, so that one that does not look for work any
+        workers: what each tells of itself, by its part's name; None where it is switched off.
+        clock: for how long one has told nothing.
+        alone: the process is there for its workers, so that one that does not look for work any
             more is down; beside the webhook it is never worse than degraded.
     """
 
     async def report() -> HealthReport:
         told = await store()
-        part = _worker_part(state, clock(), alone=alone)
-        parts = {**told.parts, "sync": part}
+        parts = dict(told.parts)
+        for name, state in workers.items():
+            if state is not None:
+                parts[name] = _worker_part(name, state, clock(), alone=alone)
         return HealthReport(status=_worst(parts), parts=parts)
 
     return report
 
 
-def _worker_part(state: WorkerState, now: datetime, *, alone: bool) -> PartHealth:
+def _worker_part(name: str, state: Working, now: datetime, *, alone: bool) -> PartHealth:
     if state.beat_at is None or now - state.beat_at > _STUCK:
         stuck = HealthStatus.DOWN if alone else HealthStatus.DEGRADED
-        return PartHealth(status=stuck, detail="The sync worker does not look for work.")
+        return PartHealth(status=stuck, detail=f"The {name} worker does not look for work.")
     if state.problem is not None:
-        detail = "The sync worker cannot work now; the log says why."
+        detail = f"The {name} worker cannot work now; the log says why."
         return PartHealth(status=HealthStatus.DEGRADED, detail=detail)
     return PartHealth(status=HealthStatus.OK)
 

@@ -26,8 +26,9 @@ from wagateway.entrypoints.http.health import (
     HealthStatus,
     PartHealth,
     store_health,
-    with_worker,
+    with_workers,
 )
+from wagateway.usecases.media_work import MediaWorkerState
 from wagateway.usecases.work import WorkerState
 
 DOWN = {"status": "down", "parts": {"store": {"status": "down"}}}
@@ -173,7 +174,9 @@ async def test_lifespans_open_in_order_and_close_in_reverse() -> None:
 async def test_a_worker_is_a_part_of_its_own(
     state: WorkerState, *, alone: bool, status: str
 ) -> None:
-    health = with_worker(store_health(InMemoryArchive()), state, lambda: NOON, alone=alone)
+    health = with_workers(
+        store_health(InMemoryArchive()), {"sync": state}, lambda: NOON, alone=alone
+    )
     async with client_of(create_health_app(health)) as client:
         answer = await client.get("/health")
         assert (await client.get("/health/live")).status_code == 200
@@ -185,8 +188,18 @@ async def test_a_worker_is_a_part_of_its_own(
     assert "waha:3000" not in answer.text
 
 
+async def test_each_worker_is_a_part_and_who_is_off_is_none() -> None:
+    files = MediaWorkerState(beat_at=NOON, problem="the bucket cannot be reached")
+    workers = {"media": files, "sync": None}
+    health = with_workers(store_health(InMemoryArchive()), workers, lambda: NOON, alone=False)
+    report = await health()
+    assert set(report.parts) == {"store", "sessions", "media"}
+    part = report.parts["media"]
+    assert part.status is HealthStatus.DEGRADED
+    assert part.detail == "The media worker cannot work now; the log says why."
+
+
 async def test_a_worker_beside_a_database_that_is_away_is_down() -> None:
-    health = with_worker(
-        store_health(AwayArchive()), WorkerState(beat_at=NOON), lambda: NOON, alone=True
-    )
+    workers = {"sync": WorkerState(beat_at=NOON), "media": None}
+    health = with_workers(store_health(AwayArchive()), workers, lambda: NOON, alone=True)
     assert (await health()).status is HealthStatus.DOWN
