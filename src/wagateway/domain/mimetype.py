@@ -7,7 +7,7 @@ UNKNOWN = "application/octet-stream"
 
 _LONGEST_CHARS = 255
 _WORD = r"[a-z0-9][a-z0-9!#$&^_.+-]*"
-_PARAMETER = r'\s*;\s*[a-z0-9_-]+=(?:[a-z0-9_.+-]+|"[a-z0-9 _.,+-]*")'
+_PARAMETER = r'[ \t]*;[ \t]*[a-z0-9_-]+=(?:[a-z0-9_.+-]+|"[a-z0-9 _.,+-]*")'
 _MIMETYPE = re.compile(rf"{_WORD}/{_WORD}(?:{_PARAMETER})*", re.ASCII | re.IGNORECASE)
 
 _SHOWN = frozenset(

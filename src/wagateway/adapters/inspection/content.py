@@ -137,7 +137,7 @@ _CAN_SCRIPT = frozenset(
     {
         *("text/html", "text/javascript", "text/ecmascript", "text/xml", "text/xsl"),
         *("application/xhtml+xml", "application/xml", "application/javascript"),
-        *("application/x-javascript", "application/ecmascript", "application/pdf"),
+        *("application/x-javascript", "application/ecmascript"),
         "image/svg+xml",
     }
 )
