@@ -40,7 +40,18 @@ def test_types_are_types(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "text", "/", "a/b;", "a/b c", "a/b\r\nX: y", "a/b;c=d\n", "ä/b", "a/" + "b" * 300, "a/b;c"],
+    [
+        "",
+        "text",
+        "/",
+        "a/b;",
+        "a/b c",
+        "a/b\r\nX: y",
+        "a/b;c=d\n",
+        "ä/b",
+        "a/" + "b" * 300,
+        "a/b;c",
+    ],
 )
 def test_no_type_gets_into_a_header_that_is_none(text: str) -> None:
     assert not is_mimetype(text)

@@ -122,7 +122,7 @@ class ProcessInspector(MediaInspector):
             return found.looked
 
     async def close(self) -> None:
-        """End the process, and all that it started; a file that is looked at is a problem then."""
+        """End the process, and all that it started; who waits for an answer gets Unavailable."""
         self._is_closed = True
         await self._end()
 
@@ -138,6 +138,7 @@ class ProcessInspector(MediaInspector):
         except TimeoutError:
             found.add(f"it takes longer than {self._timeout_s:g} s to read")
         except (EOFError, OSError, ValueError):
+            self._check_is_open()
             found.broke = True
             found.add(_BROKE)
         finally:
@@ -146,20 +147,25 @@ class ProcessInspector(MediaInspector):
         return found
 
     async def _started(self) -> "_Child":
-        if self._is_closed:
-            raise Unavailable("Media are no longer looked at: it was closed.")
+        self._check_is_open()
         if self._child is not None and not self._child.has_ended:
             return self._child
         await self._end()
         with _start_errors():
-            self._child = await _Child.start()
+            self._child = child = await _Child.start()
             try:
+                self._check_is_open()  # it may have been closed since
                 async with asyncio.timeout(_START_S):
-                    await self._child.ready(self._terms)
+                    await child.ready(self._terms)
             except BaseException:
                 await self._end()
+                self._check_is_open()
                 raise
-        return self._child
+        return child
+
+    def _check_is_open(self) -> None:
+        if self._is_closed:
+            raise Unavailable("Media are no longer looked at: this was closed.")
 
     async def _end(self) -> None:
         child, self._child = self._child, None

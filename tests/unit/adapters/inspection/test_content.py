@@ -109,7 +109,11 @@ def test_lets_stand_what_may_be_true(head: bytes, declared: str) -> None:
         (b"\xff\xfe<\0h\0t\0m\0l\0>\0", "image/png", "text/html"),
         (SVG, "image/png", "image/svg+xml"),
         (b'<?xml version="1.0"?>\n<!-- a -->' + SVG, "image/png", "image/svg+xml"),
-        (b"<?xml version='1.0'?><!DOCTYPE svg [<!ENTITY a 'b'>]><svg>", "image/png", "image/svg+xml"),
+        (
+            b"<?xml version='1.0'?><!DOCTYPE svg [<!ENTITY a 'b'>]><svg>",
+            "image/png",
+            "image/svg+xml",
+        ),
         (b"<x:svg xmlns:x='a'>", "image/png", "image/svg+xml"),
         (b"<?xml version='1.0'?><rss>", "image/png", "text/xml"),
         (b"/* a */ // b\n alert(1)", "image/png", "text/javascript"),
