@@ -112,14 +112,9 @@ async def test_photos_are_seen_upright(
     assert (found.width, found.height) == (width, height)
     thumbnail = drawn(found.thumbnail)
     assert thumbnail.size == (width // 2, height // 2)
-    corners = {(a, b) for a in (0, 1) for b in (0, 1)}
-    seen = {
-        (a, b)
-        for a, b in corners
-        if is_like(
-            thumbnail.getpixel((20 + a * (width // 2 - 40), 20 + b * (height // 2 - 40))), RED
-        )
-    }
+    far_x, far_y = width // 2 - 20, height // 2 - 20
+    places = {(0, 0): (20, 20), (1, 0): (far_x, 20), (0, 1): (20, far_y), (1, 1): (far_x, far_y)}
+    seen = {corner for corner, at in places.items() if is_like(thumbnail.getpixel(at), RED)}
     assert seen == {(x, y)}
 
 
@@ -446,7 +441,7 @@ async def test_protected_documents_are_told_from_damaged_ones(
     assert found.problem == "the document is protected by a password"
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink(__file__, path)])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to(__file__)])
 async def test_only_regular_files_are_opened(
     inspector: MediaInspector, file: Path, make: Callable[[Path], None]
 ) -> None:
