@@ -331,6 +331,17 @@ def test_nor_by_the_programs_themselves(
 
 
 @needs_ffmpeg
+def test_nor_do_they_open_a_film_that_lies_here(file: Path, tmp_path: Path) -> None:
+    recorded(tmp_path, "of somebody else.ts", *FILM)
+    file.write_bytes(playlist_of(f"file://{tmp_path}/of somebody else.ts"))
+    programs = Programs(ffmpeg=shutil.which("ffmpeg"), ffprobe=shutil.which("ffprobe"))
+    with file.open("rb") as opened, pytest.raises(Unreadable):
+        list(look_at_recording(opened, Looked(mimetype="video/mp4"), programs))
+    careless = ["ffprobe", "-v", "error", "-protocol_whitelist", "file", "-f", "hls", str(file)]
+    subprocess.run(careless, check=True)
+
+
+@needs_ffmpeg
 def test_the_socket_would_notice(file: Path, listening: Listening) -> None:
     file.write_bytes(hls(listening.port))
     careless = ["ffprobe", "-v", "quiet", "-protocol_whitelist", "file,http,tcp", "-f", "hls"]
