@@ -112,8 +112,7 @@ class MediaWorker:
         if self._hands.free:
             begun = await self._claim(now)
         if self.inspect is not None and self._looking.free:
-            for file in await self.downloads.claim_inspections(now, lease=self.plan.lease, limit=1):
-                self._looking.begin(self._inspected(file, self.inspect))
+            self._looking.begin(self._inspected(self.inspect))
         is_time = self._tidied_at is None or now >= self._tidied_at + _TIDY_EVERY
         if is_time and not begun and self._tidying.free:
             self._tidied_at = now
@@ -160,11 +159,21 @@ class MediaWorker:
         self._rests_until = self.clock() + self.plan.rest
         self._trouble(problem)
 
-    async def _inspected(self, file: MediaObject, inspect: InspectMedia) -> None:
+    async def _inspected(self, inspect: InspectMedia) -> None:
+        """Look into stored files, one after the other, until none is due."""
         try:
-            await inspect(file)
+            while files := await self.downloads.claim_inspections(
+                self.clock(), lease=self.plan.lease, limit=1
+            ):
+                await self._look_into(files[0], inspect)
         except Unavailable as exc:
             self._rest(str(exc))
+
+    async def _look_into(self, file: MediaObject, inspect: InspectMedia) -> None:
+        try:
+            await inspect(file)
+        except Unavailable:
+            raise
         except Exception as exc:  # noqa: BLE001 - it is looked into again, a few times
             self.broke(exc)
         else:
