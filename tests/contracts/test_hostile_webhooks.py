@@ -13,12 +13,14 @@ import pytest
 from tests.contracts.archives import BACKENDS, Backend, backend
 from tests.support.postgres import Kind, Servers
 
+from wagateway.adapters.memory.media import InMemoryMediaStore
 from wagateway.adapters.waha.reader import WahaReader
 from wagateway.entrypoints.http.app import create_app
 from wagateway.entrypoints.http.auth import HttpSecurity
 from wagateway.entrypoints.http.health import store_health
 from wagateway.usecases.group_commit import GroupCommit
 from wagateway.usecases.ingest import IngestBody
+from wagateway.usecases.media_library import MediaLibrary
 from wagateway.usecases.sync_control import SyncControl
 
 API_TOKEN = "api-token-of-this-test"
@@ -99,6 +101,11 @@ async def gateway(archive: Backend, security: HttpSecurity) -> AsyncIterator[Cli
         reader=archive.reader,
         sync=SyncControl(
             store=archive.sync, reader=archive.reader, clock=lambda: datetime.now(UTC)
+        ),
+        library=MediaLibrary(
+            downloads=archive.downloads,
+            media=InMemoryMediaStore(),
+            clock=lambda: datetime.now(UTC),
         ),
         health=store_health(archive.reader),
         security=security,

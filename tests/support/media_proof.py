@@ -43,7 +43,7 @@ from wagateway.simulator.file_check import FileReport, FileRow, compare_files
 from wagateway.simulator.files import Stock
 from wagateway.simulator.offers import Media
 from wagateway.simulator.rest import create_app
-from wagateway.simulator.serving import in_thread
+from wagateway.simulator.serving import in_thread, local_socket, serving
 from wagateway.simulator.simulation import Scenario, simulate
 from wagateway.simulator.truth import Truth
 from wagateway.simulator.waha_server import WahaServer
@@ -159,7 +159,7 @@ async def prove(
             auto_migrate=False,
             data_dir=folder,
             sync_enabled=False,
-            engine_url=stack.enter_context(in_thread(create_app(server))),
+            engine_url=await stack.enter_async_context(serving(create_app(server), local_socket())),
             media_max_bytes=300_000_000,
         )
         away = _folder_away(settings.media_folder)

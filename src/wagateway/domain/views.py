@@ -40,6 +40,8 @@ class MediaView(Struct, frozen=True, kw_only=True):
         problem: why the download stands where it does, or why less is known of the stored file.
         placeholder: a tiny picture of it, for previews; in JSON as base64.
         has_thumbnail: whether there is a preview of it.
+        url, thumbnail_url: where the HTTP API has the stored file and its preview, below its own
+            address; None where it has not, and in the library.
     """
 
     status: DownloadStatus
@@ -55,6 +57,8 @@ class MediaView(Struct, frozen=True, kw_only=True):
     problem: str | None = None
     placeholder: bytes | None = None
     has_thumbnail: bool = False
+    url: str | None = None
+    thumbnail_url: str | None = None
 
 
 class ReactionView(Struct, frozen=True, kw_only=True):

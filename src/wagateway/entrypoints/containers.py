@@ -46,6 +46,7 @@ from wagateway.usecases.group_commit import GroupCommit
 from wagateway.usecases.identity import LinkIdentity, UnlinkIdentity
 from wagateway.usecases.ingest import IngestBody
 from wagateway.usecases.inspect_media import InspectMedia
+from wagateway.usecases.media_library import MediaLibrary
 from wagateway.usecases.media_work import MediaWorker
 from wagateway.usecases.replay import ReplayLog
 from wagateway.usecases.sync import SyncTurn
@@ -75,6 +76,7 @@ class Services:
     sync: SyncControl
     downloads: DownloadStore
     media: MediaStore
+    library: MediaLibrary
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class Container(containers.DeclarativeContainer):
     interval: providers.Dependency[timedelta] = providers.Dependency()
     downloads: providers.Dependency[DownloadStore] = providers.Dependency()
     media: providers.Dependency[MediaStore] = providers.Dependency()
+    redirects: providers.Dependency[bool] = providers.Dependency()
     clock = providers.Object(now)
     engine = providers.Singleton(WahaReader)
     commit = providers.Singleton(GroupCommit, archive, max_groups=writers)
@@ -114,6 +117,9 @@ class Container(containers.DeclarativeContainer):
     unlink = providers.Singleton(UnlinkIdentity, archive=archive, clock=clock)
     sync = providers.Singleton(
         SyncControl, store=store, reader=reader, clock=clock, interval=interval
+    )
+    library = providers.Singleton(
+        MediaLibrary, downloads=downloads, media=media, clock=clock, redirects=redirects
     )
     services = providers.Singleton(
         Services,
@@ -127,6 +133,7 @@ class Container(containers.DeclarativeContainer):
         sync=sync,
         downloads=downloads,
         media=media,
+        library=library,
     )
 
 
@@ -160,6 +167,7 @@ async def open_services(
             store=providers.Object(store.sync),
             downloads=providers.Object(store.downloads),
             media=providers.Object(media),
+            redirects=providers.Object(settings.media_redirect),
             interval=providers.Object(timedelta(milliseconds=settings.sync_interval_ms)),
             writers=providers.Object(max(1, min(_MAX_WRITERS, settings.pool_size // 2))),
         )

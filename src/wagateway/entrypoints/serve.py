@@ -55,6 +55,7 @@ def build_app(
         ingest=ingest or services.ingest,
         reader=services.reader,
         sync=services.sync,
+        library=services.library,
         health=health or store_health(services.reader),
         security=HttpSecurity(
             api_token=secrets.api_token,

@@ -53,6 +53,7 @@ async def judged(services: Services, truth: Truth, sessions: list[str]) -> Repor
         ingest=services.ingest,
         reader=services.reader,
         sync=services.sync,
+        library=services.library,
         health=store_health(services.reader),
         security=HttpSecurity(api_token=TOKEN, webhook_token=TOKEN),
     )

@@ -174,6 +174,7 @@ async def judged(services: Services, truth: Truth) -> Report:
         ingest=services.ingest,
         reader=services.reader,
         sync=services.sync,
+        library=services.library,
         health=store_health(services.reader),
         security=HttpSecurity(api_token=TOKEN, webhook_token=TOKEN),
     )

@@ -4,7 +4,6 @@ import msgspec
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Example
 from litestar.params import SkipValidation
 from litestar.types import Guard
 
@@ -12,6 +11,8 @@ from wagateway.domain.identity import account_named, chat_candidates
 from wagateway.domain.text import clean_id
 from wagateway.domain.views import ChatPage, ContactPage, EventPage, MessagePage, SessionView
 from wagateway.entrypoints.http import examples
+from wagateway.entrypoints.http.answers import answers
+from wagateway.entrypoints.http.media import with_addresses
 from wagateway.entrypoints.http.parameters import (
     Account,
     After,
@@ -43,19 +44,6 @@ class SessionList(msgspec.Struct, frozen=True, kw_only=True):
     sessions: list[SessionView]
 
 
-def answers(
-    kind: type[msgspec.Struct], example: msgspec.Struct, *problems: int, success: int = 200
-) -> dict[int, ResponseSpec]:
-    """Return the documentation of a route: its answer, and the problems it can have."""
-    answer = ResponseSpec(
-        kind,
-        description=(kind.__doc__ or "").partition("\n")[0].replace("``", "`"),
-        generate_examples=False,
-        examples=[Example(value=msgspec.to_builtins(example))],
-    )
-    return {success: answer, **documented(*problems)}
-
-
 @get(
     "/messages/{session:str}/{chat:str}",
     summary="Messages of a chat",
@@ -78,7 +66,7 @@ async def list_messages(
     `after`). An edited message shows its current text and every later version in `edits`; a
     revoked one keeps its text and has `revoked_at`.
     """
-    return await reader.messages(
+    page = await reader.messages(
         session_name(session),
         chat_candidates(chat),
         account=account_named(account),
@@ -86,6 +74,7 @@ async def list_messages(
         after=position(after),
         limit=limit,
     )
+    return with_addresses(page, account)
 
 
 @get(

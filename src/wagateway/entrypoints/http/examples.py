@@ -20,6 +20,8 @@ from wagateway.domain.views import (
     ContactView,
     EventPage,
     EventView,
+    FilePage,
+    FileView,
     MediaView,
     MessagePage,
     MessageView,
@@ -58,6 +60,35 @@ ENVELOPE: dict[str, Any] = {
     "engine": "NOWEB",
 }
 
+_MEDIA_URL = f"/api/media/default/{_ANA}/3EB0C767D097B7C7C7C7"
+_MEDIA = MediaView(
+    status=DownloadStatus.COMPLETED,
+    mimetype="image/jpeg",
+    size_bytes=48213,
+    sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    width=1200,
+    height=1600,
+    has_thumbnail=True,
+    url=_MEDIA_URL,
+    thumbnail_url=f"{_MEDIA_URL}/thumbnail",
+)
+
+FILES = FilePage(
+    files=[
+        FileView(
+            session=_SESSION,
+            chat_id=_ANA,
+            id=StanzaId("3EB0C767D097B7C7C7C7"),
+            waha_id=f"false_{_ANA}_3EB0C767D097B7C7C7C7",
+            from_me=False,
+            kind=Kind.IMAGE,
+            sent_at=_AT,
+            media=_MEDIA,
+        )
+    ],
+    next=_CURSOR,
+)
+
 INGESTED = Ingested(stored=1, duplicates=0, ignored=0, failed=0)
 
 MESSAGES = MessagePage(
@@ -80,13 +111,7 @@ MESSAGES = MessagePage(
             forwarded=False,
             view_once=False,
             link_preview=None,
-            media=MediaView(
-                status=DownloadStatus.PENDING,
-                mimetype="image/jpeg",
-                size_bytes=48213,
-                width=1200,
-                height=1600,
-            ),
+            media=_MEDIA,
             location=None,
             contacts=(),
             poll=None,
@@ -222,3 +247,10 @@ class _Woken(Struct, frozen=True, kw_only=True):
 
 
 WOKEN = _Woken(tasks=1)
+
+
+class _Retried(Struct, frozen=True, kw_only=True):
+    files: int
+
+
+RETRIED = _Retried(files=3)

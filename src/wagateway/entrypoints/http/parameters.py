@@ -11,6 +11,8 @@ from wagateway.domain.cursors import MAX_PAGE
 from wagateway.domain.errors import InvalidInput
 from wagateway.domain.events import Outcome
 from wagateway.domain.identity import ChatType, SessionName
+from wagateway.domain.media import DownloadStatus
+from wagateway.domain.messages import Kind
 from wagateway.domain.text import MAX_ID_CHARS, clean_id
 from wagateway.domain.times import instant
 
@@ -23,6 +25,10 @@ ACCEPTED = {
     "outcome": "one of " + ", ".join(Outcome),
     "event_id": "a whole number from 1 on",
     "mode": "incremental or full",
+    "kind": "one of " + ", ".join(Kind),
+    "status": "one of " + ", ".join(DownloadStatus),
+    "download": "true or false",
+    "redirect": "true or false",
 }
 """What is accepted, for each parameter that Litestar checks; the others are read below."""
 

@@ -12,12 +12,12 @@ import msgspec
 
 from wagateway.domain import coverage, messages, spans, views
 from wagateway.domain import health as session_health
-from wagateway.entrypoints.http import api, health, problems, sync
+from wagateway.entrypoints.http import api, health, media, problems, sync
 from wagateway.usecases import ingest, sync_control
 
 _MODULES = (
     *(messages, views, ingest, health, problems, api),
-    *(spans, coverage, session_health, sync_control, sync),
+    *(spans, coverage, session_health, sync_control, sync, media),
 )
 _ATTRIBUTES = "\n\nAttributes:\n"
 _FIELD = re.compile(r"^    (\w+(?:, \w+)*): (.+(?:\n     +.+)*)", re.MULTILINE)

@@ -14,7 +14,7 @@ from litestar.types import Guard
 
 from wagateway.domain.identity import chat_candidates
 from wagateway.entrypoints.http import examples
-from wagateway.entrypoints.http.api import answers
+from wagateway.entrypoints.http.answers import answers
 from wagateway.entrypoints.http.parameters import Chat, Session, at_instant, session_name
 from wagateway.usecases.sync_control import (
     ChatCoverage,

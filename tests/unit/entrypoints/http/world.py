@@ -13,6 +13,8 @@ from litestar.types import HTTPReceiveMessage, Message
 from typing_extensions import override
 
 from wagateway.adapters.memory.archive import InMemoryArchive
+from wagateway.adapters.memory.downloads import InMemoryDownloadStore
+from wagateway.adapters.memory.media import InMemoryMediaStore
 from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.domain.events import (
@@ -31,7 +33,9 @@ from wagateway.entrypoints.http.app import create_app
 from wagateway.entrypoints.http.auth import HttpSecurity
 from wagateway.entrypoints.http.health import Health, store_health
 from wagateway.ports.archive import ArchiveReader
+from wagateway.ports.media_store import MediaStore
 from wagateway.usecases.ingest import Ingested
+from wagateway.usecases.media_library import MediaLibrary
 from wagateway.usecases.sync_control import SyncControl
 
 API_TOKEN = "api-sécret-0001"
@@ -96,6 +100,7 @@ def application(
     ingest: Ingesting | None = None,
     reader: ArchiveReader | None = None,
     sync: SyncControl | None = None,
+    library: MediaLibrary | None = None,
     health: Health | None = None,
     security: HttpSecurity = TOKEN_ONLY,
     **options: Any,  # noqa: ANN401 - whatever create_app takes
@@ -108,9 +113,17 @@ def application(
         ingest=ingest or Ingesting(),
         reader=reader,
         sync=sync or SyncControl(store=store, reader=reader, clock=lambda: datetime.now(UTC)),
+        library=library or library_of(memory, InMemoryMediaStore()),
         health=health or store_health(reader),
         security=security,
         **options,
+    )
+
+
+def library_of(archive: InMemoryArchive, media: MediaStore) -> MediaLibrary:
+    """Return the files of *archive* that are in *media*."""
+    return MediaLibrary(
+        downloads=InMemoryDownloadStore(archive), media=media, clock=lambda: datetime.now(UTC)
     )
 
 

@@ -1,0 +1,355 @@
+"""Attached files over HTTP: streamed in pieces, whole or in part, and never run by a browser."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Annotated, Any, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+from litestar import Request, Response, Router, get, head, post
+from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
+from litestar.params import PathParameter, QueryParameter, SkipValidation
+from litestar.response import Stream
+from litestar.types import Guard
+
+from wagateway.domain.filenames import content_disposition
+from wagateway.domain.identity import StanzaId, account_named, chat_candidates
+from wagateway.domain.media import DownloadStatus
+from wagateway.domain.messages import Kind
+from wagateway.domain.text import MAX_ID_CHARS, clean_id
+from wagateway.domain.views import FilePage, FileView, MediaView, MessagePage, MessageView
+from wagateway.entrypoints.http import examples
+from wagateway.entrypoints.http.answers import answers
+from wagateway.entrypoints.http.parameters import (
+    Account,
+    Chat,
+    Cursor,
+    Limit,
+    Session,
+    session_name,
+)
+from wagateway.entrypoints.http.problems import documented
+from wagateway.entrypoints.http.ranges import NothingThere, is_held, range_applies, wanted_range
+from wagateway.ports.downloads import RETRIED
+from wagateway.usecases.media_library import KeptFile, MediaLibrary
+
+Library = NamedDependency[SkipValidation[MediaLibrary]]
+_Request = Request[Any, Any, Any]
+_View = TypeVar("_View", FileView, MessageView)
+
+_FILE_HEADERS = {
+    "Accept-Ranges": "bytes",
+    "Cache-Control": "private, max-age=31536000, immutable",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+}
+"""Beside those of every answer; what is stored under a hash never changes."""
+
+MessageId = Annotated[
+    str,
+    PathParameter(
+        description="The message's `id`.", examples=[Example(value="3EB0C767D097B7C7C7C7")]
+    ),
+]
+Download = Annotated[
+    bool,
+    QueryParameter(
+        description="Save it, also where a browser could show it.", examples=[Example(value=True)]
+    ),
+]
+Redirect = Annotated[
+    bool | None,
+    QueryParameter(
+        description=(
+            "Send the browser to the media store, where that has addresses, instead of passing the"
+            " bytes on; default: the setting WHATSAPP_MEDIA_REDIRECT."
+        ),
+        examples=[Example(value=False)],
+    ),
+]
+KindChoice = Annotated[
+    Kind | None,
+    QueryParameter(description="Only files of such messages.", examples=[Example(value="image")]),
+]
+StatusChoice = Annotated[
+    DownloadStatus | None,
+    QueryParameter(
+        description="Only files whose download stands so.", examples=[Example(value="failed")]
+    ),
+]
+ChatFilter = Annotated[
+    str | None,
+    QueryParameter(
+        description="Only files of this chat: a JID, a LID or a phone number.",
+        examples=[Example(value="5511987650102@c.us")],
+    ),
+]
+MessageFilter = Annotated[
+    str | None,
+    QueryParameter(
+        description="Only the file of this message; together with `chat`.",
+        examples=[Example(value="3EB0C767D097B7C7C7C7")],
+    ),
+]
+
+
+class Retried(msgspec.Struct, frozen=True, kw_only=True):
+    """How many files are fetched again."""
+
+    files: int
+
+
+def _documented_file(text: str) -> dict[int, ResponseSpec]:
+    media = "application/octet-stream"
+    return {
+        200: ResponseSpec(bytes, description=text, media_type=media, generate_examples=False),
+        **documented(400, 401, 404, 500, 503),
+    }
+
+
+@get(
+    "/media/{session:str}/{chat:str}/{message_id:str}",
+    summary="A message's file",
+    operation_id="message_file",
+    tags=["Media"],
+    media_type="application/octet-stream",
+    responses=_documented_file("The file; `206` with a part of it where a range was asked for."),
+)
+async def message_file(
+    request: _Request,
+    library: Library,
+    session: Session,
+    chat: Chat,
+    message_id: MessageId,
+    account: Account = None,
+    download: Download = False,  # noqa: FBT002 - by name
+    redirect: Redirect = None,
+) -> Response[Any]:
+    """Return the stored file of a message, whole or the range that is asked for.
+
+    The ETag is the file's SHA-256. Pictures, sound and films are shown in place, all else is
+    saved, since it might run as a program of this site. A file that is not stored is a `404` that
+    says why: `media.status` and `media.problem` of the message.
+    """
+    where = session_name(session), chat_candidates(chat), _id(message_id)
+    file = await library.file(*where, account=account_named(account))
+    return _answer(request, library, file, inline=not download, redirect=redirect)
+
+
+@get(
+    "/media/{session:str}/{chat:str}/{message_id:str}/thumbnail",
+    summary="A preview of a message's file",
+    operation_id="message_thumbnail",
+    tags=["Media"],
+    media_type="image/webp",
+    responses=_documented_file("A WebP image of at most 400 pixels on the longer side."),
+)
+async def message_thumbnail(
+    request: _Request,
+    library: Library,
+    session: Session,
+    chat: Chat,
+    message_id: MessageId,
+    account: Account = None,
+    redirect: Redirect = None,
+) -> Response[Any]:
+    """Return a small picture: of a picture itself, a film's first frame, a PDF's first page."""
+    where = session_name(session), chat_candidates(chat), _id(message_id)
+    file = await library.thumbnail(*where, account=account_named(account))
+    return _answer(request, library, file, inline=True, redirect=redirect)
+
+
+@head("/media/{session:str}/{chat:str}/{message_id:str}", include_in_schema=False)
+async def file_head(
+    request: _Request,
+    library: Library,
+    session: Session,
+    chat: Chat,
+    message_id: MessageId,
+    account: Account = None,
+    download: Download = False,  # noqa: FBT002 - by name
+) -> Response[None]:
+    """Return the headers of the file alone."""
+    where = session_name(session), chat_candidates(chat), _id(message_id)
+    file = await library.file(*where, account=account_named(account))
+    return _headers_only(request, file, inline=not download)
+
+
+@head("/media/{session:str}/{chat:str}/{message_id:str}/thumbnail", include_in_schema=False)
+async def thumbnail_head(
+    request: _Request,
+    library: Library,
+    session: Session,
+    chat: Chat,
+    message_id: MessageId,
+    account: Account = None,
+) -> Response[None]:
+    """Return the headers of the preview alone."""
+    where = session_name(session), chat_candidates(chat), _id(message_id)
+    file = await library.thumbnail(*where, account=account_named(account))
+    return _headers_only(request, file, inline=True)
+
+
+@get(
+    "/media/{session:str}",
+    summary="The files of a session",
+    operation_id="list_files",
+    tags=["Media"],
+    responses=answers(FilePage, examples.FILES, 400, 401, 404, 500, 503),
+)
+async def list_files(
+    library: Library,
+    session: Session,
+    account: Account = None,
+    kind: KindChoice = None,
+    status: StatusChoice = None,
+    limit: Limit = 100,
+    before: Cursor = None,
+) -> FilePage:
+    """Return the files of all chats, those of the latest messages first, stored or not.
+
+    `next` leads to older ones: give it as `before`. `status=failed` shows what is tried again
+    seldom, `status=expired` what nobody has any more, each with its `problem`.
+    """
+    page = await library.files(
+        session_name(session),
+        account=account_named(account),
+        kind=kind,
+        status=status,
+        before=before or None,
+        limit=limit,
+    )
+    files = [_with_addresses(each, account) for each in page.files]
+    return msgspec.structs.replace(page, files=files)
+
+
+@post(
+    "/media/{session:str}/retry",
+    summary="Fetch files again",
+    operation_id="retry_files",
+    tags=["Media"],
+    status_code=202,
+    responses=answers(Retried, examples.RETRIED, 400, 401, 404, 500, 503, success=202),
+)
+async def retry_files(
+    library: Library,
+    session: Session,
+    account: Account = None,
+    chat: ChatFilter = None,
+    message_id: MessageFilter = None,
+    status: StatusChoice = None,
+) -> Retried:
+    """Let a worker fetch files at once: those that failed or expired, or all that stand so.
+
+    What is stored stays; the answer does not wait for the others.
+    """
+    files = await library.retry(
+        session_name(session),
+        account=account_named(account),
+        chat=chat_candidates(chat) if chat else (),
+        stanza=_id(message_id) if message_id else None,
+        statuses=RETRIED if status is None else {status},
+    )
+    return Retried(files=files)
+
+
+def _id(text: str) -> StanzaId:
+    return StanzaId(clean_id(text[: MAX_ID_CHARS + 1]))
+
+
+def _answer(
+    request: _Request, library: MediaLibrary, file: KeptFile, *, inline: bool, redirect: bool | None
+) -> Response[Any]:
+    headers = _headers(file, inline=inline)
+    if is_held(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(b"", status_code=304, headers=headers)
+    address = library.link(file, inline=inline, wanted=redirect)
+    if address is not None:
+        return Response(b"", status_code=302, headers={"Location": address})
+    try:
+        part = _part(request, file, headers["ETag"])
+    except NothingThere:
+        beyond = {"Content-Range": f"bytes */{file.size_bytes}", "Accept-Ranges": "bytes"}
+        return Response(b"", status_code=416, headers=beyond)
+    first, last = (0, file.size_bytes - 1) if part is None else part
+    headers["Content-Length"] = str(last - first + 1)
+    if part is not None:
+        headers["Content-Range"] = f"bytes {first}-{last}/{file.size_bytes}"
+    return Stream(
+        _pieces(library, file, first, last - first + 1),
+        status_code=200 if part is None else 206,
+        headers=headers,
+    )
+
+
+def _headers_only(request: _Request, file: KeptFile, *, inline: bool) -> Response[None]:
+    headers = _headers(file, inline=inline)
+    if is_held(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(None, status_code=304, headers=headers)
+    return Response(None, headers=headers | {"Content-Length": str(file.size_bytes)})
+
+
+def _headers(file: KeptFile, *, inline: bool) -> dict[str, str]:
+    shown = inline and file.is_shown_inline
+    return _FILE_HEADERS | {
+        "Content-Disposition": content_disposition(file.filename, inline=shown),
+        "Content-Type": file.mimetype,
+        "ETag": f'"{file.version}"',
+    }
+
+
+def _part(request: _Request, file: KeptFile, etag: str) -> tuple[int, int] | None:
+    if not range_applies(request.headers.get("if-range"), etag):
+        return None
+    return wanted_range(request.headers.get("range"), file.size_bytes)
+
+
+async def _pieces(
+    library: MediaLibrary, file: KeptFile, start: int, length: int
+) -> AsyncIterator[bytes]:
+    if length < 1:
+        return
+    async with aclosing(library.read(file, start=start, length=length)) as pieces:  # type: ignore[type-var] # a generator
+        async for piece in pieces:
+            yield piece
+
+
+def with_addresses(page: MessagePage, account: str | None) -> MessagePage:
+    """Return *page* with where this API has the files; *account* as it was asked for."""
+    messages = [_with_addresses(each, account) for each in page.messages]
+    return msgspec.structs.replace(page, messages=messages)
+
+
+def _with_addresses(view: _View, account: str | None) -> _View:
+    media: MediaView | None = view.media
+    if media is None or media.status is not DownloadStatus.COMPLETED:
+        return view
+    path = "/".join(quote(part, safe="@") for part in (view.session, view.chat_id, view.id))
+    query = f"?{urlencode({'account': account})}" if account else ""
+    url = f"/api/media/{path}"
+    media = msgspec.structs.replace(
+        media,
+        url=url + query,
+        thumbnail_url=f"{url}/thumbnail{query}" if media.has_thumbnail else None,
+    )
+    return msgspec.structs.replace(view, media=media)
+
+
+def media_router(guard: Guard) -> Router:
+    """Return the routes under ``/api/media``, each behind *guard*."""
+    handlers: Sequence[HTTPRouteHandler] = [
+        message_file,
+        file_head,
+        message_thumbnail,
+        thumbnail_head,
+        list_files,
+        retry_files,
+    ]
+    return Router(
+        "/api",
+        route_handlers=handlers,
+        guards=[guard],
+        security=[{"apiToken": []}, {"bearer": []}],
+    )

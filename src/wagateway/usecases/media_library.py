@@ -1,0 +1,215 @@
+"""Stored files for whoever asks: which one a message has, and its bytes."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from msgspec import Struct
+
+from wagateway.domain.errors import NotFound
+from wagateway.domain.identity import Jid, SessionName, StanzaId
+from wagateway.domain.media import DownloadStatus, MediaKey, file_key, thumbnail_key
+from wagateway.domain.messages import Kind
+from wagateway.domain.mimetype import UNKNOWN, is_shown_inline, safe_mimetype
+from wagateway.domain.views import FilePage, FileView, MediaView
+from wagateway.ports.clock import Clock
+from wagateway.ports.downloads import RETRIED, DownloadStore
+from wagateway.ports.media_store import MediaStore
+
+_LINK_LIFETIME = timedelta(minutes=5)
+_PREVIEW = "image/webp"
+
+
+class KeptFile(Struct, frozen=True, kw_only=True):
+    """A file in the media store, or its preview.
+
+    Attributes:
+        version: changes when the bytes do, which they do not.
+        filename: as the sender named it; hostile for all we know.
+    """
+
+    key: MediaKey
+    version: str
+    size_bytes: int
+    mimetype: str
+    filename: str | None
+
+    @property
+    def is_shown_inline(self) -> bool:
+        """Whether a browser may show it in place."""
+        return is_shown_inline(self.mimetype)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaLibrary:
+    """Finds and reads stored files.
+
+    Attributes:
+        redirects: whether link() gives an address where nobody says.
+    """
+
+    downloads: DownloadStore
+    media: MediaStore
+    clock: Clock
+    redirects: bool = False
+
+    async def file(
+        self, session: SessionName, chat: Sequence[Jid], stanza: StanzaId, *, account: Jid | None
+    ) -> KeptFile:
+        """Return the stored file of a message.
+
+        Args:
+            session: the engine's session name.
+            chat: the JIDs that may be meant, the likeliest first.
+            stanza: the message.
+            account: whose archive; None: the present one's.
+
+        Raises:
+            NotFound: no such session, chat or message, or its file is not stored; with the reason.
+        """
+        view, sha256 = await self._stored(session, chat, stanza, account)
+        key = file_key(sha256)
+        return KeptFile(
+            key=key,
+            version=sha256,
+            size_bytes=await self._size(key),
+            mimetype=safe_mimetype(view.media.mimetype or UNKNOWN),
+            filename=view.media.filename or _name(view),
+        )
+
+    async def thumbnail(
+        self, session: SessionName, chat: Sequence[Jid], stanza: StanzaId, *, account: Jid | None
+    ) -> KeptFile:
+        """Return the preview of a message's file, a WebP image of at most 400 pixels; see file().
+
+        Raises:
+            NotFound: as of file(), or there is no preview.
+        """
+        view, sha256 = await self._stored(session, chat, stanza, account)
+        if not view.media.has_thumbnail:
+            why = view.media.problem or "nobody looked into it yet, or it shows nothing"
+            raise NotFound(f"the file of this message has no preview: {why}")
+        key = thumbnail_key(sha256)
+        return KeptFile(
+            key=key,
+            version=f"{sha256}-thumbnail",
+            size_bytes=await self._size(key),
+            mimetype=_PREVIEW,
+            filename=None,
+        )
+
+    async def _stored(
+        self, session: SessionName, chat: Sequence[Jid], stanza: StanzaId, account: Jid | None
+    ) -> tuple[FileView, str]:
+        found = await self.downloads.files_of(session, chat, stanza, account=account)
+        if not found:
+            raise NotFound(
+                f"session {session!r} has no message {stanza!r} with a file in this chat"
+            )
+        for view in found:  # more than one where an id is claimed twice
+            if view.media.sha256 is not None and _is_stored(view.media):
+                return view, view.media.sha256
+        media = found[0].media
+        why = f": {media.problem}" if media.problem else ""
+        raise NotFound(f"the file of this message is not stored; it is {media.status}{why}")
+
+    async def _size(self, key: MediaKey) -> int:
+        try:
+            return await self.media.size_bytes(key)
+        except NotFound as exc:
+            raise NotFound(
+                "the media store lacks this file, which was stored: `wagateway media verify` tells"
+                " what else is missing"
+            ) from exc
+
+    def read(
+        self, file: KeptFile, *, start: int = 0, length: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield the bytes of *file*, as the media store does."""
+        return self.media.read(file.key, start=start, length=length)
+
+    def link(self, file: KeptFile, *, inline: bool, wanted: bool | None = None) -> str | None:
+        """Return an address of the media store at which a browser can read *file* for minutes.
+
+        Args:
+            file: which.
+            inline: shown in place, where it may be.
+            wanted: None: as it is usual here.
+
+        Returns:
+            None where it is not wanted, or the store has no addresses.
+        """
+        if not (self.redirects if wanted is None else wanted):
+            return None
+        return self.media.link(
+            file.key,
+            lifetime=_LINK_LIFETIME,
+            filename=file.filename,
+            mimetype=file.mimetype,
+            inline=inline and file.is_shown_inline,
+        )
+
+    async def files(
+        self,
+        session: SessionName,
+        *,
+        account: Jid | None = None,
+        kind: Kind | None = None,
+        status: DownloadStatus | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> FilePage:
+        """Return the files of a session, those of the latest messages first.
+
+        Raises:
+            NotFound, InvalidInput: see `DownloadStore.files`.
+        """
+        return await self.downloads.files(
+            session, account=account, kind=kind, status=status, before=before, limit=limit
+        )
+
+    async def retry(
+        self,
+        session: SessionName,
+        *,
+        account: Jid | None = None,
+        chat: Sequence[Jid] = (),
+        stanza: StanzaId | None = None,
+        statuses: Collection[DownloadStatus] = RETRIED,
+    ) -> int:
+        """Let files be fetched again now, those that failed or expired; return how many.
+
+        Raises:
+            NotFound: no such session or chat.
+        """
+        return await self.downloads.retry(
+            self.clock(),
+            session=session,
+            account=account,
+            chat=chat,
+            stanza=stanza,
+            statuses=statuses,
+        )
+
+
+def _is_stored(media: MediaView) -> bool:
+    return media.status is DownloadStatus.COMPLETED
+
+
+def _name(view: FileView) -> str:
+    """Return a name for a file that has none: its kind and day, e.g. ``image-2026-10-03.jpg``."""
+    ending = _ENDINGS.get((view.media.mimetype or "").partition(";")[0].strip(), "")
+    return f"{view.kind}-{view.sent_at:%Y-%m-%d}{ending}"
+
+
+_ENDINGS = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/gif": ".gif",
+    "image/webp": ".webp",
+    "audio/ogg": ".ogg",
+    "audio/mpeg": ".mp3",
+    "audio/mp4": ".m4a",
+    "video/mp4": ".mp4",
+    "application/pdf": ".pdf",
+}
