@@ -75,8 +75,10 @@ def log_file(turn: FetchTurn) -> None:
     }
     if turn.defect is not None:
         log_defect(turn.defect)
-    if turn.problem is not None:
-        _media_log.info("file_waits", reason=turn.problem, **facts)
+    if turn.problem is not None and turn.task.download.due_at and not turn.task.download.attempts:
+        _media_log.debug("file_waits", reason=turn.problem, **facts)  # no failure of its own
+    elif turn.problem is not None:
+        _media_log.info("file_not_stored", reason=turn.problem, **facts)
     else:
         _media_log.debug("file_stored", size_bytes=turn.size_bytes, new=turn.new, **facts)
 

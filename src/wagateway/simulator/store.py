@@ -133,6 +133,8 @@ class Store:
         kept.raise_ack(ack)
         if kept.revocation is None or not self._drops_revoked:
             self._insert(kept)
+        else:  # it was deleted before it came to be known
+            kept.forgotten = True
 
     def _edit(self, kept: Kept, happening: Edited) -> None:
         moves = self._restamps and kept.note is not None and not kept.forgotten
