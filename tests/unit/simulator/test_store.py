@@ -13,7 +13,7 @@ from wagateway.simulator.store import Store
 TOLD = (sent(), revoked(), revoked(), edited("Boa tarde!"))
 
 
-@pytest.mark.parametrize("order", permutations(range(4)), ids=str)
+@pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
 @pytest.mark.parametrize("engine", EngineName)
 def test_a_deletion_that_is_told_twice_and_early_is_one(
     engine: EngineName, order: tuple[int, ...]
