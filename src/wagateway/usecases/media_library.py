@@ -7,10 +7,11 @@ from datetime import timedelta
 from msgspec import Struct
 
 from wagateway.domain.errors import NotFound
+from wagateway.domain.filenames import safe_filename
 from wagateway.domain.identity import Jid, SessionName, StanzaId
 from wagateway.domain.media import DownloadStatus, MediaKey, file_key, thumbnail_key
 from wagateway.domain.messages import Kind
-from wagateway.domain.mimetype import UNKNOWN, is_shown_inline, safe_mimetype
+from wagateway.domain.mimetype import UNKNOWN, essence, is_shown_inline, safe_mimetype
 from wagateway.domain.views import FilePage, FileView, MediaView
 from wagateway.ports.clock import Clock
 from wagateway.ports.downloads import RETRIED, DownloadStore
@@ -25,7 +26,7 @@ class KeptFile(Struct, frozen=True, kw_only=True):
 
     Attributes:
         version: changes when the bytes do, which they do not.
-        filename: as the sender named it; hostile for all we know.
+        filename: as the sender named it, without what does harm.
     """
 
     key: MediaKey
@@ -54,62 +55,86 @@ class MediaLibrary:
     redirects: bool = False
 
     async def file(
-        self, session: SessionName, chat: Sequence[Jid], stanza: StanzaId, *, account: Jid | None
+        self,
+        session: SessionName,
+        chat: Sequence[Jid],
+        stanza: StanzaId,
+        *,
+        account: Jid | None = None,
+        sha256: str = "",
     ) -> KeptFile:
         """Return the stored file of a message.
 
         Args:
             session: the engine's session name.
             chat: the JIDs that may be meant, the likeliest first.
-            stanza: the message.
+            stanza: the message; two may claim one id.
             account: whose archive; None: the present one's.
+            sha256: how the file's hash begins, to tell two such apart.
 
         Raises:
             NotFound: no such session, chat or message, or its file is not stored; with the reason.
         """
-        view, sha256 = await self._stored(session, chat, stanza, account)
-        key = file_key(sha256)
+        view, found = await self._stored(session, chat, stanza, account, sha256)
+        key = file_key(found)
         return KeptFile(
             key=key,
-            version=sha256,
+            version=found,
             size_bytes=await self._size(key),
             mimetype=safe_mimetype(view.media.mimetype or UNKNOWN),
-            filename=view.media.filename or _name(view),
+            filename=safe_filename(view.media.filename or "") or _name(view),
         )
 
     async def thumbnail(
-        self, session: SessionName, chat: Sequence[Jid], stanza: StanzaId, *, account: Jid | None
+        self,
+        session: SessionName,
+        chat: Sequence[Jid],
+        stanza: StanzaId,
+        *,
+        account: Jid | None = None,
+        sha256: str = "",
     ) -> KeptFile:
         """Return the preview of a message's file, a WebP image of at most 400 pixels; see file().
 
         Raises:
             NotFound: as of file(), or there is no preview.
         """
-        view, sha256 = await self._stored(session, chat, stanza, account)
+        view, found = await self._stored(session, chat, stanza, account, sha256)
         if not view.media.has_thumbnail:
             why = view.media.problem or "nobody looked into it yet, or it shows nothing"
             raise NotFound(f"the file of this message has no preview: {why}")
-        key = thumbnail_key(sha256)
+        key = thumbnail_key(found)
         return KeptFile(
             key=key,
-            version=f"{sha256}-thumbnail",
+            version=f"{found}-thumbnail",
             size_bytes=await self._size(key),
             mimetype=_PREVIEW,
             filename=None,
         )
 
     async def _stored(
-        self, session: SessionName, chat: Sequence[Jid], stanza: StanzaId, account: Jid | None
+        self,
+        session: SessionName,
+        chat: Sequence[Jid],
+        stanza: StanzaId,
+        account: Jid | None,
+        sha256: str,
     ) -> tuple[FileView, str]:
         found = await self.downloads.files_of(session, chat, stanza, account=account)
         if not found:
             raise NotFound(
                 f"session {session!r} has no message {stanza!r} with a file in this chat"
             )
-        for view in found:  # more than one where an id is claimed twice
-            if view.media.sha256 is not None and _is_stored(view.media):
+        for view in found:
+            if (
+                _is_stored(view.media)
+                and view.media.sha256
+                and view.media.sha256.startswith(sha256)
+            ):
                 return view, view.media.sha256
         media = found[0].media
+        if _is_stored(media):
+            raise NotFound("the message has another file than this one")
         why = f": {media.problem}" if media.problem else ""
         raise NotFound(f"the file of this message is not stored; it is {media.status}{why}")
 
@@ -198,7 +223,7 @@ def _is_stored(media: MediaView) -> bool:
 
 def _name(view: FileView) -> str:
     """Return a name for a file that has none: its kind and day, e.g. ``image-2026-10-03.jpg``."""
-    ending = _ENDINGS.get((view.media.mimetype or "").partition(";")[0].strip(), "")
+    ending = _ENDINGS.get(essence(view.media.mimetype or ""), "")
     return f"{view.kind}-{view.sent_at:%Y-%m-%d}{ending}"
 
 

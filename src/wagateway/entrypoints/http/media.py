@@ -15,6 +15,7 @@ from litestar.params import PathParameter, QueryParameter, SkipValidation
 from litestar.response import Stream
 from litestar.types import Guard
 
+from wagateway.domain.errors import InvalidInput
 from wagateway.domain.filenames import content_disposition
 from wagateway.domain.identity import StanzaId, account_named, chat_candidates
 from wagateway.domain.media import DownloadStatus
@@ -31,7 +32,7 @@ from wagateway.entrypoints.http.parameters import (
     Session,
     session_name,
 )
-from wagateway.entrypoints.http.problems import documented
+from wagateway.entrypoints.http.problems import PROBLEM_JSON, documented, problem
 from wagateway.entrypoints.http.ranges import NothingThere, is_held, range_applies, wanted_range
 from wagateway.ports.downloads import RETRIED
 from wagateway.usecases.media_library import KeptFile, MediaLibrary
@@ -40,6 +41,7 @@ Library = NamedDependency[SkipValidation[MediaLibrary]]
 _Request = Request[Any, Any, Any]
 _View = TypeVar("_View", FileView, MessageView)
 
+_HASH_CHARS = 16
 _FILE_HEADERS = {
     "Accept-Ranges": "bytes",
     "Cache-Control": "private, max-age=31536000, immutable",
@@ -67,6 +69,17 @@ Redirect = Annotated[
             " bytes on; default: the setting WHATSAPP_MEDIA_REDIRECT."
         ),
         examples=[Example(value=False)],
+    ),
+]
+Hash = Annotated[
+    str,
+    QueryParameter(
+        description=(
+            "How the file's SHA-256 begins, as in `media.url`: it tells two messages apart that"
+            " claim one id."
+        ),
+        max_length=64,
+        examples=[Example(value="9f86d081884c7d65")],
     ),
 ]
 KindChoice = Annotated[
@@ -105,7 +118,7 @@ def _documented_file(text: str) -> dict[int, ResponseSpec]:
     media = "application/octet-stream"
     return {
         200: ResponseSpec(bytes, description=text, media_type=media, generate_examples=False),
-        **documented(400, 401, 404, 500, 503),
+        **documented(400, 401, 404, 416, 500, 503),
     }
 
 
@@ -117,13 +130,14 @@ def _documented_file(text: str) -> dict[int, ResponseSpec]:
     media_type="application/octet-stream",
     responses=_documented_file("The file; `206` with a part of it where a range was asked for."),
 )
-async def message_file(
+async def message_file(  # noqa: PLR0913, PLR0917 - what the route takes, by name
     request: _Request,
     library: Library,
     session: Session,
     chat: Chat,
     message_id: MessageId,
     account: Account = None,
+    sha256: Hash = "",
     download: Download = False,  # noqa: FBT002 - by name
     redirect: Redirect = None,
 ) -> Response[Any]:
@@ -134,7 +148,7 @@ async def message_file(
     says why: `media.status` and `media.problem` of the message.
     """
     where = session_name(session), chat_candidates(chat), _id(message_id)
-    file = await library.file(*where, account=account_named(account))
+    file = await library.file(*where, account=account_named(account), sha256=sha256)
     return _answer(request, library, file, inline=not download, redirect=redirect)
 
 
@@ -153,11 +167,12 @@ async def message_thumbnail(
     chat: Chat,
     message_id: MessageId,
     account: Account = None,
+    sha256: Hash = "",
     redirect: Redirect = None,
 ) -> Response[Any]:
     """Return a small picture: of a picture itself, a film's first frame, a PDF's first page."""
     where = session_name(session), chat_candidates(chat), _id(message_id)
-    file = await library.thumbnail(*where, account=account_named(account))
+    file = await library.thumbnail(*where, account=account_named(account), sha256=sha256)
     return _answer(request, library, file, inline=True, redirect=redirect)
 
 
@@ -169,11 +184,12 @@ async def file_head(
     chat: Chat,
     message_id: MessageId,
     account: Account = None,
+    sha256: Hash = "",
     download: Download = False,  # noqa: FBT002 - by name
 ) -> Response[None]:
     """Return the headers of the file alone."""
     where = session_name(session), chat_candidates(chat), _id(message_id)
-    file = await library.file(*where, account=account_named(account))
+    file = await library.file(*where, account=account_named(account), sha256=sha256)
     return _headers_only(request, file, inline=not download)
 
 
@@ -185,10 +201,11 @@ async def thumbnail_head(
     chat: Chat,
     message_id: MessageId,
     account: Account = None,
+    sha256: Hash = "",
 ) -> Response[None]:
     """Return the headers of the preview alone."""
     where = session_name(session), chat_candidates(chat), _id(message_id)
-    file = await library.thumbnail(*where, account=account_named(account))
+    file = await library.thumbnail(*where, account=account_named(account), sha256=sha256)
     return _headers_only(request, file, inline=True)
 
 
@@ -245,6 +262,8 @@ async def retry_files(
 
     What is stored stays; the answer does not wait for the others.
     """
+    if message_id and not chat:
+        raise InvalidInput("message_id is given together with chat, since ids repeat between chats")
     files = await library.retry(
         session_name(session),
         account=account_named(account),
@@ -271,8 +290,12 @@ def _answer(
     try:
         part = _part(request, file, headers["ETag"])
     except NothingThere:
-        beyond = {"Content-Range": f"bytes */{file.size_bytes}", "Accept-Ranges": "bytes"}
-        return Response(b"", status_code=416, headers=beyond)
+        return Response(
+            problem(416, f"The file has {file.size_bytes:,} bytes."),
+            status_code=416,
+            media_type=PROBLEM_JSON,
+            headers={"Content-Range": f"bytes */{file.size_bytes}", "Accept-Ranges": "bytes"},
+        )
     first, last = (0, file.size_bytes - 1) if part is None else part
     headers["Content-Length"] = str(last - first + 1)
     if part is not None:
@@ -324,10 +347,14 @@ def with_addresses(page: MessagePage, account: str | None) -> MessagePage:
 
 def _with_addresses(view: _View, account: str | None) -> _View:
     media: MediaView | None = view.media
-    if media is None or media.status is not DownloadStatus.COMPLETED:
+    parts = (view.session, view.chat_id, view.id)
+    if media is None or media.status is not DownloadStatus.COMPLETED or media.sha256 is None:
         return view
-    path = "/".join(quote(part, safe="@") for part in (view.session, view.chat_id, view.id))
-    query = f"?{urlencode({'account': account})}" if account else ""
+    if any("/" in part or part.strip(".") == "" for part in parts):  # no address can name it
+        return view
+    path = "/".join(quote(part, safe="@") for part in parts)
+    asked = {"sha256": media.sha256[:_HASH_CHARS]} | ({"account": account} if account else {})
+    query = f"?{urlencode(asked)}"
     url = f"/api/media/{path}"
     media = msgspec.structs.replace(
         media,

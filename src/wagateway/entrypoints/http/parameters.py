@@ -27,6 +27,7 @@ ACCEPTED = {
     "mode": "incremental or full",
     "kind": "one of " + ", ".join(Kind),
     "status": "one of " + ", ".join(DownloadStatus),
+    "sha256": "at most 64 hexadecimal digits",
     "download": "true or false",
     "redirect": "true or false",
 }

@@ -75,7 +75,8 @@ KINDS: Mapping[int, ProblemKind] = {
     404: ProblemKind(
         "not-found",
         "Not found",
-        "The session, chat or event is not in the archive, or there is no such route.",
+        "The session, chat, message or event is not in the archive, a message has no stored file,"
+        " or there is no such route.",
         "There is no such route.",
     ),
     405: ProblemKind(
@@ -107,6 +108,13 @@ KINDS: Mapping[int, ProblemKind] = {
         "Unsupported media type",
         "The body must be plain JSON: Content-Type application/json, UTF-8, not compressed.",
         "Send the body as application/json in UTF-8, not compressed.",
+    ),
+    416: ProblemKind(
+        "range-not-satisfiable",
+        "Range not satisfiable",
+        "The part of the file that was asked for begins behind its end; the header Content-Range"
+        " tells its size.",
+        "The range begins behind the end.",
     ),
     500: ProblemKind(
         "internal-error",

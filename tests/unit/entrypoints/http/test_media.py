@@ -170,6 +170,13 @@ class TestWhole:
         named = (await client.get(FILE)).headers["content-disposition"]
         assert 'filename="image-2026-10-03.jpg"' in named
 
+    async def test_so_does_one_whose_name_says_nothing(
+        self, world: World, client: httpx.AsyncClient
+    ) -> None:
+        await world.tell(filename="\u202e...", mimetype="Image/JPEG; x=y")
+        named = (await client.get(FILE)).headers["content-disposition"]
+        assert 'filename="image-2026-10-03.jpg"' in named
+
     async def test_a_preview_is_a_small_picture(
         self, world: World, client: httpx.AsyncClient
     ) -> None:
@@ -198,6 +205,8 @@ class TestPart:
         answer = await client.get(FILE, headers={"Range": "bytes=5000-"})
         assert answer.status_code == 416
         assert answer.headers["content-range"] == f"bytes */{len(BYTES)}"
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["detail"] == "The file has 1,024 bytes."
 
     async def test_of_another_version_is_answered_with_the_whole(
         self, world: World, client: httpx.AsyncClient
@@ -235,6 +244,14 @@ class TestBrowsers:
         answer = await client.get(FILE)
         assert answer.headers["content-disposition"].startswith("attachment;")
         assert "X" not in answer.headers
+
+    async def test_what_turns_out_to_script_is_only_saved(
+        self, world: World, client: httpx.AsyncClient
+    ) -> None:
+        await world.tell()
+        await world.look("image/svg+xml")
+        answer = await client.get(FILE)
+        assert answer.headers["content-disposition"].startswith("attachment;")
 
     async def test_nothing_is_guessed_or_run(self, world: World, client: httpx.AsyncClient) -> None:
         await world.tell()
@@ -307,6 +324,24 @@ class TestAddresses:
         assert told["status"] == "completed"
         for address, content in ((told["url"], BYTES), (told["thumbnail_url"], PREVIEW)):
             assert (await client.get(address)).content == content
+
+    @pytest.mark.parametrize("stanza", ["a/b", "x/thumbnail", ".", ".."])
+    async def test_what_no_address_can_name_has_none(
+        self, world: World, client: httpx.AsyncClient, stanza: str
+    ) -> None:
+        await world.tell(stanza)
+        told = (await client.get(f"/api/messages/default/{ANA}")).json()["messages"][0]["media"]
+        assert (told["status"], told["url"]) == ("completed", None)
+
+    async def test_a_hash_tells_which_file_is_meant(
+        self, world: World, client: httpx.AsyncClient
+    ) -> None:
+        await world.tell()
+        assert (await client.get(FILE, params={"sha256": SHA256[:16]})).content == BYTES
+        other = await client.get(FILE, params={"sha256": "0" * 16})
+        assert other.status_code == 404
+        assert "another file" in other.json()["detail"]
+        assert (await client.get(FILE, params={"sha256": "0" * 65})).status_code == 400
 
     async def test_and_nothing_where_they_are_not(
         self, world: World, client: httpx.AsyncClient
@@ -474,7 +509,7 @@ class TestGallery:
             await world.tell(f"A{n}", stored=n > 0)
         page = (await client.get("/api/media/default", params={"limit": 2})).json()
         assert [file["id"] for file in page["files"]] == ["A2", "A1"]
-        assert page["files"][0]["media"]["url"] == f"/api/media/default/{ANA}/A2"
+        assert page["files"][0]["media"]["url"] == f"{FILE[:-1]}2?sha256={SHA256[:16]}"
         rest = await client.get("/api/media/default", params={"before": page["next"]})
         assert [file["id"] for file in rest.json()["files"]] == ["A0"]
 
@@ -508,6 +543,8 @@ class TestGallery:
             ({"status": "completed"}, 0),
             ({"chat": ANA, "message_id": "A1"}, 1),
         ):
+            alone = await client.post("/api/media/default/retry", params={"message_id": "A1"})
+            assert alone.status_code == 400
             answer = await client.post("/api/media/default/retry", params=asked)
             if count is None:
                 assert answer.status_code == 404
