@@ -727,6 +727,20 @@ class TestPeople:
         assert (found.due_since, found.uninspected) == (NOON + SECOND, 1)
         assert (await archive.downloads.counts(rules=Rules(lifetime=None))).expires_at is None
 
+    async def test_see_how_those_of_a_session_stand(self, archive: Backend) -> None:
+        await self.some(archive)
+        await archive.record(delivery(photo("X1"), session="suporte"))
+        found = await archive.downloads.counts_of(SESSION)
+        listed = await shown(archive)
+        assert found == {
+            status: sum(file.media.status is status for file in listed) for status in DownloadStatus
+        }
+        assert sum(found.values()) == len(listed) > 0
+        videos = await archive.downloads.counts_of(SESSION, kind=Kind.VIDEO)
+        assert sum(videos.values()) == sum(file.kind is Kind.VIDEO for file in listed)
+        with pytest.raises(NotFound):
+            await archive.downloads.counts_of(SessionName("none"))
+
 
 class TestForgetting:
     async def test_the_file_goes_with_its_last_use(self, archive: Backend) -> None:
@@ -785,6 +799,101 @@ class TestForgetting:
         assert await forget(SESSION, [ANA], StanzaId("A1"), problem="purged") == 0
         with pytest.raises(NotFound):
             await forget(SESSION, [BRUNO], StanzaId("A1"), problem="purged")
+
+
+class TestLostFiles:
+    """What `wagateway media verify` mends."""
+
+    async def test_all_that_have_it_are_fetched_again(self, archive: Backend) -> None:
+        await archive.record(
+            delivery(photo("A1", offer=offer())),
+            delivery(photo("A2", chat=BRUNO)),
+            delivery(photo("A3", offer=BUCKET)),
+        )
+        for task in await claimed(archive.downloads):
+            await complete(archive.downloads, task, OTHER_HASH if task.stanza == "A3" else HASH)
+        removed: list[MediaKey] = []
+
+        async def remove(key: MediaKey) -> None:
+            removed.append(key)
+
+        again, later = archive.downloads.fetch_again, NOON + HOUR
+        assert await again(HASH, remove, now=later, problem="damaged") == 2
+        assert removed == [file_key(HASH), thumbnail_key(HASH)]
+        assert await uses(archive.downloads) == {OTHER_HASH: 1}
+        states = {file.id: file.media for file in await shown(archive)}
+        assert states[StanzaId("A1")].status is DownloadStatus.PENDING
+        assert states[StanzaId("A1")].problem == "damaged"
+        assert states[StanzaId("A1")].sha256 is None
+        assert states[StanzaId("A3")].status is DownloadStatus.COMPLETED
+        tasks = await claimed(archive.downloads, later)
+        assert {task.stanza: task.download.again for task in tasks} == {"A1": True, "A2": True}
+        news = [await complete(archive.downloads, task, at=later) for task in tasks]
+        assert news == [True, False]
+        assert await uses(archive.downloads) == {HASH: 2, OTHER_HASH: 1}
+        looked = await archive.downloads.claim_inspections(later, lease=LEASE, limit=9)
+        assert {each.sha256 for each in looked} == {HASH, OTHER_HASH}
+
+    async def test_what_the_engine_still_has_is_not_got_again(self, archive: Backend) -> None:
+        await archive.record(delivery(photo(offer=BUCKET)))
+        await complete(archive.downloads, await the_task(archive.downloads))
+        again = archive.downloads.fetch_again
+        assert await again(HASH, None, now=SOON, problem="missing") == 1
+        task = await the_task(archive.downloads)
+        assert (task.download.again, task.download.attempts) == (False, 0)
+
+    async def test_a_file_that_nobody_has_concerns_no_download(self, archive: Backend) -> None:
+        await archive.record(delivery(photo(offer=offer())))
+        assert await archive.downloads.fetch_again(HASH, None, now=SOON, problem="missing") == 0
+        assert await archive.downloads.stored() == []
+        assert (await media_of(archive)).problem is None
+
+    async def test_an_unknown_file_is_removed(self, archive: Backend) -> None:
+        removed: list[MediaKey] = []
+
+        async def remove(key: MediaKey) -> None:
+            removed.append(key)
+
+        assert await archive.downloads.remove_unknown(HASH, remove)
+        assert removed == [file_key(HASH), thumbnail_key(HASH)]
+        assert await archive.downloads.stored() == []
+
+    async def test_a_known_file_is_not(self, archive: Backend) -> None:
+        async def remove(key: MediaKey) -> None:
+            raise AssertionError(key)
+
+        await archive.record(delivery(photo(offer=offer())))
+        await complete(archive.downloads, await the_task(archive.downloads))
+        assert not await archive.downloads.remove_unknown(HASH, remove)
+        await archive.downloads.forget(SESSION, [ANA], StanzaId("A1"), problem="purged")
+        assert not await archive.downloads.remove_unknown(HASH, remove)  # remove_unused() may
+        assert await uses(archive.downloads) == {HASH: 0}
+
+    async def test_who_links_it_meanwhile_finds_it_new(self, archive: Backend) -> None:
+        await archive.record(delivery(photo(offer=offer())))
+        task = await the_task(archive.downloads)
+        linking: list[asyncio.Task[bool]] = []
+
+        async def remove(key: MediaKey) -> None:
+            if not linking:
+                linking.append(asyncio.create_task(complete(archive.downloads, task)))
+                await asyncio.sleep(0.1)
+
+        assert await archive.downloads.remove_unknown(HASH, remove)
+        assert await linking[0]  # so the worker, which found the file there, adds it again
+        assert await uses(archive.downloads) == {HASH: 1}
+
+    async def test_a_file_is_looked_into_again(self, archive: Backend) -> None:
+        await archive.record(delivery(photo(offer=offer())))
+        await complete(archive.downloads, await the_task(archive.downloads))
+        look = archive.downloads.claim_inspections
+        assert len(await look(SOON, lease=LEASE, limit=9)) == 1
+        await archive.downloads.save_inspection(HASH, Inspection(mimetype="image/png"), now=SOON)
+        assert await look(SOON + HOUR, lease=LEASE, limit=9) == []
+        await archive.downloads.inspect_again(HASH, now=SOON)
+        await archive.downloads.inspect_again(OTHER_HASH, now=SOON)
+        [looked] = await look(SOON, lease=LEASE, limit=9)
+        assert (looked.sha256, looked.inspections) == (HASH, 1)
 
 
 END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
@@ -869,6 +978,7 @@ _acts = st.one_of(
     st.tuples(st.just("retry"), st.none()),
     st.tuples(st.just("forget"), st.sampled_from(["A1", "A2"])),
     st.tuples(st.just("sweep"), st.none()),
+    st.tuples(st.just("lose"), st.sampled_from([HASH, OTHER_HASH])),
 )
 
 
@@ -943,6 +1053,15 @@ class Life:
             removed.append(key)
 
         return (await self._archive.downloads.remove_unused(remove, limit=100), removed)
+
+    async def lose(self, sha256: str) -> object:
+        removed: list[MediaKey] = []
+
+        async def remove(key: MediaKey) -> None:
+            removed.append(key)
+
+        again = self._archive.downloads.fetch_again
+        return (await again(sha256, remove, now=self._now, problem="damaged"), removed)
 
     async def picture(self) -> object:
         """Return all that can be seen."""

@@ -426,6 +426,19 @@ def skipped(state: Download, problem: str) -> Download:
     )
 
 
+def lost(state: Download, now: datetime, problem: str) -> Download:
+    """Return the state where the stored file turned out to be gone or damaged: it is due again."""
+    return msgspec.structs.replace(
+        state,
+        status=DownloadStatus.PENDING,
+        again=not has_place(state.offer),
+        due_at=now,
+        attempts=0,
+        problem=problem,
+        sha256=None,
+    )
+
+
 _NEARER_TO_ITS_END = (
     DownloadStatus.SKIPPED,
     DownloadStatus.EXPIRED,

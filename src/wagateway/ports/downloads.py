@@ -246,6 +246,49 @@ class DownloadStore(ABC):
             From how many messages: more than one where the id is claimed twice.
         """
 
+    @abstractmethod
+    async def fetch_again(
+        self,
+        sha256: str,
+        remove: Callable[[MediaKey], Awaitable[object]] | None,
+        *,
+        now: datetime,
+        problem: str,
+    ) -> int:
+        """Say that a stored file is lost: all downloads that have it become due again.
+
+        What is known of the file goes, until it is stored anew.
+
+        Args:
+            sha256: of the file.
+            remove: removes a file from the media store; called with the keys of the file and its
+                preview while nobody can link it. None: it is not there.
+            now: the present.
+            problem: why, for people; shown until the download goes on.
+
+        Returns:
+            How many downloads.
+        """
+
+    @abstractmethod
+    async def remove_unknown(
+        self, sha256: str, remove: Callable[[MediaKey], Awaitable[object]]
+    ) -> bool:
+        """Remove a file of the media store that no download ever completed, and its preview.
+
+        Args:
+            sha256: of the file.
+            remove: removes a file from the media store; called with the keys of the file and its
+                preview while nobody can link it.
+
+        Returns:
+            False where the file is known, and nothing was removed.
+        """
+
+    @abstractmethod
+    async def inspect_again(self, sha256: str, *, now: datetime) -> None:
+        """Let a stored file be looked into as if it were new; nothing happens if it is gone."""
+
     # What people see
 
     @abstractmethod
@@ -287,6 +330,12 @@ class DownloadStore(ABC):
     @abstractmethod
     async def stored(self, *, after: str = "", limit: int = 500) -> list[MediaObject]:
         """Return stored files in the order of their hashes, only those behind *after*."""
+
+    @abstractmethod
+    async def counts_of(
+        self, session: SessionName, *, account: Jid | None = None, kind: Kind | None = None
+    ) -> Mapping[DownloadStatus, int]:
+        """Return how many files of a session, or of such messages in it, have each status."""
 
     @abstractmethod
     async def counts(self, *, rules: Rules) -> DownloadCounts:

@@ -1,7 +1,7 @@
 """Download work in plain Python, to try the library and for tests; behaves as in PostgreSQL."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -26,6 +26,7 @@ from wagateway.domain.media import (
     file_key,
     heard_again,
     judged,
+    lost,
     retried,
     skipped,
     thumbnail_key,
@@ -165,8 +166,7 @@ class InMemoryDownloadStore(DownloadStore):
             # A use that begins from here on finds the file new, as it is about to be removed.
             del self._archive.objects[sha256]
             self._inspect_at.pop(sha256, None)
-            await remove(file_key(sha256))
-            await remove(thumbnail_key(sha256))
+            await _remove(sha256, remove)
         return len(unused[:limit])
 
     @override
@@ -217,6 +217,42 @@ class InMemoryDownloadStore(DownloadStore):
             state = msgspec.structs.replace(skipped(file.download, problem), sha256=None)
             self._change(entry.id, file, state)
         return len(files)
+
+    @override
+    async def fetch_again(
+        self,
+        sha256: str,
+        remove: Callable[[MediaKey], Awaitable[object]] | None,
+        *,
+        now: datetime,
+        problem: str,
+    ) -> int:
+        count = 0
+        for archive, file in self._files():
+            if file.download.sha256 == sha256:
+                self._change(archive.id, file, lost(file.download, now, problem))
+                count += 1
+        self._archive.objects.pop(sha256, None)
+        self._inspect_at.pop(sha256, None)
+        if remove is not None:
+            await _remove(sha256, remove)
+        return count
+
+    @override
+    async def remove_unknown(
+        self, sha256: str, remove: Callable[[MediaKey], Awaitable[object]]
+    ) -> bool:
+        if sha256 in self._archive.objects:
+            return False
+        await _remove(sha256, remove)
+        return True
+
+    @override
+    async def inspect_again(self, sha256: str, *, now: datetime) -> None:
+        known = self._archive.objects.get(sha256)
+        if known is not None:
+            self._archive.objects[sha256] = msgspec.structs.replace(known, inspections=0)
+            self._inspect_at[sha256] = now
 
     @override
     async def files(
@@ -275,6 +311,18 @@ class InMemoryDownloadStore(DownloadStore):
         return self._counted(behind[:limit])
 
     @override
+    async def counts_of(
+        self, session: SessionName, *, account: Jid | None = None, kind: Kind | None = None
+    ) -> Mapping[DownloadStatus, int]:
+        entry, _ = self._archive.chosen(session, account)
+        counted = Counter(
+            file.download.status
+            for file in self._archive.files(entry.id).values()
+            if kind in {None, file.kind}
+        )
+        return {status: counted[status] for status in DownloadStatus}
+
+    @override
     async def counts(self, *, rules: Rules) -> DownloadCounts:
         states = [file.download for _, file in self._files()]
         counted = Counter(state.status for state in states)
@@ -286,3 +334,8 @@ class InMemoryDownloadStore(DownloadStore):
             due_since=min((at for at in waiting if at is not None), default=None),
             uninspected=len(self._inspect_at),
         )
+
+
+async def _remove(sha256: str, remove: Callable[[MediaKey], Awaitable[object]]) -> None:
+    await remove(file_key(sha256))
+    await remove(thumbnail_key(sha256))

@@ -1,6 +1,6 @@
 """Download work in PostgreSQL: rows that are due, claimed with SKIP LOCKED and held by a lease."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -126,8 +126,7 @@ class TimescaleDownloadStore(DownloadStore):
         async with self._transaction() as conn:
             rows = await fetch(conn, "lock_unused", limit=limit)
             for row in rows:
-                await remove(file_key(row["sha256"]))
-                await remove(thumbnail_key(row["sha256"]))
+                await _remove(row["sha256"], remove)
             hashes = [row["sha256"] for row in rows]
             await conn.execute(QUERIES["remove_unused"], {"sha256s": hashes})
         return len(rows)
@@ -180,6 +179,43 @@ class TimescaleDownloadStore(DownloadStore):
                 problem=problem,
             )
         return int(row["changed"])
+
+    @override
+    async def fetch_again(
+        self,
+        sha256: str,
+        remove: Callable[[MediaKey], Awaitable[object]] | None,
+        *,
+        now: datetime,
+        problem: str,
+    ) -> int:
+        values = {"sha256": sha256, "now": now, "problem": problem}
+        async with self._transaction() as conn:
+            # Downloads before their files, as everybody locks them; nobody links it after that.
+            await conn.execute(QUERIES["lock_users"], values)
+            await conn.execute(QUERIES["lock_object"], values)
+            [row] = await fetch(conn, "fetch_again", **values)
+            if remove is not None:
+                await _remove(sha256, remove)
+            await conn.execute(QUERIES["remove_object"], values)
+        return int(row["changed"])
+
+    @override
+    async def remove_unknown(
+        self, sha256: str, remove: Callable[[MediaKey], Awaitable[object]]
+    ) -> bool:
+        async with self._transaction() as conn:
+            # Who links it from here on waits, and finds it new.
+            if not await fetch(conn, "reserve_object", sha256=sha256):
+                return False
+            await _remove(sha256, remove)
+            await conn.execute(QUERIES["remove_object"], {"sha256": sha256})
+        return True
+
+    @override
+    async def inspect_again(self, sha256: str, *, now: datetime) -> None:
+        async with self._transaction() as conn:
+            await conn.execute(QUERIES["inspect_again"], {"sha256": sha256, "now": now})
 
     @override
     async def files(
@@ -235,14 +271,27 @@ class TimescaleDownloadStore(DownloadStore):
         return from_rows(MediaObject, rows)
 
     @override
+    async def counts_of(
+        self, session: SessionName, *, account: Jid | None = None, kind: Kind | None = None
+    ) -> Mapping[DownloadStatus, int]:
+        async with self._transaction() as conn:
+            entry = await entry_of(conn, session, account)
+            counted = await fetch(
+                conn,
+                "session_counts",
+                session_id=entry.id,
+                kinds=list(Kind) if kind is None else [kind],
+            )
+        return _by_status(counted)
+
+    @override
     async def counts(self, *, rules: Rules) -> DownloadCounts:
         async with self._transaction() as conn:
             counted = await fetch(conn, "download_counts")
             [times] = await fetch(conn, "download_times")
-        known = {DownloadStatus(row["status"]): row["downloads"] for row in counted}
         since = times["kept_since"]
         return DownloadCounts(
-            by_status={status: known.get(status, 0) for status in DownloadStatus},
+            by_status=_by_status(counted),
             expires_at=since + rules.lifetime if since and rules.lifetime else None,
             due_since=times["due_at"],
             uninspected=times["uninspected"],
@@ -256,6 +305,16 @@ async def _link(conn: Connection, sha256: str, stored: Stored | None, now: datet
     values = msgspec.structs.asdict(stored) | {"sha256": sha256, "now": now}
     [row] = await fetch(conn, "link_object", **values)
     return bool(row["is_new"])
+
+
+async def _remove(sha256: str, remove: Callable[[MediaKey], Awaitable[object]]) -> None:
+    await remove(file_key(sha256))
+    await remove(thumbnail_key(sha256))
+
+
+def _by_status(counted: list[Row]) -> Mapping[DownloadStatus, int]:
+    known = {DownloadStatus(row["status"]): row["downloads"] for row in counted}
+    return {status: known.get(status, 0) for status in DownloadStatus}
 
 
 def _archived(row: Row) -> Archived:

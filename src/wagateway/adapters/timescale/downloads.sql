@@ -198,6 +198,47 @@ WITH chosen AS (
 )
 SELECT count(*) AS changed FROM changed;
 
+-- name: lock_users
+-- The downloads that have the given file, which nobody else changes until the transaction ends.
+SELECT author
+FROM whatsapp_gateway.media_downloads
+WHERE sha256 = %(sha256)s::text
+ORDER BY session_id, chat_id, stanza_id, author
+FOR UPDATE;
+
+-- name: lock_object
+-- The given file, which nobody can link until the transaction ends.
+SELECT uses FROM whatsapp_gateway.media_objects WHERE sha256 = %(sha256)s::text FOR UPDATE;
+
+-- name: fetch_again
+-- As lost() in wagateway.domain.media: makes the downloads that have the given file due; returns how many.
+WITH changed AS (
+    UPDATE whatsapp_gateway.media_downloads
+    SET download_status = 'pending', due_at = %(now)s::timestamptz, attempts = 0, problem = %(problem)s::text,
+        sha256 = NULL,
+        again = coalesce(offer ->> 'url', '') = '' AND coalesce(offer ->> 's3_key', '') = ''
+    WHERE sha256 = %(sha256)s::text
+    RETURNING author
+)
+SELECT count(*) AS changed FROM changed;
+
+-- name: remove_object
+-- The row of the given file.
+DELETE FROM whatsapp_gateway.media_objects WHERE sha256 = %(sha256)s::text;
+
+-- name: reserve_object
+-- A row for a file that is unknown, until it is removed; none is returned where the file is known.
+INSERT INTO whatsapp_gateway.media_objects (sha256, size_bytes, mimetype, stored_at, uses)
+VALUES (%(sha256)s::text, 0, 'application/octet-stream', now(), 0)
+ON CONFLICT ON CONSTRAINT media_objects_pkey DO NOTHING
+RETURNING sha256;
+
+-- name: inspect_again
+-- Lets a stored file be looked into as if it were new.
+UPDATE whatsapp_gateway.media_objects
+SET inspect_at = %(now)s::timestamptz, inspections = 0
+WHERE sha256 = %(sha256)s::text;
+
 -- name: lock_unused
 -- Stored files that no message has, which nobody can link until the transaction ends.
 SELECT sha256
@@ -251,6 +292,13 @@ LIMIT %(limit)s::int;
 -- How many downloads have each status.
 SELECT download_status AS status, count(*) AS downloads
 FROM whatsapp_gateway.media_downloads
+GROUP BY download_status;
+
+-- name: session_counts
+-- How many downloads of an archive, and of the given kinds, have each status.
+SELECT download_status AS status, count(*) AS downloads
+FROM whatsapp_gateway.media_downloads
+WHERE session_id = %(session_id)s::int AND kind = ANY (%(kinds)s::text[])
 GROUP BY download_status;
 
 -- name: download_times
