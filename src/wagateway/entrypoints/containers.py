@@ -40,6 +40,7 @@ from wagateway.ports.downloads import DownloadStore
 from wagateway.ports.engine import Engine
 from wagateway.ports.media_store import MediaStore
 from wagateway.ports.sync import SyncStore
+from wagateway.usecases.export_media import ExportMedia
 from wagateway.usecases.fetch_media import FetchMedia, FetchTurn, MediaPlan
 from wagateway.usecases.find_sessions import FindSessions
 from wagateway.usecases.group_commit import GroupCommit
@@ -54,6 +55,7 @@ from wagateway.usecases.sync_control import SyncControl
 from wagateway.usecases.sync_people import SyncPeople
 from wagateway.usecases.sync_plan import SyncPlan
 from wagateway.usecases.turn import Turn
+from wagateway.usecases.verify_media import VerifyMedia
 from wagateway.usecases.work import SyncWorker
 
 _LEFT_OVER_S = 24 * 3600.0
@@ -77,6 +79,8 @@ class Services:
     downloads: DownloadStore
     media: MediaStore
     library: MediaLibrary
+    verify: VerifyMedia
+    export: ExportMedia
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,8 @@ class Container(containers.DeclarativeContainer):
     library = providers.Singleton(
         MediaLibrary, downloads=downloads, media=media, clock=clock, redirects=redirects
     )
+    verify = providers.Singleton(VerifyMedia, downloads=downloads, media=media, clock=clock)
+    export = providers.Singleton(ExportMedia, reader=reader, downloads=downloads, media=media)
     services = providers.Singleton(
         Services,
         ingest=ingest,
@@ -134,6 +140,8 @@ class Container(containers.DeclarativeContainer):
         downloads=downloads,
         media=media,
         library=library,
+        verify=verify,
+        export=export,
     )
 
 

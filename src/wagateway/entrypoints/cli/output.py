@@ -5,6 +5,8 @@ import sys
 import msgspec
 import rich_click as click
 
+_KILO = 1000
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
@@ -26,3 +28,13 @@ def counted(number: int, name: str, plural: str | None = None) -> str:
 def on_terminal() -> bool:
     """Return whether stdout is a terminal that can be redrawn."""
     return sys.stdout.isatty()
+
+
+def sized(size_bytes: int) -> str:
+    """Return a size for people, such as ``1.4 MB``."""
+    size = float(size_bytes)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if abs(size) < _KILO:
+            return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"
+        size /= _KILO
+    return f"{size:,.1f} TB"
