@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import wagateway
 from wagateway import Gateway, InvalidInput, LogFilter, NotFound, Settings
 from wagateway.domain.events import Outcome
 from wagateway.domain.identity import ChatType
+from wagateway.domain.media import DownloadStatus, Rules, Stored, completed, file_key
 
 NOON = datetime(2026, 10, 3, 12, tzinfo=UTC)
 ANA = "5511987650102@c.us"
@@ -192,3 +194,50 @@ def test_the_package_has_its_names_and_no_others() -> None:
         assert getattr(wagateway, name).__name__ == name
     with pytest.raises(AttributeError, match="Gatewy"):
         _ = wagateway.Gatewy
+
+
+async def with_a_file(gateway: Gateway, folder: Path) -> None:
+    """Let a picture come, and be stored."""
+    told = envelope(1)
+    told["payload"] |= {
+        "hasMedia": True,
+        "media": {"url": "http://localhost:3000/api/files/a.jpeg", "mimetype": "image/jpeg"},
+    }
+    await gateway.ingest(msgspec.json.encode(told))
+    services = gateway._services  # noqa: SLF001 - no worker runs in this test
+    now = datetime.now(UTC) + timedelta(hours=1)
+    [task] = await services.downloads.claim(now, rules=Rules(), lease=timedelta(minutes=1), limit=1)
+    (folder / "file").write_bytes(b"a picture")
+    sha256 = hashlib.sha256(b"a picture").hexdigest()
+    await services.media.add(file_key(sha256), folder / "file", mimetype="image/jpeg")
+    done = msgspec.structs.replace(task, download=completed(task.download, sha256))
+    stored = Stored(size_bytes=9, mimetype="image/jpeg")
+    await services.downloads.save(done, now=now, stored=stored)
+
+
+async def test_files_can_be_listed_counted_and_read(gateway: Gateway, tmp_path: Path) -> None:
+    await with_a_file(gateway, tmp_path)
+    [listed] = (await gateway.files("vendas", status=DownloadStatus.COMPLETED)).files
+    assert (await gateway.file_counts("vendas"))[DownloadStatus.COMPLETED] == 1
+    file = await gateway.file("vendas", "+55 11 98765-0102", listed.id)
+    assert (file.size_bytes, file.mimetype) == (9, "image/jpeg")
+    assert b"".join([piece async for piece in gateway.read_file(file)]) == b"a picture"
+    part = [piece async for piece in gateway.read_file(file, start=2, length=3)]
+    assert b"".join(part) == b"pic"
+    with pytest.raises(NotFound):
+        await gateway.file("vendas", ANA, "A00009")
+
+
+async def test_files_can_be_fetched_again(gateway: Gateway, tmp_path: Path) -> None:
+    await with_a_file(gateway, tmp_path)
+    assert await gateway.retry_files("vendas") == 0
+    told = envelope(2)
+    told["payload"] |= {"hasMedia": True, "media": {"mimetype": "image/jpeg"}}
+    await gateway.ingest(msgspec.json.encode(told))
+    pending = [DownloadStatus.PENDING]
+    assert await gateway.retry_files("vendas", ANA, "A00002", statuses=pending) == 1
+    assert await gateway.retry_files("vendas", ANA, "A00001", statuses=pending) == 0
+    with pytest.raises(InvalidInput):
+        await gateway.retry_files("vendas", "Ana")
+    with pytest.raises(NotFound):
+        await gateway.retry_files("none")

@@ -1,5 +1,6 @@
 """Files of a session in a folder: all that are meant, once, and nothing else."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -224,3 +225,29 @@ async def test_what_is_not_stored_yet_is_left_out(archive: Archive) -> None:
     archive.now += timedelta(seconds=1)
     await archive.tell("A2")
     assert list(await archive.endings()) == ["A1"]
+
+
+async def test_stopped_in_mid_file_it_leaves_whole_files_alone_and_goes_on(
+    archive: Archive,
+) -> None:
+    begun = asyncio.Event()
+
+    class Slow(InMemoryMediaStore):
+        @override
+        async def read(
+            self, key: MediaKey, *, start: int = 0, length: int | None = None
+        ) -> AsyncIterator[bytes]:
+            yield HELLO[:3]
+            begun.set()
+            await asyncio.Event().wait()
+
+    await archive.keep("A1", HELLO)
+    whole, archive.media = archive.media, Slow()
+    running = asyncio.create_task(archive.export())
+    await begun.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert archive.files() == {}
+    archive.media = whole
+    assert await archive.endings() == {"A1": Ending.COPIED}
