@@ -1,4 +1,4 @@
-"""The SQL of the README runs on the migrated schema as it is printed."""
+"""The SQL of the documentation runs on the migrated schema as it is printed."""
 
 import re
 from pathlib import Path
@@ -12,14 +12,15 @@ from wagateway.adapters.timescale.migrate import migrate
 
 pytestmark = pytest.mark.embedded
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
 _BLOCK = re.compile(r"```sql\n(.*?)```", re.DOTALL)
 
 
-async def test_every_query_of_the_readme_runs(postgres_server: str) -> None:
-    blocks = _BLOCK.findall(README.read_text())
+@pytest.mark.parametrize(("page", "least"), [("README.md", 5), ("docs/MEDIA.md", 3)])
+async def test_every_query_that_is_shown_runs(postgres_server: str, page: str, least: int) -> None:
+    blocks = _BLOCK.findall((ROOT / page).read_text())
     statements = [part for block in blocks for part in block.split(";") if part.strip()]
-    assert len(statements) > 4
+    assert len(statements) >= least
     async with fresh_database(postgres_server) as url:
         await migrate(url)
         async with await psycopg.AsyncConnection.connect(url) as conn:

@@ -26,7 +26,7 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _NODE = re.compile(r"`(tests/[\w/]+\.py(?:::\w+)+)`")
 _COMMAND = re.compile(r"(?:^|[`/ (])wagateway ((?:[a-z][a-z-]* ?)+|--[a-z-]+)", re.MULTILINE)
 _VARIABLE = re.compile(r"\bWHATSAPP_[A-Z_]+\b")
-_OF_WAHA = re.compile(r"WHATSAPP_HOOK_")
+_OF_WAHA = re.compile(r"WHATSAPP_(?:HOOK|FILES)_")
 
 
 @pages

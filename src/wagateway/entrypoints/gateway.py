@@ -1,6 +1,6 @@
 """The gateway as a library, for services that embed it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -13,12 +13,16 @@ from wagateway.domain.identity import (
     account_named,
     chat_candidates,
     jid,
+    stanza_id,
 )
+from wagateway.domain.media import DownloadStatus
+from wagateway.domain.messages import Kind
 from wagateway.domain.text import MAX_ID_CHARS, clean_id
 from wagateway.domain.views import (
     ChatPage,
     ContactPage,
     EventPage,
+    FilePage,
     LinkView,
     MessagePage,
     MessageView,
@@ -28,7 +32,9 @@ from wagateway.entrypoints.containers import Services, open_services
 from wagateway.entrypoints.settings import Settings, load_settings
 from wagateway.entrypoints.worker import beating, working
 from wagateway.ports.archive import LogFilter
+from wagateway.ports.downloads import RETRIED
 from wagateway.usecases.ingest import Ingested
+from wagateway.usecases.media_library import KeptFile
 from wagateway.usecases.replay import Replayed
 from wagateway.usecases.sync_control import ChatCoverage, SessionCoverage, SyncReport
 
@@ -346,6 +352,119 @@ class Gateway:
             InvalidInput: *chat* is no JID and no phone number.
         """
         return await self._services.sync.resume(_session(session), _chat(chat))
+
+    async def files(
+        self,
+        session: str,
+        *,
+        account: str | None = None,
+        kind: Kind | None = None,
+        status: DownloadStatus | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> FilePage:
+        """Return the files of a session, those of the latest messages first; limit 1 to 500.
+
+        *account* is as in messages().
+
+        Raises:
+            NotFound: no such session.
+            InvalidInput: *cursor* is not ``next`` of a page, or *limit* is out of bounds.
+        """
+        return await self._services.library.files(
+            _session(session),
+            account=account_named(account),
+            kind=kind,
+            status=status,
+            before=cursor,
+            limit=limit,
+        )
+
+    async def file_counts(
+        self, session: str, *, account: str | None = None, kind: Kind | None = None
+    ) -> Mapping[DownloadStatus, int]:
+        """Return how many files of a session have each status; *account* as in messages().
+
+        Raises:
+            NotFound: no such session.
+        """
+        return await self._services.downloads.counts_of(
+            _session(session), account=account_named(account), kind=kind
+        )
+
+    async def file(
+        self, session: str, chat: str, message_id: str, *, account: str | None = None
+    ) -> KeptFile:
+        """Return what is known of a message's stored file, for read_file().
+
+        Args:
+            session: the engine's session name.
+            chat: as in messages().
+            message_id: the stanza id, which is ``id`` of a message.
+            account: as in messages().
+
+        Raises:
+            NotFound: no such session, chat or message, or its file is not stored; with the reason.
+            InvalidInput: a malformed argument.
+            StoreUnavailable: the media store is away, too.
+        """
+        return await self._services.library.file(
+            _session(session),
+            chat_candidates(chat),
+            stanza_id(message_id),
+            account=account_named(account),
+        )
+
+    def read_file(
+        self, file: KeptFile, *, start: int = 0, length: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield the bytes of a file that file() returned, in pieces.
+
+        Args:
+            file: which.
+            start: the first byte, 0 or more; behind the end there is nothing.
+            length: how many bytes at most, 1 or more; None: up to the end.
+
+        Raises:
+            NotFound: the media store lacks it.
+            StoreUnavailable: the media store is away.
+        """
+        return self._services.library.read(file, start=start, length=length)
+
+    async def retry_files(
+        self,
+        session: str,
+        chat: str | None = None,
+        message_id: str | None = None,
+        *,
+        account: str | None = None,
+        statuses: Collection[DownloadStatus] = RETRIED,
+    ) -> int:
+        """Let a worker fetch files again now; this does not wait for it.
+
+        What is stored, or is being fetched, is left alone.
+
+        Args:
+            session: the engine's session name.
+            chat: as in messages(); of all chats when None.
+            message_id: only of this message; the stanza id.
+            account: as in messages().
+            statuses: only those that stand so; else those that failed or expired.
+
+        Returns:
+            How many.
+
+        Raises:
+            NotFound: no such session or chat.
+            InvalidInput: a malformed argument.
+        """
+        return await self._services.library.retry(
+            _session(session),
+            account=account_named(account),
+            chat=_chat(chat) or (),
+            stanza=None if message_id is None else stanza_id(message_id),
+            statuses=statuses,
+        )
 
     async def ping(self) -> None:
         """Return when the store answers; for the health check of the service around."""
