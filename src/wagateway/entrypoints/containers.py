@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 from dependency_injector import containers, providers
@@ -361,8 +362,9 @@ async def open_media_worker(
     """
     if settings.engine_url is None:
         raise InvalidInput("files come from WAHA: set WHATSAPP_CORE_URL")
-    plan, folder = media_plan(settings), await _on_their_way(settings)
+    plan = media_plan(settings)
     async with (
+        _on_their_way(settings) as folder,
         open_files(
             settings.engine_url,
             settings.engine_key,
@@ -404,20 +406,26 @@ async def open_media_worker(
         )
 
 
-async def _on_their_way(settings: Settings) -> Path:
-    """Return the folder of files that are not stored yet, without what a crash left there."""
-    folder = settings.media_folder.expanduser().absolute() / "incoming"
+@asynccontextmanager
+async def _on_their_way(settings: Settings) -> AsyncIterator[Path]:
+    """Yield the folder of files that are not stored yet, without what a crash left there."""
+    if settings.backend == "memory":
+        with TemporaryDirectory(prefix="wagateway-") as folder:
+            yield Path(folder)
+        return
+    kept = settings.media_folder.expanduser().absolute()
     try:
-        await asyncio.to_thread(_swept, folder)
+        await asyncio.to_thread(_swept, kept, kept / "incoming")
     except OSError as exc:
         raise StoreUnavailable(
-            f"the folder {folder} cannot be used ({exc.strerror}): set WHATSAPP_MEDIA_DIR"
+            f"the folder {kept} cannot be used ({exc.strerror}): set WHATSAPP_MEDIA_DIR"
         ) from exc
-    return folder
+    yield kept / "incoming"
 
 
-def _swept(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _swept(kept: Path, folder: Path) -> None:
+    for made in (kept, folder):
+        made.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in folder.iterdir():
         if time.time() - left.lstat().st_mtime > _LEFT_OVER_S and left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
