@@ -132,7 +132,8 @@ class Engine(ABC):
     Methods about a session may raise as well:
         SessionNotReady: it is not ``WORKING`` (for qr and pairing_code: it does not wait for a
             phone).
-        NotFound: there is no such session, chat or message.
+        NotFound: there is no such session, chat or message; Gone where there was a file, and
+            nobody has it any more.
         NotSupported: this engine, or its configuration, cannot do it.
     """
 

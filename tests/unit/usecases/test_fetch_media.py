@@ -175,6 +175,12 @@ class TestGettingAgain:
             "WhatsApp has the file no longer",
         )
 
+    async def test_so_does_what_the_engine_hears_is_gone(self, world: World) -> None:
+        await world.tell(offered=False)
+        world.engine.again = {"A1": Gone("WhatsApp has it no longer")}
+        await world.turn()
+        assert world.download().status is DownloadStatus.EXPIRED
+
     async def test_a_session_that_is_not_working_is_waited_for(self, world: World) -> None:
         await world.tell(offered=False)
         world.engine.status = SessionStatus.STOPPED

@@ -21,6 +21,7 @@ from wagateway.adapters.waha.transport import Manners
 from wagateway.domain.errors import (
     EngineResting,
     EngineUnavailable,
+    Gone,
     InvalidInput,
     NotFound,
     NotSupported,
@@ -301,6 +302,7 @@ class TestFailures:
             (403, "error-401", Refused),
             (404, "error-404-session", NotFound),
             (404, "error-404-message", NotFound),
+            (410, "error-404-message", Gone),
             (422, "error-422-session-not-working", SessionNotReady),
             (422, "error-422-not-implemented", NotSupported),
             (400, "error-400-noweb-store", NotSupported),
@@ -315,6 +317,7 @@ class TestFailures:
         async with asked(always(sample(name), status)) as engine:
             with pytest.raises(error) as caught:
                 await engine.messages(VENDAS, ANA, limit=10, offset=0)
+        assert caught.type is error
         assert "Evaluation" not in str(caught.value)
 
     @pytest.mark.parametrize("status", [400, 404, 422])

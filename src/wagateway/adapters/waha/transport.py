@@ -28,6 +28,7 @@ from wagateway.adapters.waha.fields import items, obj
 from wagateway.domain.errors import (
     EngineResting,
     EngineUnavailable,
+    Gone,
     InvalidInput,
     NotFound,
     NotSupported,
@@ -260,6 +261,8 @@ def _refuse(answer: Answer) -> NoReturn:
             raise Refused("WAHA does not accept the key: check WHATSAPP_API_KEY")
         case 404:
             raise NotFound(f"WAHA does not know it: {hint}")
+        case 410:
+            raise Gone(f"WhatsApp has it no longer: {hint}")
         case 422 if "expected" in told or "session" in told:
             raise SessionNotReady(f"the session is {_status(told)}")
         case 422:
