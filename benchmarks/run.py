@@ -18,6 +18,7 @@ import uvicorn
 import backfill
 import idle
 import ingest
+import media
 import pages
 import reading
 import sizes
@@ -30,6 +31,7 @@ PARTS: dict[str, tuple[str, Callable[[Scale], Awaitable[Findings]]]] = {
     "pages": ("Storing pages", pages.run),
     "backfill": ("Back-fill", backfill.run),
     "idle": ("In sync", idle.run),
+    "media": ("Media", media.run),
     "sizes": ("Bytes per message", sizes.run),
     "starting": ("Start, imports, memory", starting.run),
 }

@@ -54,7 +54,6 @@ STORMY = (
     "file-early=0.05,file-gone=0.1,file-second=0.1,file-later=0.1,file-host=0.1,file-bait=0.1"
 )
 _WORKERS = 2
-_AWAY_S = 8.0
 _SAID_S = 10.0
 _WORKER = """
 import asyncio, sys
@@ -68,8 +67,8 @@ import msgspec
 
 usual = containers.media_plan
 patience = Patience(
-    max_retries=9, first=timedelta(seconds=0.2), longest=timedelta(seconds=2),
-    failed=timedelta(seconds=2),
+    max_retries=9, first=timedelta(seconds=0.2), longest=timedelta(seconds=1),
+    failed=timedelta(seconds=1),
 )
 containers.media_plan = lambda settings: replace(
     usual(settings), patience=patience, lease=timedelta(seconds=4), rest=timedelta(seconds=0.5)
@@ -99,6 +98,9 @@ class Trial(Struct, frozen=True, kw_only=True):
         large: films, and documents, of 200 MB.
         seed: of the simulated world.
         store: ``filesystem`` or ``s3``; the latter is killed once, and started again.
+        faults: as `wagateway simulate --faults` takes them.
+        lifetime_s: how long the engine keeps a file.
+        away_s: how long the store is away.
         deadline_s: for all downloads to come to an end.
     """
 
@@ -109,6 +111,7 @@ class Trial(Struct, frozen=True, kw_only=True):
     store: str = "filesystem"
     faults: str = STORMY
     lifetime_s: float = 180.0
+    away_s: float = 8.0
     deadline_s: float = 900.0
 
 
@@ -254,7 +257,7 @@ class _Run:
                 await self._until(lambda done: done >= self._trial.files // 4)
                 self._tell("the media store is away")
                 async with away:
-                    await asyncio.sleep(_AWAY_S)
+                    await asyncio.sleep(self._trial.away_s)
                 self._tell("the media store is back")
                 await telling
                 await self._until_settled()
@@ -418,6 +421,7 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=usual.large, help="files of 200 MB")
     parser.add_argument("--seed", type=int, default=usual.seed)
     parser.add_argument("--store", choices=["filesystem", "s3"], default=usual.store)
+    parser.add_argument("--faults", default=usual.faults)
     asked = parser.parse_args()
     trial = Trial(**vars(asked))
     folder = Path(tempfile.mkdtemp(prefix="wagateway-proof-"))
