@@ -49,10 +49,11 @@ from wagateway.simulator.truth import Truth
 from wagateway.simulator.waha_server import WahaServer
 
 STORMY = (
-    "all,loss=0,silent=0,stopped=0,account-change=0,rest-hang=0,rest-slow=0.01,rest-429=0.02,file-wipe=0,"
+    "all,loss=0,silent=0,stopped=0,account-change=0,rest-hang=0,rest-slow=0.01,rest-429=0.02,file-wipe=0,shrink=0,"
     "file-500=0.05,file-empty=0.05,file-cut=0.05,file-wrong=0.05,file-hang=0.002,file-redirect=0.02,"
     "file-early=0.05,file-gone=0.1,file-second=0.1,file-later=0.1,file-host=0.1,file-bait=0.1"
 )
+"""Days pass in seconds here, so whole lists or all files would be lost before they can be asked for."""
 _WORKERS = 2
 _SAID_S = 10.0
 _WORKER = """
@@ -135,6 +136,7 @@ class Outcome:
     baits: int = 0
     killed: int = 0
     seconds: float = 0.0
+    largest_bytes: int = 0
     peaks_mb: list[float] = field(default_factory=list)
 
     @property
@@ -363,6 +365,7 @@ class _Run:
             problems=Counter(dict(problems)),
             killed=self._killed,
             seconds=seconds,
+            largest_bytes=max((row[5] or 0 for row in rows), default=0),
             peaks_mb=sorted(self._peaks.values()),
         )
         async with open_media(self._settings) as media:
@@ -404,6 +407,7 @@ def _shown(outcome: Outcome) -> dict[str, Any]:
         "damaged": outcome.damaged,
         "baits_taken": outcome.baits,
         "workers_killed": outcome.killed,
+        "largest_bytes": outcome.largest_bytes,
         "seconds": round(outcome.seconds, 1),
         "peaks_mb": [round(peak, 1) for peak in outcome.peaks_mb],
     }

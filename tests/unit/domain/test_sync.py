@@ -342,7 +342,9 @@ class TestPause:
         "state",
         [
             pytest.param(SyncState(status=SyncStatus.PAUSED), id="paused"),
-            pytest.param(SyncState(status=SyncStatus.FAILED, due_at=NOW + HOUR), id="failed"),
+            pytest.param(
+                SyncState(status=SyncStatus.FAILED, due_at=NOW + HOUR, problem="away"), id="failed"
+            ),
         ],
     )
     def test_then_rests_where_nothing_is_left(self, state: SyncState) -> None:
@@ -401,6 +403,9 @@ class TestSetRight:
 
     def test_no_list_is_read_again_for_it(self) -> None:
         assert set_right(RESTING, NOW, since=YESTERDAY) == RESTING
+
+    def test_the_look_at_all_chats_is_due(self) -> None:
+        assert set_right(SyncState(due_at=self.AHEAD), NOW, since=YESTERDAY).due_at == NOW
 
     def test_but_none_waits_longer_than_it_ever_would(self) -> None:
         far = NOW + timedelta(days=400)
