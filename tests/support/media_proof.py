@@ -49,11 +49,12 @@ from wagateway.simulator.truth import Truth
 from wagateway.simulator.waha_server import WahaServer
 
 STORMY = (
-    "all,loss=0,silent=0,stopped=0,account-change=0,rest-hang=0,rest-slow=0.01,rest-429=0.02,file-wipe=0,shrink=0,"
-    "file-500=0.05,file-empty=0.05,file-cut=0.05,file-wrong=0.05,file-hang=0.002,file-redirect=0.02,"
-    "file-early=0.05,file-gone=0.1,file-second=0.1,file-later=0.1,file-host=0.1,file-bait=0.1"
+    "all,loss=0,silent=0,stopped=0,account-change=0,rest-hang=0,rest-slow=0.01,rest-429=0.02,"
+    "file-wipe=0,shrink=0,file-500=0.05,file-empty=0.05,file-cut=0.05,file-wrong=0.05,"
+    "file-hang=0.002,file-redirect=0.02,file-early=0.05,file-gone=0.1,file-second=0.1,"
+    "file-later=0.1,file-host=0.1,file-bait=0.1"
 )
-"""Days pass in seconds here, so whole lists or all files would be lost before they can be asked for."""
+"""Days pass in seconds here, in which whole lists would be lost before they can be asked for."""
 _WORKERS = 2
 _SAID_S = 10.0
 _WORKER = """
