@@ -347,9 +347,9 @@ class TestSettingRight:
     async def test_knows_the_latest_instant_that_was_read(
         self, sync: SyncStore, mine: Archived
     ) -> None:
-        assert await sync.latest(mine) is None
+        assert await sync.latest(mine, wait=HOUR) is None
         await sync.enrol(mine, chats(ANA, BRUNO), state=fresh(NOON))
-        assert await sync.latest(mine) is None
+        assert await sync.latest(mine, wait=HOUR) is None
         states = {
             ANA: SyncState(caught_up_at=NOON, backward=Walk(began_at=NOON + SECOND)),
             BRUNO: SyncState(forward=Walk(began_at=NOON + 2 * SECOND)),
@@ -358,12 +358,34 @@ class TestSettingRight:
             task = await sync.task(mine, chat)
             assert task is not None
             assert await sync.change(msgspec.structs.replace(task, state=states[chat]))
-            assert await sync.latest(mine) == NOON + n * SECOND
+            assert await sync.latest(mine, wait=HOUR) == NOON + n * SECOND
         task = await sync.task(mine, ANA)
         assert task is not None
         late = msgspec.structs.replace(task, state=SyncState(caught_up_at=NOON + HOUR))
         assert await sync.change(late)
-        assert await sync.latest(mine) == NOON + HOUR
+        assert await sync.latest(mine, wait=HOUR) == NOON + HOUR
+
+    async def test_work_that_is_held_and_the_session_are_due_within_a_time(
+        self, sync: SyncStore, mine: Archived
+    ) -> None:
+        await sync.enrol(mine, chats(ANA), state=fresh(NOON + 9 * HOUR))
+        assert await sync.latest(mine, wait=HOUR) is None
+        await claimed(sync, at=NOON + 9 * HOUR)
+        assert await sync.latest(mine, wait=HOUR) == NOON + 8 * HOUR + LEASE
+        await sync.enrol_session(mine, state=fresh(NOON + 11 * HOUR))
+        assert await sync.latest(mine, wait=HOUR) == NOON + 10 * HOUR
+
+    async def test_changes_nothing_where_a_person_did_meanwhile(
+        self, sync: SyncStore, mine: Archived
+    ) -> None:
+        await sync.enrol(mine, chats(ANA, BRUNO), state=fresh(NOON))
+        tasks = await sync.tasks(mine)
+        [ana] = [task for task in tasks if task.chat == ANA]
+        assert await sync.alter(ana, paused)
+        changed = [msgspec.structs.replace(task, state=fresh(NOON + HOUR)) for task in tasks]
+        assert not await sync.set_right(changed, since=NOON)
+        states = {task.chat: task.state for task in await sync.tasks(mine)}
+        assert states == {ANA: paused(ana.state), BRUNO: fresh(NOON)}
 
     async def test_takes_states_and_proofs_back_together(
         self, sync: SyncStore, mine: Archived
@@ -378,8 +400,10 @@ class TestSettingRight:
         held = await claimed(sync)
         for task in held:
             await sync.save(task, proven=spans[task.chat], keep_until=NOON + LEASE)
-        changed = [msgspec.structs.replace(task, state=fresh(NOON)) for task in held]
-        await sync.set_right(changed, since=NOON - SECOND)
+        changed = [
+            msgspec.structs.replace(task, state=fresh(NOON)) for task in await sync.tasks(mine)
+        ]
+        assert await sync.set_right(changed, since=NOON - SECOND)
         assert (await sync.evidence(mine, None)).proven == (Span(NOON - HOUR, NOON - SECOND),)
         assert await sync.proven(mine) == {ANA: (MORNING,), BRUNO: (MORNING,)}
         for task in held:

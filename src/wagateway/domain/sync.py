@@ -37,7 +37,7 @@ class SyncStatus(StrEnum):
     RUNNING = "running"
     """A worker holds it."""
     IDLE = "idle"
-    """Nothing to do until something wakes it, or, where the engine did not know it, until due."""
+    """Nothing to do until something wakes it, or until its list is read again, or asked for."""
     FAILED = "failed"
     """Several tries failed; it waits long, then tries again."""
     PAUSED = "paused"
@@ -56,8 +56,8 @@ class SyncState(Struct, frozen=True, kw_only=True):
         caught_up_at: when the last walk began that came to its end: what was listed then is read.
         people_at: of a session as a whole: when contacts, groups and links were last read.
         turns: how often work was left when a worker's turn was over; fewer go first.
-        reread_at: when the list is read again, in case that it was still filling; None before its
-            end was seen.
+        reread_at: when the list is read again, in case that it was still filling; None before a
+            walk came to its end.
         rereads: readings in a row that found nothing older than the one before.
     """
 
@@ -114,11 +114,12 @@ def seen(state: SyncState, page: Page, now: datetime) -> Seen:
     walk = state.walk
     if walk is None:
         raise ValueError("no walk is left")
+    is_look = state.forward is not None
     done = step(walk, page)
     spans = proven(done.walk, at_end=done.at_end)
     # A look counts even where the list did not hold together: else each later one would begin at
     # the same place. What it did not prove stays a gap.
-    if done.ended and (state.forward is not None or done.walk.doubtful_from is None):
+    if done.ended and (is_look or done.walk.doubtful_from is None):
         ends = filter(None, (state.caught_up_at, walk.began_at))
         state = msgspec.structs.replace(state, caught_up_at=max(ends))
     known, state = state.bottom, _with(state, None if done.ended else done.walk)
@@ -126,8 +127,11 @@ def seen(state: SyncState, page: Page, now: datetime) -> Seen:
         bottom = done.walk.reached or done.walk.began_at
         state = msgspec.structs.replace(state, bottom=bottom, backward=None)
     left = state.walk is not None
-    if done.ended and not left and not done.walk.is_past_goal:
-        state = _to_be_reread(state, known, done.walk, now)
+    if done.ended and not left:
+        if not done.walk.is_past_goal:
+            state = _to_be_reread(state, known, done.walk, now)
+        elif not is_look:  # as deep as wanted: what is older is not wanted
+            state = msgspec.structs.replace(state, reread_at=None, rereads=0)
     state = msgspec.structs.replace(
         state,
         status=SyncStatus.PENDING if left else SyncStatus.IDLE,
@@ -240,30 +244,27 @@ def resumed(state: SyncState, now: datetime) -> SyncState:
 def set_right(state: SyncState, now: datetime, *, since: datetime) -> SyncState:
     """Return the state after our clock was ahead and was set back: all since *since* is in doubt.
 
-    Nothing can have happened later than *now*, so what is said of then is forgotten, and work that
-    waits for then is due.
+    Nobody knows since when it was wrong, nor by how much: whatever began or was caught up with
+    since then is done again, and work that waits for a time to come is due.
     """
 
-    def known(at: datetime | None) -> datetime | None:
-        return at if at is None or at <= now else None
-
     def again(walk: Walk | None) -> Walk | None:
-        if walk is None or known(walk.began_at) == walk.began_at:
+        if walk is None or walk.began_at is None or walk.began_at <= since:
             return walk
         return Walk(until=walk.until and min(walk.until, since))
 
-    bottom = known(state.bottom)
+    rests = state.status is SyncStatus.IDLE and state.walk is None
+    bottom = state.bottom if state.bottom is None or state.bottom <= since else None
     reread_at = state.reread_at and min(state.reread_at, now + _REREAD_LONGEST)
     if bottom != state.bottom:
         reread_at = now
-    rests = state.status is SyncStatus.IDLE and state.walk is None
     return msgspec.structs.replace(
         state,
         forward=again(state.forward),
         backward=again(state.backward),
         bottom=bottom,
-        caught_up_at=known(state.caught_up_at),
-        people_at=known(state.people_at),
+        caught_up_at=None,
+        people_at=None,
         due_at=reread_at if rests else state.due_at and min(state.due_at, now),
         reread_at=reread_at,
     )

@@ -157,11 +157,16 @@ class SyncStore(ABC):
         return False
 
     @abstractmethod
-    async def latest(self, archive: Archived) -> datetime | None:
-        """Return the latest instant at which sync is said to have read anything of *archive*."""
+    async def latest(self, archive: Archived, *, wait: timedelta) -> datetime | None:
+        """Return the latest instant at which sync is said to have done anything for *archive*.
+
+        Args:
+            archive: which.
+            wait: before it is due, work that is held, and the look at all chats, waits no longer.
+        """
 
     @abstractmethod
-    async def set_right(self, changed: Sequence[SyncTask], *, since: datetime) -> None:
+    async def set_right(self, changed: Sequence[SyncTask], *, since: datetime) -> bool:
         """Store the states of tasks of one archive, and take back what is proven since then.
 
         All of it together; whoever holds one of the tasks loses it.
@@ -169,6 +174,9 @@ class SyncStore(ABC):
         Args:
             changed: one or more.
             since: what is proven of earlier stays.
+
+        Returns:
+            False where one of them changed since it was read; nothing is stored then.
         """
 
     @abstractmethod

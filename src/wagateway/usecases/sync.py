@@ -128,7 +128,7 @@ class SyncTurn:
     async def _session(self, archive: Archived) -> EngineSession:
         """Return what the engine told of the session, which may be some seconds old."""
         recent = self._recent.get(archive.id)
-        if recent is not None and self.clock() - recent[0] < _RECENT:
+        if recent is not None and timedelta() <= self.clock() - recent[0] < _RECENT:
             return recent[1]
         return await self._asked(archive, await self.store.evidence(archive, None))
 

@@ -142,9 +142,12 @@ class SyncLook:
         back_to: datetime | None,
     ) -> datetime | None:
         """Return how far back to look in a chat, None where it is at work or nothing happened."""
-        is_reread = state.status is SyncStatus.PENDING and state.caught_up_at is not None
-        rests = state.status is SyncStatus.IDLE or is_reread
-        if not rests or state.forward or state.problem or active_at is None:
+        was_read = state.caught_up_at is not None  # and perhaps is read again, or fails at that
+        rests = state.problem is None and (
+            state.status is SyncStatus.IDLE or (state.status is SyncStatus.PENDING and was_read)
+        )
+        rests = rests or (state.status is SyncStatus.FAILED and was_read)
+        if not rests or state.forward or active_at is None:
             return None
         wanted = []
         if back_to is not None and active_at >= back_to:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from wagateway.domain.errors import Rejected, Unavailable
+from wagateway.domain.walk import SETTLE
 from wagateway.ports.clock import Clock
 from wagateway.ports.engine import EngineSession
 from wagateway.ports.sync import SyncStore, SyncTask
@@ -80,6 +81,7 @@ class SyncWorker:
     state: WorkerState = field(default_factory=WorkerState)
     _hands: Hands = field(init=False)
     _find_at: datetime | None = None
+    _went_back: bool = False
     _engine_problem: str | None = None
 
     def __post_init__(self) -> None:
@@ -93,7 +95,10 @@ class SyncWorker:
         await self._hands.finish(self.deadline)
 
     async def _look(self, stop: asyncio.Event) -> None:
-        self.state.beat_at = now = self.clock()
+        before, now = self.state.beat_at, self.clock()
+        self.state.beat_at = now
+        if before is not None and now < before - SETTLE:
+            self._find_at, self._went_back = None, True
         if self._find_at is None or now >= self._find_at:
             await self._find(now)
         try:
@@ -106,8 +111,9 @@ class SyncWorker:
     async def _find(self, now: datetime) -> None:
         right = SetClockRight(store=self.store, clock=self.clock, plan=self.plan)
         try:
-            if await right():
+            if await right(certain=self._went_back):
                 self.troubled(_CLOCK_WAS_AHEAD)
+            self._went_back = False
             found = await self.find()
         except (Unavailable, Rejected) as exc:
             self._engine_problem = str(exc)

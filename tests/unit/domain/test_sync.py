@@ -175,8 +175,14 @@ class TestSeen:
         assert (after.bottom, after.reread_at) == (None, NOW + HOUR)
 
     def test_history_that_is_wanted_no_deeper_is_not_read_again(self) -> None:
-        before = SyncState(backward=Walk(began_at=BEGUN, until=YESTERDAY), since=YESTERDAY)
-        assert seen(before, PAST_YESTERDAY, NOW).state.reread_at is None
+        before = SyncState(
+            backward=Walk(began_at=BEGUN, until=YESTERDAY),
+            since=YESTERDAY,
+            reread_at=NOW,
+            rereads=3,
+        )
+        after = seen(before, PAST_YESTERDAY, NOW).state
+        assert (after.reread_at, after.rereads, after.due_at) == (None, 0, None)
 
     def test_a_look_that_comes_to_the_end_leaves_no_history_to_read(self) -> None:
         after = seen(SyncState(forward=AT_THE_END, backward=Walk()), NOTHING, NOW).state
@@ -372,25 +378,24 @@ class TestSetRight:
 
     AHEAD = NOW + 3 * HOUR
 
-    def test_what_is_said_of_the_past_stays(self) -> None:
+    def test_what_began_before_that_stays(self) -> None:
         state = SyncState(
-            forward=Walk(began_at=BEGUN, until=YESTERDAY, offset=90),
-            backward=Walk(began_at=NOW, offset=70),
+            forward=Walk(began_at=YESTERDAY, until=YESTERDAY, offset=90),
+            backward=Walk(began_at=OLDEST, offset=70),
             bottom=OLDEST,
-            caught_up_at=NOW,
-            people_at=BEGUN,
             due_at=BEGUN,
             reread_at=NOW,
         )
         assert set_right(state, NOW, since=YESTERDAY) == state
 
-    def test_the_rest_is_done_again(self) -> None:
+    @pytest.mark.parametrize("at", [AHEAD, NOW, YESTERDAY + SECOND])
+    def test_the_rest_is_done_again(self, at: datetime) -> None:
         state = SyncState(
-            forward=Walk(began_at=self.AHEAD, until=BEGUN, offset=90),
-            backward=Walk(began_at=self.AHEAD, offset=70),
-            bottom=self.AHEAD,
-            caught_up_at=self.AHEAD,
-            people_at=self.AHEAD,
+            forward=Walk(began_at=at, until=BEGUN, offset=90),
+            backward=Walk(began_at=at, offset=70),
+            bottom=at,
+            caught_up_at=at,
+            people_at=at,
             due_at=self.AHEAD,
         )
         assert set_right(state, NOW, since=YESTERDAY) == SyncState(

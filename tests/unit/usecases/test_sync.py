@@ -343,6 +343,35 @@ class TestReadingAgain:
         await world.settle()
         assert (await world.task(ANA)).state.backward is None
 
+    async def test_one_that_is_wanted_only_so_deep_comes_to_rest(self) -> None:
+        world = World(plan=msgspec.structs.replace(PLAN, depth=10 * DAY))
+        world.fill(ANA, 5)
+        await world.settle()
+        for n in range(40):
+            world.engine.add(ANA, f"old-{n}", NOON - (n + 5) * DAY)
+        for _ in range(20):
+            world.now += HOUR
+            await world.settle()
+        assert (await world.task(ANA)).state.due_at is None
+        assert await world.stored(ANA) >= 10
+
+    async def test_a_reading_that_fails_does_not_hide_what_is_new(self) -> None:
+        world = World(lists_all=False)
+        world.fill(ANA, 30, newest=NOON - 20 * DAY)
+        await world.settle()
+        world.engine.failures = [EngineUnavailable("it answers 500") for _ in range(6)]
+        for _ in range(6):
+            world.now += DAY
+            await world.settle()
+            if (await world.task(ANA)).state.status is SyncStatus.FAILED:
+                break
+        world.engine.failures = []
+        world.engine.add(ANA, "news", world.now)
+        for _ in range(3):
+            world.now += HOUR
+            await world.settle()
+        assert "news" in world.stanzas(ANA)
+
 
 class TestClockThatWasAhead:
     @pytest.mark.parametrize("lists_all", [True, False])

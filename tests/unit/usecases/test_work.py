@@ -153,6 +153,23 @@ async def test_a_defect_while_sessions_are_found_is_told_once_and_work_goes_on()
     assert worker.state.sessions == 1
 
 
+async def test_a_clock_that_is_set_back_while_it_works_is_noticed_at_once() -> None:
+    world, told = World(), Told()
+    world.fill(ANA, 3)
+    worker = worker_of(world, told)
+    async with at_work(worker):
+        await until(lambda: worker.state.stored >= 3 and worker.state.running == 0)
+        world.now += timedelta(hours=9)
+        turns = len(told.turns)
+        await until(lambda: len(told.turns) > turns and worker.state.running == 0)
+        world.now -= timedelta(hours=8)
+        world.engine.add(ANA, "news", world.now)
+        await until(lambda: "news" in world.stanzas(ANA))
+    assert [trouble and trouble[:35] for trouble in told.troubles] == [
+        "this machine's clock was ahead, so "
+    ]
+
+
 class AwayStore(InMemorySyncStore):
     """Cannot be asked for work."""
 

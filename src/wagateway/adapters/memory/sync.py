@@ -182,22 +182,32 @@ class InMemorySyncStore(SyncStore):
         return True
 
     @override
-    async def latest(self, archive: Archived) -> datetime | None:
-        states = [task.state for task in await self.tasks(archive)]
-        walks = [walk for state in states for walk in (state.forward, state.backward) if walk]
-        instants = [*(state.caught_up_at for state in states), *(walk.began_at for walk in walks)]
+    async def latest(self, archive: Archived, *, wait: timedelta) -> datetime | None:
+        instants: list[datetime | None] = []
+        for task in await self.tasks(archive):
+            state = task.state
+            walks = [walk for walk in (state.forward, state.backward) if walk]
+            instants += [state.caught_up_at, *(walk.began_at for walk in walks)]
+            if state.due_at and (task.chat is None or state.status is SyncStatus.RUNNING):
+                instants.append(state.due_at - wait)
         return max((at for at in instants if at is not None), default=None)
 
     @override
-    async def set_right(self, changed: Sequence[SyncTask], *, since: datetime) -> None:
-        archive = changed[0].archive.id
+    async def set_right(self, changed: Sequence[SyncTask], *, since: datetime) -> bool:
+        archive, tasks = changed[0].archive.id, self._tasks
+        held = [tasks.get(_key(task)) for task in changed]
+        if any(
+            each is None or each.revision != task.revision
+            for each, task in zip(held, changed, strict=True)
+        ):
+            return False
         for task in changed:
-            if _key(task) in self._tasks:
-                self._store(_key(task), task.state)
+            self._store(_key(task), task.state)
         earlier = span(BEGINNING, since)
         for key, spans in self._coverage.items():
             if key[0] == archive:
                 self._coverage[key] = intersection(spans, earlier)
+        return True
 
     def _change_chats(self, chosen: Mapping[_Key, SyncState]) -> int:
         for key, state in chosen.items():

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
+from psycopg import Rollback
 from psycopg.types.multirange import Multirange
 from psycopg.types.range import Range
 from typing_extensions import override
@@ -129,20 +130,23 @@ class TimescaleSyncStore(SyncStore):
         return bool(await self._rows("change_sync", **values))
 
     @override
-    async def latest(self, archive: Archived) -> datetime | None:
-        [row] = await self._rows("latest_sync", session_id=archive.id)
+    async def latest(self, archive: Archived, *, wait: timedelta) -> datetime | None:
+        [row] = await self._rows("latest_sync", session_id=archive.id, wait=wait)
         return _utc(row["latest"])
 
     @override
-    async def set_right(self, changed: Sequence[SyncTask], *, since: datetime) -> None:
+    async def set_right(self, changed: Sequence[SyncTask], *, since: datetime) -> bool:
         with translated_errors():
-            async with self._pool.connection() as conn, conn.transaction():
+            async with self._pool.connection() as conn, conn.transaction() as together:
                 for task in sorted(changed, key=lambda task: task.chat or ""):
-                    values = _values(task.state) | _key(task) | {"revision": None}
-                    await conn.execute(QUERIES["change_sync"], values)
-                archive_id = changed[0].archive.id
-                values = {"session_id": archive_id, "since": since}
+                    values = _values(task.state) | _key(task) | {"revision": task.revision}
+                    cursor = await conn.execute(QUERIES["change_sync"], values)
+                    if not await cursor.fetchall():
+                        raise Rollback(together)
+                values = {"session_id": changed[0].archive.id, "since": since}
                 await conn.execute(QUERIES["take_back_coverage"], values)
+                return True
+        return False
 
     @override
     async def put_off(self, archive: Archived, *, until: datetime, problem: str) -> int:

@@ -91,7 +91,7 @@ RETURNING chat_id;
 
 -- name: change_sync
 -- Writes a task's state whoever holds it, who thereby loses it; none is returned where it changed since it
--- was read, unless no revision is given.
+-- was read.
 UPDATE whatsapp_gateway.sync_state
 SET status = %(status)s, due_at = %(due_at)s, attempts = %(attempts)s, problem = %(problem)s,
     since = %(since)s, bottom = %(bottom)s, caught_up_at = %(caught_up_at)s, people_at = %(people_at)s,
@@ -99,13 +99,15 @@ SET status = %(status)s, due_at = %(due_at)s, attempts = %(attempts)s, problem =
     forward = %(forward)s::jsonb, backward = %(backward)s::jsonb,
     lease = NULL, revision = revision + 1
 WHERE session_id = %(session_id)s AND chat_id = %(chat_id)s
-  AND revision = coalesce(%(revision)s::bigint, revision)
+  AND revision = %(revision)s
 RETURNING chat_id;
 
 -- name: latest_sync
--- The latest instant at which sync of an archive is said to have read anything.
+-- The latest instant at which sync of an archive is said to have done anything; work that is held, and the
+-- look at all chats, is due within a time.
 SELECT max(greatest(
-    caught_up_at, (forward ->> 'began_at')::timestamptz, (backward ->> 'began_at')::timestamptz
+    caught_up_at, (forward ->> 'began_at')::timestamptz, (backward ->> 'began_at')::timestamptz,
+    CASE WHEN chat_id = '' OR status = 'running' THEN due_at - %(wait)s::interval END
 )) AS latest
 FROM whatsapp_gateway.sync_state
 WHERE session_id = %(session_id)s;
