@@ -842,6 +842,26 @@ class TestLostFiles:
         task = await the_task(archive.downloads)
         assert (task.download.again, task.download.attempts) == (False, 0)
 
+    @pytest.mark.parametrize("act", ["lose", "forget"])
+    async def test_it_moves_with_its_message_whatever_that_is_said_to_be_now(
+        self, archive: Backend, act: str
+    ) -> None:
+        await archive.record(delivery(photo()), delivery(photo(chat=ANA_LID)))
+        [task] = await claimed(archive.downloads, limit=1)
+        assert task.chat == ANA_LID
+        await complete(archive.downloads, task)
+        await archive.record(delivery(seen(None, chat=ANA_LID)))
+        if act == "lose":
+            again = archive.downloads.fetch_again
+            assert await again(HASH, None, now=SOON, problem="missing") == 1
+        else:
+            forget = archive.downloads.forget
+            await forget(SESSION, [ANA_LID], StanzaId("A1"), problem="purged")
+        await archive.record(delivery(linked()))
+        [file] = await shown(archive)
+        assert (file.chat_id, file.media.filename) == (ANA, FACTS.filename)
+        assert file.media.status is DownloadStatus.PENDING
+
     async def test_a_file_that_nobody_has_concerns_no_download(self, archive: Backend) -> None:
         await archive.record(delivery(photo(offer=offer())))
         assert await archive.downloads.fetch_again(HASH, None, now=SOON, problem="missing") == 0

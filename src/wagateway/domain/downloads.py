@@ -157,14 +157,16 @@ class FileLedger:
     def _told(self, key: AuthorKey, parts: Sequence[FileRecord]) -> FileRecord | None:
         """Return a record with what the best observation told; None where it told of no file."""
         after = self._after.get(key)
-        if after is not None and after.facts is not None:
-            return _first(after, self._at)
-        sources = [key, *self._joining.get(key, ())]
+        sources = [key]
         if after is not None and after.facts_key is not None:
+            sources += self._joining.get(key, ())
             sources = [part for part in sources if self._has_facts(part, after.facts_key)]
-        else:
-            sources = [key]
-        return next((part for part in parts if part.key in sources), None)
+        # A record comes first: it may be of a file that an earlier observation told of, which was
+        # kept because it was stored, and goes on being fetched when it is lost.
+        told = next((part for part in parts if part.key in sources), None)
+        if told is None and after is not None and after.facts is not None:
+            return _first(after, self._at)
+        return told
 
     def _has_facts(self, key: AuthorKey, facts_key: bytes) -> bool:
         before = self._before.get(key)
