@@ -126,12 +126,9 @@ class MediaLibrary:
                 f"session {session!r} has no message {stanza!r} with a file in this chat"
             )
         for view in found:
-            if (
-                _is_stored(view.media)
-                and view.media.sha256
-                and view.media.sha256.startswith(sha256)
-            ):
-                return view, view.media.sha256
+            stored = view.media.sha256 if _is_stored(view.media) else None
+            if stored is not None and stored.startswith(sha256.lower()):
+                return view, stored
         media = found[0].media
         if _is_stored(media):
             raise NotFound("the message has another file than this one")
