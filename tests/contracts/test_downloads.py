@@ -1177,7 +1177,7 @@ def each_key(told: MessageSeen) -> tuple[Jid, StanzaId]:
 @pytest.mark.timeout(600)  # a difference that is found is made small first, which takes a while
 @given(acts=st.lists(_acts, min_size=3, max_size=14))
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_both_stores_do_and_show_the_same(pool: Pool, acts: list[tuple[str, object]]) -> None:
     memory, real = Life(in_memory()), Life(await empty(pool))
