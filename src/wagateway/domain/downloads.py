@@ -173,14 +173,6 @@ class FileLedger:
         return before is not None and before.facts_key == facts_key
 
 
-def _unlinked(parts: Sequence[FileRecord], after: FileRecord | None) -> list[str]:
-    """Return the hashes of stored files that *parts* have and *after* has not, once for each."""
-    stored = [part.download.sha256 for part in parts if part.download.sha256]
-    if after is not None and after.download.sha256:
-        stored.remove(after.download.sha256)
-    return stored
-
-
 def _first(message: MessageRecord, at: datetime) -> FileRecord | None:
     """Return the file of a message whose facts are there, as it begins; None where it has none."""
     facts = message.facts

@@ -171,11 +171,11 @@ class FetchMedia:
         fetched = await self.source.fetch(state.offer, file, largest_bytes=largest)
         problem = self._difference(turn.task, fetched)
         key, mimetype = file_key(fetched.sha256), _mimetype(turn.task, fetched)
-        added = await self.media.add(key, file, mimetype=mimetype)
+        await self.media.add(key, file, mimetype=mimetype)
         _become(turn, completed(turn.task.download, fetched.sha256, problem=problem))
         stored = Stored(size_bytes=fetched.size_bytes, mimetype=mimetype)
         turn.new = await self.downloads.save(turn.task, now=self.clock(), stored=stored)
-        if turn.new and not added:  # it may have been removed in between
+        if turn.new:  # until then nobody knew it, and it may have been removed as an orphan
             await self.media.add(key, file, mimetype=mimetype)
         turn.size_bytes = fetched.size_bytes
 

@@ -74,16 +74,21 @@ class TestStoring:
         [found] = await world.downloads.stored()
         assert (found.mimetype, found.inspected_at) == (kept, None)
 
-    async def test_a_file_that_was_removed_in_between_is_added_again(self, world: World) -> None:
+    @pytest.mark.parametrize("is_taken", [True, False])
+    async def test_a_file_that_was_removed_in_between_is_added_again(
+        self, world: World, *, is_taken: bool
+    ) -> None:
         class Emptied(InMemoryMediaStore):
-            """Has the file at first, and then no more."""
+            """Loses what it takes at first, or seems to have it and has not."""
 
             added = 0
 
             @override
             async def add(self, key: MediaKey, file: Path, *, mimetype: str) -> bool:
                 self.added += 1
-                return self.added > 1 and await super().add(key, file, mimetype=mimetype)
+                return (
+                    await super().add(key, file, mimetype=mimetype) if self.added > 1 else is_taken
+                )
 
         world.media = Emptied()
         world.with_parts(media=world.media)
