@@ -17,10 +17,11 @@ COMMENT ON COLUMN whatsapp_gateway.sync_state.reread_at IS
 COMMENT ON COLUMN whatsapp_gateway.sync_state.rereads IS 'Readings in a row that found nothing older than the one before.';
 COMMENT ON COLUMN whatsapp_gateway.sync_state.revision IS 'Grows with each change of the row.';
 
--- Where the end of a list was seen already, it is read again within a day, not all at once.
+-- Where the end of a list was seen already, or did not hold together, it is read again within a day, not all
+-- at once.
 UPDATE whatsapp_gateway.sync_state
 SET reread_at = now() + random() * interval '1 day'
-WHERE chat_id <> '' AND bottom IS NOT NULL;
+WHERE chat_id <> '' AND (bottom IS NOT NULL OR (since IS NULL AND backward IS NULL));
 UPDATE whatsapp_gateway.sync_state
 SET due_at = reread_at
 WHERE status = 'idle' AND due_at IS NULL AND forward IS NULL AND backward IS NULL;

@@ -424,6 +424,20 @@ class TestWaiting:
         assert await sync.go_on(mine, now=NOON, problem="away") == 2
         assert len(await claimed(sync)) == 2
 
+    async def test_lists_that_would_be_read_again_wait_too(
+        self, sync: SyncStore, mine: Archived
+    ) -> None:
+        await sync.enrol(mine, chats(ANA, BRUNO), state=fresh(NOON))
+        rests = SyncState(status=SyncStatus.IDLE, due_at=NOON, reread_at=NOON)
+        for task in await sync.tasks(mine):
+            state = rests if task.chat == ANA else SyncState(status=SyncStatus.IDLE)
+            assert await sync.change(msgspec.structs.replace(task, state=state))
+        assert await sync.put_off(mine, until=NOON + HOUR, problem="away") == 1
+        assert await claimed(sync) == []
+        ana = await sync.task(mine, ANA)
+        assert ana is not None
+        assert ana.state == msgspec.structs.replace(rests, due_at=NOON + HOUR)
+
     async def test_failed_ones_keep_their_time(self, sync: SyncStore, mine: Archived) -> None:
         await sync.enrol(mine, chats(ANA), state=fresh(NOON))
         [task] = await claimed(sync)
@@ -515,6 +529,21 @@ class TestMerging:
         assert task.state.backward is not None
         assert (await sync.evidence(mine, ANA)).proven == (Span(afternoon.begin, MORNING.end),)
         assert len(await claimed(sync)) == 1
+
+    @pytest.mark.parametrize("known", [ANA_LID, ANA])
+    @pytest.mark.parametrize("both", [True, False])
+    async def test_a_pause_of_either_stays(
+        self, there: Backend, mine: Archived, known: Jid, *, both: bool
+    ) -> None:
+        sync = there.sync
+        await there.record(delivery(seen(stanza="A", chat=ANA_LID)))
+        await sync.enrol(mine, chats(ANA_LID, ANA) if both else chats(ANA_LID), state=fresh(NOON))
+        chosen = known if both else ANA_LID
+        [task] = [task for task in await sync.tasks(mine) if task.chat == chosen]
+        assert await sync.alter(task, paused)
+        await there.record(delivery(linked(ANA_LID, ANA)))
+        [task] = await sync.tasks(mine)
+        assert (task.chat, task.state.status, task.state.due_at) == (ANA, SyncStatus.PAUSED, None)
 
     async def test_a_hidden_id_alone_becomes_its_phone(
         self, there: Backend, mine: Archived

@@ -183,7 +183,8 @@ class SyncStore(ABC):
     async def put_off(self, archive: Archived, *, until: datetime, problem: str) -> int:
         """Let chats of *archive* wait for *until*, since their session cannot be asked.
 
-        Only pending ones that would go on before are changed: who failed has a time of its own.
+        Only pending ones that would go on before are changed, and idle ones that would be read
+        again, which keep their problem: who failed has a time of its own.
 
         Returns:
             How many.

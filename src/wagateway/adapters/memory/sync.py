@@ -53,7 +53,7 @@ class InMemorySyncStore(SyncStore):
             self._coverage[new] = intersection(self._coverage[new], covered)
         known = self._held.get(new)
         base = known.state if known else SyncState(since=gone.state.since)
-        stopped = base.status is SyncStatus.PAUSED
+        stopped = SyncStatus.PAUSED in {base.status, gone.state.status}
         state = msgspec.structs.replace(
             base,
             status=SyncStatus.PAUSED if stopped else SyncStatus.PENDING,
@@ -214,19 +214,25 @@ class InMemorySyncStore(SyncStore):
             self._store(key, state)
         return len(chosen)
 
-    def _pending(self, archive: Archived) -> list[SyncTask]:
+    def _chats(self, archive: Archived, *statuses: SyncStatus) -> list[SyncTask]:
         return [
             task
             for (archive_id, chat), task in self._tasks.items()
-            if archive_id == archive.id and chat and task.state.status is SyncStatus.PENDING
+            if archive_id == archive.id and chat and task.state.status in statuses
         ]
 
     @override
     async def put_off(self, archive: Archived, *, until: datetime, problem: str) -> int:
         return self._change_chats(
             {
-                _key(task): msgspec.structs.replace(task.state, due_at=until, problem=problem)
-                for task in self._pending(archive)
+                _key(task): msgspec.structs.replace(
+                    task.state,
+                    due_at=until,
+                    problem=problem
+                    if task.state.status is SyncStatus.PENDING
+                    else task.state.problem,
+                )
+                for task in self._chats(archive, SyncStatus.PENDING, SyncStatus.IDLE)
                 if task.state.due_at is not None and task.state.due_at < until
             },
         )
@@ -236,7 +242,7 @@ class InMemorySyncStore(SyncStore):
         return self._change_chats(
             {
                 _key(task): msgspec.structs.replace(task.state, due_at=now, problem=None)
-                for task in self._pending(archive)
+                for task in self._chats(archive, SyncStatus.PENDING)
                 if task.state.problem == problem
             },
         )

@@ -141,11 +141,12 @@ WITH extended AS (
 SELECT count(*) AS extended FROM extended;
 
 -- name: put_off_sync
--- Lets the pending chats of an archive wait that would go on before; returns how many.
+-- Lets the chats of an archive wait that would go on before; those that rest keep to themselves why.
 WITH waiting AS (
     UPDATE whatsapp_gateway.sync_state
-    SET due_at = %(until)s, problem = %(problem)s, revision = revision + 1
-    WHERE session_id = %(session_id)s AND chat_id <> '' AND status = 'pending' AND due_at < %(until)s
+    SET due_at = %(until)s, problem = CASE WHEN status = 'pending' THEN %(problem)s ELSE problem END,
+        revision = revision + 1
+    WHERE session_id = %(session_id)s AND chat_id <> '' AND status IN ('pending', 'idle') AND due_at < %(until)s
     RETURNING chat_id
 )
 SELECT count(*) AS changed FROM waiting;
@@ -269,7 +270,7 @@ ON CONFLICT ON CONSTRAINT uptimes_pkey DO UPDATE SET until = greatest(uptimes.un
 WITH gone AS (
     DELETE FROM whatsapp_gateway.sync_state
     WHERE session_id = %(session_id)s AND chat_id = %(old)s
-    RETURNING session_id, session, active_at, since
+    RETURNING session_id, session, active_at, since, status
 ), uncovered AS (
     DELETE FROM whatsapp_gateway.coverage
     WHERE session_id = %(session_id)s AND chat_id = %(old)s
@@ -283,11 +284,12 @@ WITH gone AS (
 )
 INSERT INTO whatsapp_gateway.sync_state
     (session_id, session, chat_id, status, due_at, active_at, since, backward)
-SELECT session_id, session, %(new)s, 'pending', 'epoch', active_at, since,
+SELECT session_id, session, %(new)s, CASE WHEN status = 'paused' THEN 'paused' ELSE 'pending' END,
+    CASE WHEN status <> 'paused' THEN 'epoch'::timestamptz END, active_at, since,
     json_build_object('until', since)::jsonb
 FROM gone
 ON CONFLICT ON CONSTRAINT sync_state_pkey DO UPDATE
-SET status = CASE WHEN sync_state.status = 'paused' THEN 'paused' ELSE 'pending' END,
+SET status = CASE WHEN sync_state.status = 'paused' THEN 'paused' ELSE excluded.status END,
     due_at = CASE WHEN sync_state.status <> 'paused' THEN excluded.due_at END,
     active_at = greatest(sync_state.active_at, excluded.active_at),
     forward = NULL, backward = json_build_object('until', sync_state.since)::jsonb, lease = NULL,
