@@ -172,9 +172,13 @@ class FetchMedia:
         problem = self._difference(turn.task, fetched)
         key, mimetype = file_key(fetched.sha256), _mimetype(turn.task, fetched)
         await self.media.add(key, file, mimetype=mimetype)
-        _become(turn, completed(turn.task.download, fetched.sha256, problem=problem))
-        stored = Stored(size_bytes=fetched.size_bytes, mimetype=mimetype)
-        turn.new = await self.downloads.save(turn.task, now=self.clock(), stored=stored)
+        done = completed(state, fetched.sha256, problem=problem)
+        turn.new = await self.downloads.save(
+            msgspec.structs.replace(turn.task, download=done),
+            now=self.clock(),
+            stored=Stored(size_bytes=fetched.size_bytes, mimetype=mimetype),
+        )
+        _become(turn, done)  # not before: what the database did not take is tried again
         if turn.new:  # until then nobody knew it, and it may have been removed as an orphan
             await self.media.add(key, file, mimetype=mimetype)
         turn.size_bytes = fetched.size_bytes

@@ -1,7 +1,7 @@
 """A file is stored once, or it is told why not and when it is tried again."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -10,6 +10,7 @@ from tests.support.deliveries import NOON
 from tests.support.media_world import DAY, HELLO, PLAN, SECOND, START, World, sha256_of
 from typing_extensions import override
 
+from wagateway.adapters.memory.downloads import InMemoryDownloadStore
 from wagateway.adapters.memory.media import InMemoryMediaStore
 from wagateway.domain.errors import (
     EngineResting,
@@ -23,8 +24,9 @@ from wagateway.domain.errors import (
     TooLarge,
 )
 from wagateway.domain.events import SessionStatus
-from wagateway.domain.media import DownloadStatus, MediaKey, Rules, file_key
+from wagateway.domain.media import DownloadStatus, MediaKey, Rules, Stored, file_key
 from wagateway.domain.messages import MediaFacts, MediaOffer
+from wagateway.ports.downloads import DownloadTask
 from wagateway.ports.media_source import Fetched, MediaSource
 
 OTHER = b"a picture of something else"
@@ -287,6 +289,32 @@ class TestStoreThatIsAway:
         world.now += PLAN.rest
         await world.turn()
         assert await world.stored() == HELLO
+
+    async def test_what_the_database_did_not_take_is_tried_again(self, world: World) -> None:
+        class Away(InMemoryDownloadStore):
+            """Does not take that a file is stored, once."""
+
+            refused = False
+
+            @override
+            async def save(
+                self, task: DownloadTask, *, now: datetime, stored: Stored | None = None
+            ) -> bool:
+                if stored is not None and not self.refused:
+                    self.refused = True
+                    raise StoreUnavailable("the database is away")
+                return await super().save(task, now=now, stored=stored)
+
+        world.downloads = Away(world.archive)
+        world.with_parts(downloads=world.downloads)
+        await world.tell()
+        turn = await world.turn()
+        assert (turn.nowhere, turn.problem) == (True, "the database is away")
+        state = world.download()
+        assert (state.status, state.sha256, state.attempts) == (DownloadStatus.PENDING, None, 0)
+        world.now += PLAN.rest
+        await world.turn()
+        assert world.download().status is DownloadStatus.COMPLETED
 
     async def test_so_does_a_folder_that_cannot_be_written(
         self, world: World, tmp_path: Path
