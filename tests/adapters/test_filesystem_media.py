@@ -116,15 +116,6 @@ async def test_a_given_file_that_is_gone_is_told(folder: Path, tmp_path: Path) -
         await FilesystemMediaStore(folder).add(KEY, tmp_path / "no", mimetype="text/plain")
 
 
-async def test_what_a_crash_left_is_swept_and_the_rest_stays(folder: Path, file: Path) -> None:
-    store = FilesystemMediaStore(folder)
-    await store.add(KEY, file, mimetype="text/plain")
-    (folder / "new" / "left-over").write_bytes(b"hel")
-    await store.sweep()
-    assert not (folder / "new").exists()
-    assert [each.key async for each in store.files()] == [KEY]
-
-
 async def test_foreign_files_are_left_out(folder: Path, file: Path) -> None:
     store = FilesystemMediaStore(folder)
     await store.add(KEY, file, mimetype="text/plain")

@@ -14,7 +14,7 @@ from msgspec import Struct
 from wagateway.domain.filenames import safe_filename
 from wagateway.domain.identity import Jid, SessionName, StanzaId
 from wagateway.domain.messages import Kind
-from wagateway.domain.mimetype import essence
+from wagateway.domain.mimetype import ending_of
 from wagateway.domain.views import FileView
 
 MAX_NAME_BYTES = 143
@@ -29,50 +29,6 @@ _TROUBLE = re.compile(r'[<>:"/\\|?*%~$`\'!&;#^{}\[\]]')
 """Refused by Windows, or of a meaning to a shell."""
 _SPACES = re.compile(r"\s+")
 _ENDING = re.compile(r"\.([A-Za-z0-9]{1,5})$")
-
-_ENDINGS = {
-    "image/jpeg": "jpg",
-    "image/png": "png",
-    "image/gif": "gif",
-    "image/webp": "webp",
-    "image/avif": "avif",
-    "image/heic": "heic",
-    "image/bmp": "bmp",
-    "image/tiff": "tif",
-    "audio/ogg": "ogg",
-    "audio/opus": "opus",
-    "audio/mpeg": "mp3",
-    "audio/mp4": "m4a",
-    "audio/x-m4a": "m4a",
-    "audio/aac": "aac",
-    "audio/amr": "amr",
-    "audio/flac": "flac",
-    "audio/wav": "wav",
-    "audio/x-wav": "wav",
-    "audio/webm": "weba",
-    "video/mp4": "mp4",
-    "video/3gpp": "3gp",
-    "video/quicktime": "mov",
-    "video/webm": "webm",
-    "video/ogg": "ogv",
-    "application/pdf": "pdf",
-    "application/zip": "zip",
-    "application/json": "json",
-    "application/msword": "doc",
-    "application/vnd.ms-excel": "xls",
-    "application/vnd.ms-powerpoint": "ppt",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
-    "application/vnd.oasis.opendocument.text": "odt",
-    "application/vnd.oasis.opendocument.spreadsheet": "ods",
-    "application/epub+zip": "epub",
-    "text/plain": "txt",
-    "text/csv": "csv",
-    "text/vcard": "vcf",
-    "text/x-vcard": "vcf",
-    "text/calendar": "ics",
-}
 _SPELLINGS = {"jpeg": "jpg", "jpe": "jpg", "tiff": "tif", "oga": "ogg", "mpga": "mp3", "qt": "mov"}
 _NOT_OPENED = "bin"
 """Of types that are not in the table: a double click runs no program and no script of a page."""
@@ -131,7 +87,7 @@ def export_names(view: FileView) -> Iterator[str]:
     the true type does. Nobody's words lead out of a folder, hide the ending or mean something to
     a file system.
     """  # noqa: D205 - the example belongs to the sentence
-    ending = _ENDINGS.get(essence(view.media.mimetype or ""), _NOT_OPENED)
+    ending = ending_of(view.media.mimetype or "") or _NOT_OPENED
     chat = _CHAT_TROUBLE.sub("_", view.chat_id.removesuffix("@c.us"))[:_MAX_CHAT_CHARS]
     stem = _stem(view.media.filename or "", ending) or view.kind
     about = f"{view.session}\n{view.chat_id}\n{view.waha_id}"

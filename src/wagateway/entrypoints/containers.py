@@ -415,7 +415,7 @@ async def _on_their_way(settings: Settings) -> AsyncIterator[Path]:
         return
     kept = settings.media_folder.expanduser().absolute()
     try:
-        await asyncio.to_thread(_swept, kept, kept / "incoming")
+        await asyncio.to_thread(remove_left_over, kept, kept / "incoming")
     except OSError as exc:
         raise StoreUnavailable(
             f"the folder {kept} cannot be used ({exc.strerror}): set WHATSAPP_MEDIA_DIR"
@@ -423,9 +423,15 @@ async def _on_their_way(settings: Settings) -> AsyncIterator[Path]:
     yield kept / "incoming"
 
 
-def _swept(kept: Path, folder: Path) -> None:
+def remove_left_over(kept: Path, folder: Path) -> None:
+    """Make *folder* and *kept*, for their owner alone, and remove what a crash left there."""
     for made in (kept, folder):
         made.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left in folder.iterdir():
-        if time.time() - left.lstat().st_mtime > _LEFT_OVER_S and left.is_dir():
+    unfinished = [kept / "new"] if (kept / "new").is_dir() else []  # of the store in a folder
+    for left in (each for place in (folder, *unfinished) for each in place.iterdir()):
+        if time.time() - left.lstat().st_mtime <= _LEFT_OVER_S:
+            continue
+        if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)

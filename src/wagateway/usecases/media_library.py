@@ -11,7 +11,7 @@ from wagateway.domain.filenames import safe_filename
 from wagateway.domain.identity import Jid, SessionName, StanzaId
 from wagateway.domain.media import DownloadStatus, MediaKey, file_key, thumbnail_key
 from wagateway.domain.messages import Kind
-from wagateway.domain.mimetype import UNKNOWN, essence, is_shown_inline, safe_mimetype
+from wagateway.domain.mimetype import UNKNOWN, ending_of, is_shown_inline, safe_mimetype
 from wagateway.domain.views import FilePage, FileView, MediaView
 from wagateway.ports.clock import Clock
 from wagateway.ports.downloads import RETRIED, DownloadStore
@@ -220,18 +220,5 @@ def _is_stored(media: MediaView) -> bool:
 
 def _name(view: FileView) -> str:
     """Return a name for a file that has none: its kind and day, e.g. ``image-2026-10-03.jpg``."""
-    ending = _ENDINGS.get(essence(view.media.mimetype or ""), "")
-    return f"{view.kind}-{view.sent_at:%Y-%m-%d}{ending}"
-
-
-_ENDINGS = {
-    "image/jpeg": ".jpg",
-    "image/png": ".png",
-    "image/gif": ".gif",
-    "image/webp": ".webp",
-    "audio/ogg": ".ogg",
-    "audio/mpeg": ".mp3",
-    "audio/mp4": ".m4a",
-    "video/mp4": ".mp4",
-    "application/pdf": ".pdf",
-}
+    ending = ending_of(view.media.mimetype or "")
+    return f"{view.kind}-{view.sent_at:%Y-%m-%d}" + (f".{ending}" if ending else "")

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -20,6 +21,7 @@ from wagateway.entrypoints.containers import (
     media_rules,
     open_media,
     open_services,
+    remove_left_over,
 )
 from wagateway.entrypoints.settings import Settings
 
@@ -172,3 +174,19 @@ def test_every_rule_of_media_can_be_chosen() -> None:
         oldest=timedelta(days=2),
         lifetime=None,
     )
+
+
+async def test_a_media_worker_removes_what_a_crash_left_and_nothing_that_is_on_its_way(
+    tmp_path: Path,
+) -> None:
+    places = [tmp_path / "media" / "incoming" / "fetch-x", tmp_path / "media" / "new" / "tmpx"]
+    fresh = [place.with_name("fresh") for place in places]
+    for place in (*places, *fresh):
+        place.parent.mkdir(parents=True, exist_ok=True)
+    for folder, file in ((places[0], places[1]), (fresh[0], fresh[1])):
+        folder.mkdir()
+        file.write_bytes(b"hel")
+    for place in places:
+        os.utime(place, (0, 0))
+    remove_left_over(tmp_path / "media", tmp_path / "media" / "incoming")
+    assert [place.exists() for place in (*places, *fresh)] == [False, False, True, True]

@@ -3,7 +3,7 @@
 <folder>/                 0700
 sha256/ab/cd/abcd…    the files, 0600
 thumbnails/ab/cd/…    their previews
-new/                  what is being written; left over after a crash, removed at the next start
+new/                  what is being written; a worker that starts removes what is a day old
 """
 
 import asyncio
@@ -103,11 +103,6 @@ class FilesystemMediaStore(MediaStore):
         with _disk_errors():
             found = await asyncio.to_thread(self._folder.stat)
         return bool(found.st_mode & stat.S_IRWXO)
-
-    async def sweep(self) -> None:
-        """Remove what broke off while it was written; nobody else may be writing."""
-        with _disk_errors():
-            await asyncio.to_thread(shutil.rmtree, self._folder / "new", ignore_errors=True)
 
     def _path(self, key: MediaKey) -> Path:
         if not is_media_key(key):
