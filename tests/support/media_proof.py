@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,7 @@ def _waha(trial: Trial, bait_url: str) -> tuple[WahaServer, Scenario]:
     stock = Stock(distinct=trial.distinct, large=trial.large)
     scenario = Scenario(
         seed=trial.seed,
+        start=datetime.now(UTC),
         engine=EngineName.NOWEB,
         served=True,
         faults=Faults.parse(trial.faults, served=True),

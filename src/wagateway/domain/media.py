@@ -137,24 +137,32 @@ class Skip(Struct, frozen=True, kw_only=True):
     reason: str
 
 
-def decide(file: Attachment, offer: MediaOffer | None, rules: Rules, now: datetime) -> Fetch | Skip:
+def decide(
+    file: Attachment, state: "Download", rules: Rules, *, heard_at: datetime, now: datetime
+) -> Fetch | Skip:
     """Tell whether *file* is wanted, and whether it can be had at once.
 
     Args:
         file: the message and what it declared.
-        offer: where the engine says that the file is; None where it said nothing.
+        state: where the engine said that the file is, and whether it was there.
         rules: what is wanted.
+        heard_at: when the archive first heard of the file; its age is judged by that.
         now: the present.
     """
-    reason = unwanted(file, rules, now)
+    reason = unwanted(file, rules, heard_at)
     if reason is not None:
         return Skip(reason=reason)
-    until = expiry(offer, rules)
-    return Fetch(again=not has_place(offer) or _is_over(until, now), expires_at=until)
+    return _prospect(state, rules, now)
 
 
-def unwanted(file: Attachment, rules: Rules, now: datetime) -> str | None:
-    """Return why *file* is not wanted, None where it is."""
+def _prospect(state: "Download", rules: Rules, now: datetime) -> Fetch:
+    until = expiry(state.offer, rules)
+    again = state.again or not has_place(state.offer) or _is_over(until, now)
+    return Fetch(again=again, expires_at=until)
+
+
+def unwanted(file: Attachment, rules: Rules, heard_at: datetime) -> str | None:
+    """Return why *file* is not wanted, None where it is; see `decide`."""
     size = file.facts.size_bytes
     refused = (
         (file.session in rules.without_sessions, "files of this session are not kept"),
@@ -169,7 +177,7 @@ def unwanted(file: Attachment, rules: Rules, now: datetime) -> str | None:
         ),
         (file.from_me and not rules.outgoing, "files that were sent from here are not kept"),
         (
-            rules.oldest is not None and file.sent_at < now - rules.oldest,
+            rules.oldest is not None and file.sent_at < heard_at - rules.oldest,
             "the message was too old when it came",
         ),
         (size is not None and size > rules.largest_bytes, too_large(rules)),
@@ -286,14 +294,6 @@ class Download(Struct, frozen=True, kw_only=True):
     sha256: str | None = None
 
 
-def begin(file: Attachment, offer: MediaOffer | None, rules: Rules, now: datetime) -> Download:
-    """Return the download of a file that was just heard of."""
-    verdict = decide(file, offer, rules, now)
-    if isinstance(verdict, Skip):
-        return Download(status=DownloadStatus.SKIPPED, offer=offer, problem=verdict.reason)
-    return Download(offer=offer, again=verdict.again, due_at=now, expires_at=verdict.expires_at)
-
-
 def offered(state: Download, offer: MediaOffer, rules: Rules, now: datetime) -> Download:
     """Return the state after the engine named a place: what waits is tried there at once.
 
@@ -334,11 +334,15 @@ def heard_again(state: Download, offer: MediaOffer | None, now: datetime) -> Dow
 _UNJUDGED = Rules(lifetime=None)
 
 
+def is_untried(state: Download) -> bool:
+    """Tell whether nobody looked yet at the place that the engine named."""
+    return has_place(state.offer) and state.problem is None
+
+
 def judged(state: Download, rules: Rules, now: datetime) -> Download:
     """Return the state as the present rules see it: what the engine dropped must be got again."""
-    until = expiry(state.offer, rules)
-    again = state.again or not has_place(state.offer) or _is_over(until, now)
-    return msgspec.structs.replace(state, expires_at=until, again=again)
+    fetch = _prospect(state, rules, now)
+    return msgspec.structs.replace(state, expires_at=fetch.expires_at, again=fetch.again)
 
 
 def turn(state: Download, sent_at: datetime) -> tuple[bool, float, float]:

@@ -34,7 +34,7 @@ from wagateway.entrypoints.worker import beating, working
 from wagateway.ports.archive import LogFilter
 from wagateway.ports.downloads import RETRIED
 from wagateway.usecases.ingest import Ingested
-from wagateway.usecases.media_library import KeptFile
+from wagateway.usecases.media_library import ServedFile
 from wagateway.usecases.replay import Replayed
 from wagateway.usecases.sync_control import ChatCoverage, SessionCoverage, SyncReport
 
@@ -394,7 +394,7 @@ class Gateway:
 
     async def file(
         self, session: str, chat: str, message_id: str, *, account: str | None = None
-    ) -> KeptFile:
+    ) -> ServedFile:
         """Return what is known of a message's stored file, for read_file().
 
         Args:
@@ -416,7 +416,7 @@ class Gateway:
         )
 
     def read_file(
-        self, file: KeptFile, *, start: int = 0, length: int | None = None
+        self, file: ServedFile, *, start: int = 0, length: int | None = None
     ) -> AsyncIterator[bytes]:
         """Yield the bytes of a file that file() returned, in pieces.
 

@@ -31,17 +31,19 @@ from wagateway.domain.media import (
     Download,
     DownloadStatus,
     Rules,
+    Skip,
     Stored,
     completed,
+    decide,
     expired,
     failed,
     file_key,
     has_place,
+    is_untried,
     missing,
     put_off,
     skipped,
     too_large,
-    unwanted,
 )
 from wagateway.domain.messages import MediaOffer
 from wagateway.domain.mimetype import UNKNOWN, is_mimetype
@@ -143,13 +145,16 @@ class FetchMedia:
         return turn
 
     async def _go_on(self, turn: FetchTurn) -> None:
-        reason = unwanted(turn.task.file, self.plan.rules, turn.task.heard_at)
-        if reason is not None:
-            await self._end(turn, skipped(turn.task.download, reason))
+        task = turn.task
+        verdict = decide(
+            task.file, task.download, self.plan.rules, heard_at=task.heard_at, now=self.clock()
+        )
+        if isinstance(verdict, Skip):
+            await self._end(turn, skipped(task.download, verdict.reason))
             return
         try:
             with TemporaryDirectory(dir=self.folder, prefix="fetch-") as folder:
-                await self._fetch(turn, Path(folder) / "file")
+                await self._fetch(turn, Path(folder) / "file", again=verdict.again)
         except OSError as exc:  # no room for the folder
             await self._wait(turn, f"files cannot be written: {exc.strerror}", self.plan.rest)
             turn.nowhere = True
@@ -161,14 +166,9 @@ class FetchMedia:
         except Exception as exc:  # noqa: BLE001 - each has its answer
             await self._end(turn, self._after(turn, exc))
 
-    async def _fetch(self, turn: FetchTurn, file: Path) -> None:
-        if turn.task.download.again:
-            offer = await self._got_again(turn.task)
-            _become(turn, msgspec.structs.replace(turn.task.download, offer=offer, again=False))
-        state, largest = turn.task.download, self.plan.rules.largest_bytes
-        if state.offer is None:
-            raise InvalidInput("the engine names no place of the file")
-        fetched = await self.source.fetch(state.offer, file, largest_bytes=largest)
+    async def _fetch(self, turn: FetchTurn, file: Path, *, again: bool) -> None:
+        fetched = await self._had(turn, file, again=again)
+        state = turn.task.download
         problem = self._difference(turn.task, fetched)
         key, mimetype = file_key(fetched.sha256), _mimetype(turn.task, fetched)
         await self.media.add(key, file, mimetype=mimetype)
@@ -182,6 +182,26 @@ class FetchMedia:
         if turn.new:  # until then nobody knew it, and it may have been removed as an orphan
             await self.media.add(key, file, mimetype=mimetype)
         turn.size_bytes = fetched.size_bytes
+
+    async def _had(self, turn: FetchTurn, file: Path, *, again: bool) -> Fetched:
+        """Get the file to *file*, from where the engine said that it is, or from WhatsApp again."""
+        state = turn.task.download
+        if not again:
+            return await self._from(state.offer, file)
+        if is_untried(
+            state
+        ):  # the engine may keep files for longer than is known, or its clock differs
+            with suppress(NotFound, InvalidInput):
+                return await self._from(state.offer, file)
+        _become(turn, msgspec.structs.replace(state, again=True))
+        offer = await self._got_again(turn.task)
+        _become(turn, msgspec.structs.replace(state, offer=offer, again=False))
+        return await self._from(offer, file)
+
+    async def _from(self, offer: MediaOffer | None, file: Path) -> Fetched:
+        if offer is None:
+            raise InvalidInput("the engine names no place of the file")
+        return await self.source.fetch(offer, file, largest_bytes=self.plan.rules.largest_bytes)
 
     def _difference(self, task: DownloadTask, fetched: Fetched) -> str | None:
         """Return how the file differs from what was declared, if nobody has a better one.

@@ -21,7 +21,7 @@ _LINK_LIFETIME = timedelta(minutes=5)
 _PREVIEW = "image/webp"
 
 
-class KeptFile(Struct, frozen=True, kw_only=True):
+class ServedFile(Struct, frozen=True, kw_only=True):
     """A file in the media store, or its preview.
 
     Attributes:
@@ -62,7 +62,7 @@ class MediaLibrary:
         *,
         account: Jid | None = None,
         sha256: str = "",
-    ) -> KeptFile:
+    ) -> ServedFile:
         """Return the stored file of a message.
 
         Args:
@@ -77,7 +77,7 @@ class MediaLibrary:
         """
         view, found = await self._stored(session, chat, stanza, account, sha256)
         key = file_key(found)
-        return KeptFile(
+        return ServedFile(
             key=key,
             version=found,
             size_bytes=await self._size(key),
@@ -93,7 +93,7 @@ class MediaLibrary:
         *,
         account: Jid | None = None,
         sha256: str = "",
-    ) -> KeptFile:
+    ) -> ServedFile:
         """Return the preview of a message's file, a WebP image of at most 400 pixels; see file().
 
         Raises:
@@ -104,7 +104,7 @@ class MediaLibrary:
             why = view.media.problem or "nobody looked into it yet, or it shows nothing"
             raise NotFound(f"the file of this message has no preview: {why}")
         key = thumbnail_key(found)
-        return KeptFile(
+        return ServedFile(
             key=key,
             version=f"{found}-thumbnail",
             size_bytes=await self._size(key),
@@ -145,12 +145,12 @@ class MediaLibrary:
             ) from exc
 
     def read(
-        self, file: KeptFile, *, start: int = 0, length: int | None = None
+        self, file: ServedFile, *, start: int = 0, length: int | None = None
     ) -> AsyncIterator[bytes]:
         """Yield the bytes of *file*, as the media store does."""
         return self.media.read(file.key, start=start, length=length)
 
-    def link(self, file: KeptFile, *, inline: bool, wanted: bool | None = None) -> str | None:
+    def link(self, file: ServedFile, *, inline: bool, wanted: bool | None = None) -> str | None:
         """Return an address of the media store at which a browser can read *file* for minutes.
 
         Args:

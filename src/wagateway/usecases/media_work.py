@@ -74,6 +74,7 @@ class MediaWorker:
     _hands: Hands = field(init=False)
     _looking: Hands = field(default_factory=lambda: Hands(1))
     _tidying: Hands = field(default_factory=lambda: Hands(1))
+    _prepared: bool = False
     _tidied_at: datetime | None = None
     _rests_until: datetime | None = None
     _store_problem: str | None = None
@@ -108,6 +109,9 @@ class MediaWorker:
 
     async def _begin(self, now: datetime) -> None:
         """Begin what is due: files, a look into one that is stored, and now and then tidying."""
+        if not self._prepared:
+            await self.fetch.media.prepare()
+            self._prepared = True
         begun = 0
         if self._hands.free:
             begun = await self._claim(now)

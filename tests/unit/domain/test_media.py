@@ -19,7 +19,6 @@ from wagateway.domain.media import (
     Fetch,
     Rules,
     Skip,
-    begin,
     begun,
     completed,
     decide,
@@ -57,22 +56,35 @@ IN_BUCKET = MediaOffer(offered_at=NOON, url="https://s3/presigned", s3_bucket="b
 BROKEN = MediaOffer(offered_at=NOON, error="no more")
 
 
+def _begun(offer: MediaOffer | None, rules: Rules, now: datetime) -> Download:
+    """A download as its first worker sees it."""
+    return judged(heard(offer, now), rules, now)
+
+
+def _decided(
+    file: Attachment, offer: MediaOffer | None, rules: Rules, now: datetime
+) -> Fetch | Skip:
+    return decide(file, heard(offer, now), rules, heard_at=now, now=now)
+
+
 class TestDecide:
     def test_a_fresh_file_is_fetched_before_the_engine_drops_it(self) -> None:
-        assert decide(PHOTO, OFFER, Rules(), NOON) == Fetch(again=False, expires_at=NOON + LIFETIME)
+        assert _decided(PHOTO, OFFER, Rules(), NOON) == Fetch(
+            again=False, expires_at=NOON + LIFETIME
+        )
 
     @pytest.mark.parametrize("offer", [None, BROKEN])
     def test_a_file_without_a_place_must_be_got_again(self, offer: MediaOffer | None) -> None:
-        assert decide(PHOTO, offer, Rules(), NOON) == Fetch(again=True, expires_at=None)
+        assert _decided(PHOTO, offer, Rules(), NOON) == Fetch(again=True, expires_at=None)
 
     def test_a_file_that_the_engine_dropped_must_be_got_again(self) -> None:
-        verdict = decide(PHOTO, OFFER, Rules(), NOON + LIFETIME)
+        verdict = _decided(PHOTO, OFFER, Rules(), NOON + LIFETIME)
         assert verdict == Fetch(again=True, expires_at=NOON + LIFETIME)
 
     def test_what_lies_in_a_bucket_or_is_kept_for_ever_does_not_expire(self) -> None:
         kept = Fetch(again=False, expires_at=None)
-        assert decide(PHOTO, IN_BUCKET, Rules(), NOON + DAY) == kept
-        assert decide(PHOTO, OFFER, Rules(lifetime=None), NOON + DAY) == kept
+        assert _decided(PHOTO, IN_BUCKET, Rules(), NOON + DAY) == kept
+        assert _decided(PHOTO, OFFER, Rules(lifetime=None), NOON + DAY) == kept
 
     @pytest.mark.parametrize(
         ("rules", "file", "reason"),
@@ -110,21 +122,31 @@ class TestDecide:
     def test_says_why_a_file_is_not_wanted(
         self, rules: Rules, file: dict[str, object], reason: str
     ) -> None:
-        verdict = decide(msgspec.structs.replace(PHOTO, **file), OFFER, rules, NOON)
+        verdict = _decided(msgspec.structs.replace(PHOTO, **file), OFFER, rules, NOON)
         assert verdict == Skip(reason=reason)
 
     def test_what_comes_in_is_wanted_where_only_what_goes_out_is_not(self) -> None:
-        assert isinstance(decide(PHOTO, OFFER, Rules(outgoing=False), NOON), Fetch)
+        assert isinstance(_decided(PHOTO, OFFER, Rules(outgoing=False), NOON), Fetch)
         sent = msgspec.structs.replace(PHOTO, from_me=True)
-        assert isinstance(decide(sent, OFFER, Rules(), NOON), Fetch)
+        assert isinstance(_decided(sent, OFFER, Rules(), NOON), Fetch)
+
+    def test_what_was_not_there_is_got_again(self) -> None:
+        state = missing(heard(OFFER, NOON), NOON, "404", PATIENCE)
+        verdict = decide(PHOTO, state, Rules(), heard_at=NOON, now=NOON)
+        assert verdict == Fetch(again=True, expires_at=NOON + LIFETIME)
+
+    def test_a_message_ages_until_it_is_heard_of_and_not_while_it_waits(self) -> None:
+        late, rules = NOON + 9 * DAY, Rules(oldest=DAY)
+        verdict = decide(PHOTO, heard(OFFER, NOON), rules, heard_at=NOON, now=late)
+        assert isinstance(verdict, Fetch)
 
     def test_bounds_are_inclusive(self) -> None:
         rules = Rules(largest_bytes=1000, oldest=SECOND, kinds=frozenset({Kind.IMAGE}))
-        assert isinstance(decide(PHOTO, OFFER, rules, NOON), Fetch)
+        assert isinstance(_decided(PHOTO, OFFER, rules, NOON), Fetch)
 
     def test_a_size_that_nobody_told_is_no_reason(self) -> None:
         nameless = msgspec.structs.replace(PHOTO, facts=MediaFacts())
-        assert isinstance(decide(nameless, OFFER, Rules(largest_bytes=1), NOON), Fetch)
+        assert isinstance(_decided(nameless, OFFER, Rules(largest_bytes=1), NOON), Fetch)
 
     def test_rules_that_mean_nothing_are_refused(self) -> None:
         with pytest.raises(ValueError, match=r"^the largest size is at least one byte$"):
@@ -135,27 +157,21 @@ class TestDecide:
 
 class TestDownload:
     def test_begins_at_once(self) -> None:
-        state = begin(PHOTO, OFFER, Rules(), NOON)
+        state = _begun(OFFER, Rules(), NOON)
         assert state == Download(offer=OFFER, due_at=NOON, expires_at=NOON + LIFETIME)
 
-    def test_an_unwanted_file_is_never_due(self) -> None:
-        state = begin(PHOTO, OFFER, Rules(largest_bytes=1), NOON)
-        assert state == Download(
-            status=DownloadStatus.SKIPPED, offer=OFFER, problem="it is larger than 1 bytes"
-        )
-
     def test_is_held_until_the_lease_ends(self) -> None:
-        state = begun(begin(PHOTO, OFFER, Rules(), NOON), NOON + SECOND)
+        state = begun(_begun(OFFER, Rules(), NOON), NOON + SECOND)
         assert (state.status, state.due_at) == (DownloadStatus.DOWNLOADING, NOON + SECOND)
 
     def test_ends_with_the_hash(self) -> None:
-        tried = missing(begin(PHOTO, OFFER, Rules(), NOON), NOON, "404", PATIENCE)
+        tried = missing(_begun(OFFER, Rules(), NOON), NOON, "404", PATIENCE)
         assert completed(tried, "ab") == Download(
             status=DownloadStatus.COMPLETED, offer=OFFER, expires_at=NOON + LIFETIME, sha256="ab"
         )
 
     def test_waits_longer_and_longer_then_long_but_is_never_given_up(self) -> None:
-        state, waits = begin(PHOTO, OFFER, Rules(), NOON), []
+        state, waits = _begun(OFFER, Rules(), NOON), []
         for _ in range(4):
             state = failed(state, NOON, "no", PATIENCE)
             waits.append((state.status, state.due_at))
@@ -168,12 +184,12 @@ class TestDownload:
         assert (state.attempts, state.problem) == (4, "no")
 
     def test_many_do_not_return_at_once(self) -> None:
-        state = failed(begin(PHOTO, OFFER, Rules(), NOON), NOON, "no", PATIENCE, jitter=0.5)
+        state = failed(_begun(OFFER, Rules(), NOON), NOON, "no", PATIENCE, jitter=0.5)
         assert state.due_at == NOON + 3 * SECOND
         assert missing(state, NOON, "404", PATIENCE, jitter=1.0).due_at == NOON + 6 * SECOND
 
     def test_what_the_engine_dropped_is_got_again_at_once_but_only_once(self) -> None:
-        state = missing(begin(PHOTO, OFFER, Rules(), NOON), NOON, "404", PATIENCE)
+        state = missing(_begun(OFFER, Rules(), NOON), NOON, "404", PATIENCE)
         assert (state.again, state.due_at, state.problem) == (True, NOON, "404")
         later = msgspec.structs.replace(OFFER, offered_at=NOON + SECOND)
         found = offered(begun(state, NOON + DAY), later, Rules(), NOON + SECOND)
@@ -181,14 +197,14 @@ class TestDownload:
         assert missing(found, NOON, "404", PATIENCE).due_at == NOON + 3 * SECOND
 
     def test_what_nobody_has_is_over_until_it_is_offered(self) -> None:
-        state = expired(begin(PHOTO, OFFER, Rules(), NOON), "410")
+        state = expired(_begun(OFFER, Rules(), NOON), "410")
         assert (state.status, state.due_at, state.problem) == (DownloadStatus.EXPIRED, None, "410")
         later = msgspec.structs.replace(OFFER, offered_at=NOON + DAY)
         state = offered(state, later, Rules(), NOON + DAY)
         assert (state.status, state.due_at) == (DownloadStatus.PENDING, NOON + DAY)
 
     def test_a_new_place_is_tried_at_once_as_if_nothing_had_failed(self) -> None:
-        state = begin(PHOTO, OFFER, Rules(), NOON)
+        state = _begun(OFFER, Rules(), NOON)
         for _ in range(4):
             state = failed(state, NOON, "no", PATIENCE)
         later = msgspec.structs.replace(OFFER, offered_at=NOON + SECOND)
@@ -206,17 +222,17 @@ class TestDownload:
         ],
     )
     def test_an_old_or_empty_offer_says_nothing(self, offer: MediaOffer) -> None:
-        state = failed(begin(PHOTO, OFFER, Rules(), NOON), NOON, "no", PATIENCE)
+        state = failed(_begun(OFFER, Rules(), NOON), NOON, "no", PATIENCE)
         assert offered(state, offer, Rules(), NOON) is state
 
     def test_a_first_place_is_news_whenever_it_was_named(self) -> None:
-        state = begin(PHOTO, BROKEN, Rules(lifetime=None), NOON)
+        state = _begun(BROKEN, Rules(lifetime=None), NOON)
         early = msgspec.structs.replace(OFFER, offered_at=NOON - DAY)
         assert offered(state, early, Rules(lifetime=None), NOON).again is False
 
     def test_an_offer_that_is_out_of_date_is_no_place(self) -> None:
         later = msgspec.structs.replace(OFFER, offered_at=NOON + SECOND)
-        waits = begin(PHOTO, OFFER, Rules(), NOON)
+        waits = _begun(OFFER, Rules(), NOON)
         end = NOON + SECOND + LIFETIME
         assert offered(waits, later, Rules(), end).again
         assert not offered(waits, later, Rules(), end - SECOND).again
@@ -228,7 +244,7 @@ class TestDownload:
         assert offered(state, later, Rules(), NOON + DAY) is state
 
     def test_a_person_may_want_it_after_all(self) -> None:
-        state = retried(skipped(begin(PHOTO, OFFER, Rules(), NOON), "too large"), NOON)
+        state = retried(skipped(_begun(OFFER, Rules(), NOON), "too large"), NOON)
         assert (state.status, state.due_at, state.problem) == (DownloadStatus.PENDING, NOON, None)
         assert not state.again
         gone = expired(failed(state, NOON, "no", PATIENCE), "410")
@@ -273,16 +289,16 @@ class TestKeys:
 
 class TestTurn:
     def test_soonest_to_expire_first_then_what_stays_then_what_must_be_got_again(self) -> None:
-        soon = begin(PHOTO, OFFER, Rules(), NOON)
+        soon = _begun(OFFER, Rules(), NOON)
         later = msgspec.structs.replace(soon, expires_at=NOON + DAY)
-        stays = begin(PHOTO, IN_BUCKET, Rules(), NOON)
-        again = begin(PHOTO, None, Rules(), NOON)
+        stays = _begun(IN_BUCKET, Rules(), NOON)
+        again = _begun(None, Rules(), NOON)
         many = [again, stays, later, soon]
         assert sorted(many, key=lambda each: turn(each, NOON)) == [soon, later, stays, again]
         assert turn(again, NOON) < turn(again, NOON - DAY)
 
     def test_when_it_expired_says_nothing_of_what_must_be_got_again(self) -> None:
-        state = begin(PHOTO, OFFER, Rules(), NOON + DAY)
+        state = _begun(OFFER, Rules(), NOON + DAY)
         assert turn(state, NOON)[:2] == (True, math.inf)
 
 
@@ -295,10 +311,12 @@ class TestJudging:
     @pytest.mark.parametrize("offer", [None, OFFER, IN_BUCKET, BROKEN])
     @pytest.mark.parametrize("now", [NOON, NOON + LIFETIME])
     @pytest.mark.parametrize("rules", [Rules(), Rules(lifetime=None)])
-    def test_it_then_is_what_it_would_have_begun_as(
+    def test_a_worker_that_comes_later_decides_as_who_gave_it_out(
         self, offer: MediaOffer | None, now: datetime, rules: Rules
     ) -> None:
-        assert judged(heard(offer, now), rules, now) == begin(PHOTO, offer, rules, now)
+        state = judged(heard(offer, NOON), rules, now)
+        expected = Fetch(again=state.again, expires_at=state.expires_at)
+        assert decide(PHOTO, state, rules, heard_at=NOON, now=now) == expected
 
     def test_what_is_told_again_changes_nothing(self) -> None:
         state = expired(heard(OFFER, NOON), "410")
@@ -359,7 +377,7 @@ STEPS: list[Step] = [
 @given(steps=st.lists(st.sampled_from(STEPS), max_size=25))
 def test_no_download_is_forgotten(steps: list[Step]) -> None:
     """It is due, or it is settled with a hash or a reason."""
-    state, now = begin(PHOTO, OFFER, Rules(), NOON), NOON
+    state, now = _begun(OFFER, Rules(), NOON), NOON
     for step in steps:
         now += SECOND
         state = step(state, now)

@@ -151,6 +151,33 @@ class TestGettingAgain:
             DownloadStatus.COMPLETED,
         ]
 
+    async def test_the_engine_may_have_it_for_longer_than_is_known(self, world: World) -> None:
+        await world.tell()
+        world.now += DAY
+        await world.turn()
+        assert world.download().status is DownloadStatus.COMPLETED
+        assert "message" not in world.engine.requests
+
+    async def test_what_it_has_no_longer_by_then_is_got_in_the_same_turn(
+        self, world: World
+    ) -> None:
+        await world.tell(content=NotFound("no longer there"))
+        world.now += DAY
+        world.engine.again = {"A1": AGAIN}
+        world.source.files[str(AGAIN.url)] = HELLO
+        turns = await world.settle()
+        assert [turn.task.download.status for turn in turns] == [DownloadStatus.COMPLETED]
+        assert world.source.asked == ["http://localhost:3000/api/files/A1.jpeg", AGAIN.url]
+
+    async def test_a_place_that_failed_is_not_tried_once_it_is_over(self, world: World) -> None:
+        await world.tell(content=EngineUnavailable("it answers 500"))
+        await world.turn()
+        world.now += DAY
+        world.engine.again = {"A1": AGAIN}
+        world.source.files[str(AGAIN.url)] = HELLO
+        await world.turn()
+        assert world.source.asked == ["http://localhost:3000/api/files/A1.jpeg", AGAIN.url]
+
     @pytest.mark.parametrize(
         "answer",
         [

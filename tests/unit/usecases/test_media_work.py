@@ -177,6 +177,27 @@ async def test_it_rests_where_nothing_can_be_stored(
     assert await world.stored() == HELLO
 
 
+async def test_it_begins_once_there_is_a_place_for_files(
+    world: World, told: Told, tmp_path: Path
+) -> None:
+    class Closed(InMemoryMediaStore):
+        """Lets nobody in."""
+
+        @override
+        async def prepare(self) -> None:
+            raise StoreUnavailable("the bucket does not accept the key")
+
+    world.with_parts(media=Closed())
+    await world.tell()
+    worker = worker_of(world, told, tmp_path)
+    async with at_work(worker):
+        await until(lambda: told.troubles == ["the bucket does not accept the key"])
+        assert world.download().status is DownloadStatus.PENDING
+        worker.fetch = dataclasses.replace(worker.fetch, media=world.media)
+        await until(lambda: worker.state.stored == 1)
+    assert told.troubles[-1] is None
+
+
 class AwayDownloads(InMemoryDownloadStore):
     """Cannot be asked for work."""
 

@@ -35,7 +35,7 @@ from wagateway.entrypoints.http.parameters import (
 from wagateway.entrypoints.http.problems import PROBLEM_JSON, documented, problem
 from wagateway.entrypoints.http.ranges import NothingThere, is_held, range_applies, wanted_range
 from wagateway.ports.downloads import RETRIED
-from wagateway.usecases.media_library import KeptFile, MediaLibrary
+from wagateway.usecases.media_library import MediaLibrary, ServedFile
 
 Library = NamedDependency[SkipValidation[MediaLibrary]]
 _Request = Request[Any, Any, Any]
@@ -279,7 +279,12 @@ def _id(text: str) -> StanzaId:
 
 
 def _answer(
-    request: _Request, library: MediaLibrary, file: KeptFile, *, inline: bool, redirect: bool | None
+    request: _Request,
+    library: MediaLibrary,
+    file: ServedFile,
+    *,
+    inline: bool,
+    redirect: bool | None,
 ) -> Response[Any]:
     headers = _headers(file, inline=inline)
     if is_held(request.headers.get("if-none-match"), headers["ETag"]):
@@ -307,14 +312,14 @@ def _answer(
     )
 
 
-def _headers_only(request: _Request, file: KeptFile, *, inline: bool) -> Response[None]:
+def _headers_only(request: _Request, file: ServedFile, *, inline: bool) -> Response[None]:
     headers = _headers(file, inline=inline)
     if is_held(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(None, status_code=304, headers=headers)
     return Response(None, headers=headers | {"Content-Length": str(file.size_bytes)})
 
 
-def _headers(file: KeptFile, *, inline: bool) -> dict[str, str]:
+def _headers(file: ServedFile, *, inline: bool) -> dict[str, str]:
     shown = inline and file.is_shown_inline
     return _FILE_HEADERS | {
         "Content-Disposition": content_disposition(file.filename, inline=shown),
@@ -323,14 +328,14 @@ def _headers(file: KeptFile, *, inline: bool) -> dict[str, str]:
     }
 
 
-def _part(request: _Request, file: KeptFile, etag: str) -> tuple[int, int] | None:
+def _part(request: _Request, file: ServedFile, etag: str) -> tuple[int, int] | None:
     if not range_applies(request.headers.get("if-range"), etag):
         return None
     return wanted_range(request.headers.get("range"), file.size_bytes)
 
 
 async def _pieces(
-    library: MediaLibrary, file: KeptFile, start: int, length: int
+    library: MediaLibrary, file: ServedFile, start: int, length: int
 ) -> AsyncIterator[bytes]:
     if length < 1:
         return
