@@ -368,6 +368,7 @@ async def open_media_worker(
         open_files(
             settings.engine_url,
             settings.engine_key,
+            store_url=settings.engine_store_url,
             limits=FetchLimits(at_once=plan.concurrent),
         ) as source,
         AsyncExitStack() as stack,

@@ -64,6 +64,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         webhook_hmac_key: what the engine signs with; None: not configured.
         max_body_bytes: of one webhook, 64 KiB to 1 GiB.
         engine_url: WAHA's address; None: not configured.
+        engine_store_url: of the S3 server into which WAHA puts files; None: it keeps them itself.
         engine_key: WAHA's key.
         sync_enabled: ask the engine for what webhooks did not bring; needs ``engine_url``.
         sync_interval_ms: between two looks at all chats of a session, 1 s to a day.
@@ -115,6 +116,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     webhook_hmac_key: str | None = None
     max_body_bytes: int = 16 * 2**20
     engine_url: str | None = None
+    engine_store_url: str | None = None
     engine_key: str | None = None
     sync_enabled: bool = True
     sync_interval_ms: int = 300_000

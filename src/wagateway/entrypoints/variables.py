@@ -234,6 +234,7 @@ VARIABLES: Mapping[str, Variable] = {
         "max_body_bytes", _whole(64 * 2**10, 1024 * _MEBIBYTE)
     ),
     "WHATSAPP_CORE_URL": Variable("engine_url", _WEB, secret=True),
+    "WHATSAPP_CORE_S3_URL": Variable("engine_store_url", _ENDPOINT),
     "WHATSAPP_API_KEY": Variable("engine_key", _TEXT, secret=True),
     "WHATSAPP_SYNC_ENABLED": Variable("sync_enabled", _FLAG),
     "WHATSAPP_SYNC_INTERVAL_MS": Variable("sync_interval_ms", _whole(1000, 86_400_000)),

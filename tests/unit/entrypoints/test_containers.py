@@ -4,9 +4,13 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from dependency_injector import errors, providers
+from tests.support.deliveries import NOON, delivery
+from tests.support.media_world import photo
 
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.media import InMemoryMediaStore
@@ -14,16 +18,19 @@ from wagateway.adapters.minio.media import MinioMediaStore
 from wagateway.domain.errors import InvalidInput, Rejected, StoreUnavailable
 from wagateway.domain.identity import ChatType, Jid, SessionName
 from wagateway.domain.media import Rules, file_key
-from wagateway.domain.messages import Kind
+from wagateway.domain.messages import Kind, MediaOffer
 from wagateway.entrypoints.containers import (
     Container,
     Services,
     media_rules,
     open_media,
+    open_media_worker,
     open_services,
+    open_waha,
     remove_left_over,
 )
 from wagateway.entrypoints.settings import Settings
+from wagateway.simulator.serving import in_thread
 
 BODY = (
     b'{"event":"message","session":"vendas","engine":"GOWS","payload":{"id":'
@@ -190,3 +197,54 @@ async def test_a_media_worker_removes_what_a_crash_left_and_nothing_that_is_on_i
         os.utime(place, (0, 0))
     remove_left_over(tmp_path / "media", tmp_path / "media" / "incoming")
     assert [place.exists() for place in (*places, *fresh)] == [False, False, True, True]
+
+
+class FileServer:
+    """Answers every request with one file.
+
+    Attributes:
+        asked: the path of each request, and whether it had an API key.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.asked: list[tuple[str, bool]] = []
+
+    async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's
+        headers = dict(scope["headers"])
+        self.asked.append((scope["path"], b"x-api-key" in headers))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": self.content})
+
+
+async def test_files_come_from_waha_and_from_the_bucket_that_is_named() -> None:
+    waha, bucket = FileServer(b"from WAHA"), FileServer(b"from its bucket")
+    with in_thread(waha) as waha_url, in_thread(bucket) as bucket_url:
+        settings = msgspec.structs.replace(
+            Settings.in_memory(), engine_url=waha_url, engine_key="k", engine_store_url=bucket_url
+        )
+        async with (
+            open_services(settings) as services,
+            open_waha(settings) as engine,
+            open_media_worker(
+                settings,
+                services,
+                engine,
+                told=lambda _: None,
+                troubled=lambda _: None,
+                broke=lambda _: None,
+            ) as worker,
+        ):
+            own = MediaOffer(offered_at=NOON, url="http://localhost:3000/api/files/vendas/A1.jpeg")
+            theirs = MediaOffer(offered_at=NOON, url=f"{bucket_url}/vendas/A2.jpeg?signature=x")
+            told = [photo("A1", offer=own), photo("A2", offer=theirs)]
+            await services.archive.record([delivery(*told, at=NOON)])
+            stop = asyncio.Event()
+            running = asyncio.create_task(worker.run(stop))
+            async with asyncio.timeout(10):
+                while worker.state.stored < len(told):
+                    await asyncio.sleep(0.01)
+            stop.set()
+            await running
+    assert waha.asked == [("/api/files/vendas/A1.jpeg", True)]
+    assert bucket.asked == [("/vendas/A2.jpeg", False)]

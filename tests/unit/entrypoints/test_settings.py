@@ -16,6 +16,7 @@ from wagateway.entrypoints.variables import VARIABLES
 EXAMPLE = Path(__file__).parents[3] / ".env.example"
 NAMES_OF_EXAMPLES = {
     "WHATSAPP_CORE_URL",
+    "WHATSAPP_CORE_S3_URL",
     "WHATSAPP_DATABASE_DIRECT_URL",
     "WHATSAPP_DATABASE_URL",
     "WHATSAPP_DATA_DIR",
@@ -343,6 +344,7 @@ class TestMedia:
             MEDIA_LIFETIME_S="0",
             MEDIA_CONCURRENT="100",
             MEDIA_REDIRECT="yes",
+            CORE_S3_URL="https://waha-files.s3.example",
         )
         assert got == Settings(
             data_dir=got.data_dir,
@@ -368,6 +370,7 @@ class TestMedia:
             media_lifetime_s=0,
             media_concurrent=100,
             media_redirect=True,
+            engine_store_url="https://waha-files.s3.example",
         )
 
     def test_files_lie_beside_the_database_unless_told_otherwise(self) -> None:
@@ -396,6 +399,7 @@ class TestMedia:
             ("MEDIA_LIFETIME_S", "-1"),
             ("MEDIA_CONCURRENT", "0"),
             ("MEDIA_OUTGOING", "perhaps"),
+            ("CORE_S3_URL", "waha-files.s3.example"),
             ("MINIO_URL", "minio:9302"),
             ("MINIO_URL", "http://minio/path"),
             ("MINIO_PUBLIC_URL", "https://files.example/?x=1"),
