@@ -12,6 +12,7 @@ from typing_extensions import override
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
 from wagateway.adapters.memory.media import InMemoryMediaStore
+from wagateway.domain.errors import StoreUnavailable
 from wagateway.domain.events import MessageSeen, Source
 from wagateway.domain.identity import Jid, StanzaId
 from wagateway.domain.media import Download, file_key
@@ -58,7 +59,10 @@ class FakeSource(MediaSource):
         found = self.files[offer.url]
         if isinstance(found, Exception):
             raise found
-        into.write_bytes(found)
+        try:
+            into.write_bytes(found)
+        except OSError as exc:
+            raise StoreUnavailable(f"the file cannot be written: {exc.strerror}") from exc
         return Fetched(sha256=sha256_of(found), size_bytes=len(found), mimetype="image/jpeg")
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
@@ -152,12 +152,9 @@ class FetchMedia:
         if isinstance(verdict, Skip):
             await self._end(turn, skipped(task.download, verdict.reason))
             return
+        file = self.folder / f"fetch-{uuid4().hex}"
         try:
-            with TemporaryDirectory(dir=self.folder, prefix="fetch-") as folder:
-                await self._fetch(turn, Path(folder) / "file", again=verdict.again)
-        except OSError as exc:  # no room for the folder
-            await self._wait(turn, f"files cannot be written: {exc.strerror}", self.plan.rest)
-            turn.nowhere = True
+            await self._fetch(turn, file, again=verdict.again)
         except StoreUnavailable as exc:
             await self._wait(turn, words(exc), self.plan.rest)
             turn.nowhere = True
@@ -165,6 +162,9 @@ class FetchMedia:
             raise
         except Exception as exc:  # noqa: BLE001 - each has its answer
             await self._end(turn, self._after(turn, exc))
+        finally:
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
 
     async def _fetch(self, turn: FetchTurn, file: Path, *, again: bool) -> None:
         fetched = await self._had(turn, file, again=again)

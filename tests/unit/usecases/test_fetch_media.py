@@ -350,7 +350,7 @@ class TestStoreThatIsAway:
         await world.tell()
         turn = await world.turn()
         assert turn.nowhere
-        assert turn.problem == "files cannot be written: No such file or directory"
+        assert turn.problem == "the file cannot be written: No such file or directory"
 
 
 class TestHolding:
