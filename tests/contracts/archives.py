@@ -102,7 +102,8 @@ async def backend(kind: Kind | Literal["memory"], servers: Servers) -> AsyncIter
         return
     async with fresh_database(await servers.url(kind)) as url:
         await migrate(url)
-        async with open_pool(url, max_size=4) as pool:
+        through = await servers.pooled(url) if kind == "pooled" else url
+        async with open_pool(through, max_size=4) as pool:
             yield in_postgres(pool)
 
 

@@ -21,10 +21,11 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.docker_client import DockerClient
+from tests.support import pgbouncer
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres
 
-Kind = Literal["embedded", "container", "external"]
+Kind = Literal["embedded", "container", "external", "pooled"]
 
 IMAGE = os.environ.get("WAGATEWAY_TEST_IMAGE", "timescale/timescaledb:2.22.0-pg17")
 EXTERNAL_URL = os.environ.get("WAGATEWAY_TEST_DATABASE_URL", "")
@@ -70,6 +71,16 @@ def server_params() -> list[object]:
                 ),
             ],
         ),
+        pytest.param(
+            "pooled",
+            id="pooled",
+            marks=[
+                pytest.mark.pooled,
+                pytest.mark.skipif(
+                    not pgbouncer.ASKED_FOR, reason="WAGATEWAY_TEST_PGBOUNCER_URL is not set"
+                ),
+            ],
+        ),
     ]
 
 
@@ -79,13 +90,31 @@ class Servers:
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack = stack
         self._urls: dict[Kind, str] = {}
+        self._pooler: pgbouncer.PgBouncer | None = None
 
     async def url(self, kind: Kind) -> str:
-        """Return the URL of a role that may create databases on the server of *kind*."""
+        """Return the URL of a role that may create databases on the server of *kind*.
+
+        For ``pooled`` that is the server behind PgBouncer: see pooled().
+        """
+        if kind == "pooled":
+            kind = "external" if pgbouncer.external_url() else "embedded"
+        if kind == "external" and not EXTERNAL_URL:
+            raise LookupError("set WAGATEWAY_TEST_DATABASE_URL to the server behind PgBouncer")
         if kind not in self._urls:
             start = {"embedded": embedded, "container": container, "external": external}[kind]
             self._urls[kind] = await self._stack.enter_async_context(start())
         return self._urls[kind]
+
+    async def pooled(self, direct_url: str) -> str:
+        """Return the address at PgBouncer of a database on the server of ``pooled``."""
+        named = pgbouncer.external_url()
+        if named:
+            return pgbouncer.pooled_url(named, direct_url)
+        if self._pooler is None:
+            running = pgbouncer.PgBouncer.running(await self.url("pooled"))
+            self._pooler = await self._stack.enter_async_context(running)
+        return self._pooler.url(direct_url)
 
 
 @asynccontextmanager
