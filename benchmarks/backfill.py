@@ -19,7 +19,7 @@ from harness import Findings, Goal, Scale, middle, progress, scratch
 from pages import empty_database
 from wagateway.adapters.embedded.server import EmbeddedPostgres
 from wagateway.adapters.timescale.archive import TimescaleArchive
-from wagateway.adapters.timescale.pool import open_pool
+from wagateway.adapters.timescale.pool import Pool, open_pool
 from wagateway.adapters.timescale.reader import TimescaleReader
 from wagateway.adapters.timescale.sync import TimescaleSyncStore
 from wagateway.adapters.waha.client import WahaEngine, open_engine
@@ -35,7 +35,7 @@ from wagateway.usecases.work import SyncWorker
 _PAGE = 100
 _AT_ONCE = 5
 _AIM = 0.75
-_UNHURRIED = Manners(per_second=1_000_000, at_once=_AT_ONCE)
+UNHURRIED = Manners(per_second=1_000_000, at_once=_AT_ONCE)
 
 
 async def run(scale: Scale) -> Findings:
@@ -46,7 +46,7 @@ async def run(scale: Scale) -> Findings:
         async with (
             EmbeddedPostgres.running(folder / "data") as database,
             simulated(past) as address,
-            open_engine(address, None, clock=_now, manners=_UNHURRIED) as engine,
+            open_engine(address, None, clock=now, manners=UNHURRIED) as engine,
         ):
             for number in range(scale.rounds):
                 progress(f"back-fill, round {number + 1}: fetching")
@@ -75,7 +75,8 @@ async def run(scale: Scale) -> Findings:
     return findings
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """Return the present."""
     return datetime.now(UTC)
 
 
@@ -143,33 +144,43 @@ async def store(url: str, pages: Sequence[Sequence[Delivery]]) -> float:
 
 async def both(url: str, engine: WahaEngine) -> float:
     """Return the seconds until a worker has read every chat."""
-    plan = SyncPlan(batch=_PAGE, concurrent=_AT_ONCE)
     async with open_pool(url, max_size=10, prepare_threshold=5) as pool:
-        archive = TimescaleArchive(pool)
-        sync = TimescaleSyncStore(pool, archive)
-        people = SyncPeople(engine=engine, archive=archive, store=sync)
-        worker = SyncWorker(
-            find=FindSessions(
-                engine=engine,
-                archive=archive,
-                reader=TimescaleReader(pool),
-                store=sync,
-                clock=_now,
-            ),
-            turn=SyncTurn(engine=engine, store=sync, people=people, clock=_now, plan=plan),
-            store=sync,
-            clock=_now,
-            plan=plan,
-            poll=timedelta(milliseconds=50),
-        )
         stop, began = asyncio.Event(), time.perf_counter()
-        running = asyncio.create_task(worker.run(stop))
-        while not await _is_read(sync):  # noqa: ASYNC110 - what another process would ask
-            await asyncio.sleep(0.2)
+        running = asyncio.create_task(worker_of(pool, engine).run(stop))
+        await until_read(pool)
         took = time.perf_counter() - began
         stop.set()
         await running
         return took
+
+
+def worker_of(pool: Pool, engine: WahaEngine) -> SyncWorker:
+    """Return a worker that reads all chats of *engine*, as one process has it."""
+    plan = SyncPlan(batch=_PAGE, concurrent=_AT_ONCE)
+    archive = TimescaleArchive(pool)
+    sync = TimescaleSyncStore(pool, archive)
+    people = SyncPeople(engine=engine, archive=archive, store=sync)
+    return SyncWorker(
+        find=FindSessions(
+            engine=engine,
+            archive=archive,
+            reader=TimescaleReader(pool),
+            store=sync,
+            clock=now,
+        ),
+        turn=SyncTurn(engine=engine, store=sync, people=people, clock=now, plan=plan),
+        store=sync,
+        clock=now,
+        plan=plan,
+        poll=timedelta(milliseconds=50),
+    )
+
+
+async def until_read(pool: Pool) -> None:
+    """Return when every chat is read."""
+    sync = TimescaleSyncStore(pool, TimescaleArchive(pool))
+    while not await _is_read(sync):  # noqa: ASYNC110 - what another process would ask
+        await asyncio.sleep(0.2)
 
 
 async def _is_read(sync: TimescaleSyncStore) -> bool:

@@ -16,11 +16,13 @@ from datetime import UTC, datetime
 import uvicorn
 
 import backfill
+import costs
 import idle
 import ingest
 import media
 import pages
 import reading
+import scaling
 import sizes
 import starting
 from harness import Findings, Goal, Scale, goal_table
@@ -32,6 +34,8 @@ PARTS: dict[str, tuple[str, Callable[[Scale], Awaitable[Findings]]]] = {
     "backfill": ("Back-fill", backfill.run),
     "idle": ("In sync", idle.run),
     "media": ("Media", media.run),
+    "scaling": ("Several processes", scaling.run),
+    "costs": ("What the database does for a message", costs.run),
     "sizes": ("Bytes per message", sizes.run),
     "starting": ("Start, imports, memory", starting.run),
 }

@@ -26,7 +26,9 @@ from wagateway.ports.archive import Archive
 from wagateway.usecases.group_commit import GroupCommit
 from wagateway.usecases.ingest import IngestBody, Ingested
 
-ROUTE, READ, DURABLE, TWO, ALONE = "route", "read", "durable", "two", "alone"
+ROUTE, READ, DURABLE, ALONE = "route", "read", "durable", "alone"
+TWO = "workers-2"
+_SEVERAL = "workers-"
 
 
 class Nowhere(InMemoryArchive):
@@ -75,8 +77,8 @@ async def run_one(variant: str, folder: Path) -> None:
         await serve(app, listener, on_ready=lambda: print(url, flush=True))
 
 
-async def run_two(folder: Path) -> None:
-    """Run ``wagateway api --workers 2`` on an embedded PostgreSQL until cancelled."""
+async def run_several(count: int, folder: Path) -> None:
+    """Run ``wagateway api --workers <count>`` on an embedded PostgreSQL until cancelled."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -91,7 +93,7 @@ async def run_two(folder: Path) -> None:
         }
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "wagateway.entrypoints.cli", "api", "--workers", "2"),
+            *("-m", "wagateway.entrypoints.cli", "api", "--workers", str(count)),
             env=os.environ | told,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -101,7 +103,7 @@ async def run_two(folder: Path) -> None:
             async for line in process.stderr:
                 sys.stderr.buffer.write(line)
                 ready += b"ready" in line
-                if ready == 2:  # noqa: PLR2004 - both
+                if ready == count:
                     print(f"http://127.0.0.1:{port}", flush=True)
         finally:
             if process.returncode is None:
@@ -111,4 +113,5 @@ async def run_two(folder: Path) -> None:
 
 if __name__ == "__main__":
     given, place = sys.argv[1], Path(sys.argv[2])
-    run_until_stopped(run_two(place) if given == TWO else run_one(given, place))
+    several = given.removeprefix(_SEVERAL) if given.startswith(_SEVERAL) else ""
+    run_until_stopped(run_several(int(several), place) if several else run_one(given, place))
