@@ -1,4 +1,4 @@
-"""What partly fails in a real PostgreSQL, and what callers see of it: docs/OPERATING.md has both."""
+"""What partly fails in a real PostgreSQL, and what callers see of it, as docs/OPERATING.md says."""
 
 import asyncio
 import os
