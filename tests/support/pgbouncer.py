@@ -101,6 +101,11 @@ class PgBouncer:
             await pooler.kill()
             await asyncio.to_thread(shutil.rmtree, folder)
 
+    @property
+    def pid(self) -> int | None:
+        """The id of its process, None before its start."""
+        return self._process.pid if self._process else None
+
     def url(self, direct_url: str) -> str:
         """Return the address here of the database that *direct_url* names."""
         return pooled_url(self._url, direct_url)

@@ -79,9 +79,9 @@ class Disturber:
     async def __call__(self, what: str, dice: Dice) -> None:
         match what:
             case "kill a worker":
-                os.kill(dice.pick(sorted(await self._workers())), signal.SIGKILL)
+                os.kill(dice.pick(sorted(await self.workers())), signal.SIGKILL)
             case "kill all workers":
-                for pid in await self._workers():
+                for pid in await self.workers():
                     os.kill(pid, signal.SIGKILL)
             case "restart the database":
                 os.kill(self._postmaster(), signal.SIGINT)
@@ -95,7 +95,7 @@ class Disturber:
             raise RuntimeError("the database does not run")
         return self._database.pid
 
-    async def _workers(self) -> list[int]:
+    async def workers(self) -> list[int]:
         """Return the ids of the processes that serve; there is always at least one in the end."""
         while True:
             process = await asyncio.create_subprocess_exec(

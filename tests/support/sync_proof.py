@@ -15,12 +15,12 @@ import sys
 import tempfile
 import time
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import httpx
 import msgspec
@@ -46,6 +46,7 @@ from wagateway.simulator.truth import Truth
 from wagateway.simulator.wagateway_api import WagatewayApi
 from wagateway.simulator.waha_server import WahaServer
 
+T = TypeVar("T")
 KEY = "kV7mQ2xT9bR4zN8wLc3H"
 SYNC_WORKERS = 2
 AWAY_S = 45.0
@@ -127,7 +128,16 @@ class Outcome(Struct, kw_only=True):
 class Gateway:
     """API and workers; a worker that ends by itself is started again."""
 
-    def __init__(self, folder: Path, database_url: str, engine_url: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        database_url: str,
+        engine_url: str,
+        *,
+        more: Mapping[str, str] | None = None,
+        workers: int = SYNC_WORKERS,
+    ) -> None:
+        """Start nothing yet; *more* is set in the environment of every process."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
@@ -135,7 +145,9 @@ class Gateway:
             "WHATSAPP_CORE_URL": engine_url,
             "WHATSAPP_API_KEY": KEY,
             "WHATSAPP_SYNC_INTERVAL_MS": "5000",
+            **(more or {}),
         }
+        self._count = workers
         self._log: IO[bytes] = (folder / "gateway.log").open("ab")
         self._api: Process | None = None
         self._workers: list[Process] = []
@@ -150,8 +162,13 @@ class Gateway:
         words = ("-m", "wagateway.entrypoints.cli", "api")
         places = ("--workers", str(WORKERS), "--port", str(self.port))
         self._api = await self._run(*words, *places)
-        self._workers = [await self._worker() for _ in range(SYNC_WORKERS)]
+        self._workers = [await self._worker() for _ in range(self._count)]
         await until_ready(self.url, self._api)
+
+    @property
+    def workers(self) -> list[int]:
+        """The ids of the workers' processes."""
+        return [process.pid for process in self._workers]
 
     async def stop(self) -> None:
         """Stop all gracefully."""
@@ -220,16 +237,32 @@ class Run:
     """One trial under way."""
 
     def __init__(
-        self, trial: Trial, folder: Path, database: EmbeddedPostgres, tell: Callable[[str], None]
+        self,
+        trial: Trial,
+        folder: Path,
+        database: EmbeddedPostgres,
+        tell: Callable[[str], None],
+        *,
+        gateway: Callable[[str], Gateway] | None = None,
     ) -> None:
+        """Begin nothing yet.
+
+        Args:
+            trial: what is proven.
+            folder: for the gateway.
+            database: whose it is.
+            tell: takes a line on how far it is.
+            gateway: makes the gateway for WAHA's address; None: one that has the database alone.
+        """
         self.trial = trial
         self.truth = Truth()
         self.waha = Waha(trial.scenario)
-        self.gateway = Gateway(folder, database.url, self.waha.url)
+        make = gateway or (lambda engine_url: Gateway(folder, database.url, engine_url))
+        self.gateway = make(self.waha.url)
         self.claims = Claims(self.waha.server, self.gateway.url, TOKEN, database.url)
         self.disturbed: list[str] = []
-        self._database = database
-        self._tell = tell
+        self.database = database
+        self.tell = tell
         self._left = -1
         self._begun_s = time.monotonic()
         self._ends_s = self._begun_s + trial.seconds
@@ -247,13 +280,13 @@ class Run:
             await disturbing
             await late
             seconds = time.monotonic() - self._begun_s
-            self._tell(f"{self.poster.counts.accepted:,} accepted; waiting for sync")
+            self.tell(f"{self.poster.counts.accepted:,} accepted; waiting for sync")
             caught_up_s = await self._come_to_rest()
         finally:
             await _ended(late, disturbing, looking, caused)
         unclaimed = await self.claims.conclude(until=datetime.now(UTC) - _FRESH)
         self.waha.server.witness(self.truth)
-        self._tell("reading the archive")
+        self.tell("reading the archive")
         return Outcome(
             report=await self._compared(),
             counts=self.poster.counts,
@@ -287,7 +320,7 @@ class Run:
     async def _begin_late(self) -> None:
         await asyncio.sleep(self.trial.late_s)
         # With the seed, it decides on all that is told.
-        self._tell(f"the gateway begins; the present began {self.trial.scenario.start}")
+        self.tell(f"the gateway begins; the present began {self.trial.scenario.start}")
         await self.gateway.start()
 
     async def _announce(self) -> None:
@@ -307,16 +340,21 @@ class Run:
     async def _disturb(self) -> None:
         dice = Dice("disturbances", self.trial.scenario.seed)
         await asyncio.sleep(self.trial.late_s + _LOOK_S)
-        stops = sum(what in _STOPS for what in self.trial.disturbances)
-        left_s = self.trial.seconds - self.trial.late_s - stops * AWAY_S
+        away_s = sum(map(self.lasts_s, self.trial.disturbances))
+        left_s = self.trial.seconds - self.trial.late_s - away_s
         pause_s = max(0.0, left_s / (len(self.trial.disturbances) + 1))
         for what in self.trial.disturbances:
             await asyncio.sleep(pause_s * dice.between(0.5, 1.5))
-            self._tell(f"{self.poster.counts.accepted:,} accepted: {what}")
-            await self._do(what, dice)
+            self.tell(f"{self.poster.counts.accepted:,} accepted: {what}")
+            await self.do(what, dice)
             self.disturbed.append(what)
 
-    async def _do(self, what: str, dice: Dice) -> None:
+    def lasts_s(self, what: str) -> float:
+        """Return for how many seconds a disturbance goes on."""
+        return AWAY_S if what in _STOPS else 0.0
+
+    async def do(self, what: str, dice: Dice) -> None:
+        """Do what a disturbance names."""
         match what:
             case "kill a sync worker":
                 await self.gateway.kill_sync_worker(dice)
@@ -329,7 +367,7 @@ class Run:
                 await asyncio.sleep(AWAY_S)
                 await self.waha.start()
             case _ if self.gateway.supervisor is not None:
-                await Disturber(self.gateway.supervisor, self._database)(what, dice)
+                await Disturber(self.gateway.supervisor, self.database)(what, dice)
 
     async def _come_to_rest(self) -> float:
         """Return how many seconds it takes until sync has looked at everything and is idle."""
@@ -350,7 +388,7 @@ class Run:
             if hosted.status == WORKING
         ]
         try:
-            async with await psycopg.AsyncConnection.connect(self._database.url) as conn:
+            async with await psycopg.AsyncConnection.connect(self.database.url) as conn:
                 cursor = await conn.execute(_AT_REST, [since + timedelta(minutes=2), accounts])
                 rows = await cursor.fetchall()
         except psycopg.OperationalError:
@@ -358,7 +396,7 @@ class Run:
         left = sum(count for _, count, _ in rows)
         if left != self._left:
             self._left = left
-            self._tell(f"{left} chats to go")
+            self.tell(f"{left} chats to go")
         return len(rows) == len(accounts) and all(looked and not count for _, count, looked in rows)
 
     async def _compared(self) -> Report:
@@ -445,7 +483,7 @@ def _main() -> int:
     with tempfile.TemporaryDirectory(prefix="wagateway-proof-") as name:
         folder = Path(name)
         try:
-            outcome = asyncio.run(_until_stopped(prove(trial_of(**given), folder, tell=_tell)))
+            outcome = asyncio.run(until_stopped(prove(trial_of(**given), folder, tell=tell)))
         finally:
             if kept:
                 kept.write_bytes((folder / "gateway.log").read_bytes())
@@ -453,7 +491,7 @@ def _main() -> int:
     return 0 if outcome.perfect else 1
 
 
-async def _until_stopped(work: Coroutine[Any, Any, Outcome]) -> Outcome:
+async def until_stopped(work: Coroutine[Any, Any, T]) -> T:
     """Run *work*; a signal cancels it, so that nothing that it started stays behind."""
     task = asyncio.ensure_future(work)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -461,7 +499,8 @@ async def _until_stopped(work: Coroutine[Any, Any, Outcome]) -> Outcome:
     return await task
 
 
-def _tell(what: str) -> None:
+def tell(what: str) -> None:
+    """Say on standard error how far it is."""
     print(f"{time.strftime('%H:%M:%S')}  {what}", file=sys.stderr, flush=True)  # noqa: T201
 
 
