@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypedDict, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 from litestar import Request, Response, Router, get, head, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
@@ -17,7 +17,7 @@ from litestar.types import Guard
 
 from wagateway.domain.errors import InvalidInput
 from wagateway.domain.filenames import content_disposition
-from wagateway.domain.identity import StanzaId, account_named, chat_candidates
+from wagateway.domain.identity import Jid, SessionName, StanzaId, account_named, chat_candidates
 from wagateway.domain.media import DownloadStatus
 from wagateway.domain.messages import Kind
 from wagateway.domain.text import MAX_ID_CHARS, clean_id
@@ -108,6 +108,32 @@ MessageFilter = Annotated[
 ]
 
 
+class Which(TypedDict):
+    """The file that an address names, as the library asks for it."""
+
+    session: SessionName
+    chat: Sequence[Jid]
+    stanza: StanzaId
+    account: Jid | None
+    sha256: str
+
+
+def which_file(
+    session: Session, chat: Chat, message_id: MessageId, account: Account = None, sha256: Hash = ""
+) -> Which:
+    """Read the parameters that the routes of one file share."""
+    return Which(
+        session=session_name(session),
+        chat=chat_candidates(chat),
+        stanza=_id(message_id),
+        account=account_named(account),
+        sha256=sha256,
+    )
+
+
+_Named = NamedDependency[SkipValidation[Which]]
+
+
 class Retried(msgspec.Struct, frozen=True, kw_only=True):
     """How many files are fetched again."""
 
@@ -130,14 +156,10 @@ def _documented_file(text: str) -> dict[int, ResponseSpec]:
     media_type="application/octet-stream",
     responses=_documented_file("The file; `206` with a part of it where a range was asked for."),
 )
-async def message_file(  # noqa: PLR0913, PLR0917 - what the route takes, by name
+async def message_file(
     request: _Request,
     library: Library,
-    session: Session,
-    chat: Chat,
-    message_id: MessageId,
-    account: Account = None,
-    sha256: Hash = "",
+    which: _Named,
     download: Download = False,  # noqa: FBT002 - by name
     redirect: Redirect = None,
 ) -> Response[Any]:
@@ -147,8 +169,7 @@ async def message_file(  # noqa: PLR0913, PLR0917 - what the route takes, by nam
     saved, since it might run as a program of this site. A file that is not stored is a `404` that
     says why: `media.status` and `media.problem` of the message.
     """
-    where = session_name(session), chat_candidates(chat), _id(message_id)
-    file = await library.file(*where, account=account_named(account), sha256=sha256)
+    file = await library.file(**which)
     return _answer(request, library, file, inline=not download, redirect=redirect)
 
 
@@ -163,16 +184,11 @@ async def message_file(  # noqa: PLR0913, PLR0917 - what the route takes, by nam
 async def message_thumbnail(
     request: _Request,
     library: Library,
-    session: Session,
-    chat: Chat,
-    message_id: MessageId,
-    account: Account = None,
-    sha256: Hash = "",
+    which: _Named,
     redirect: Redirect = None,
 ) -> Response[Any]:
     """Return a small picture: of a picture itself, a film's first frame, a PDF's first page."""
-    where = session_name(session), chat_candidates(chat), _id(message_id)
-    file = await library.thumbnail(*where, account=account_named(account), sha256=sha256)
+    file = await library.thumbnail(**which)
     return _answer(request, library, file, inline=True, redirect=redirect)
 
 
@@ -180,33 +196,17 @@ async def message_thumbnail(
 async def file_head(
     request: _Request,
     library: Library,
-    session: Session,
-    chat: Chat,
-    message_id: MessageId,
-    account: Account = None,
-    sha256: Hash = "",
+    which: _Named,
     download: Download = False,  # noqa: FBT002 - by name
 ) -> Response[None]:
     """Return the headers of the file alone."""
-    where = session_name(session), chat_candidates(chat), _id(message_id)
-    file = await library.file(*where, account=account_named(account), sha256=sha256)
-    return _headers_only(request, file, inline=not download)
+    return _headers_only(request, await library.file(**which), inline=not download)
 
 
 @head("/media/{session:str}/{chat:str}/{message_id:str}/thumbnail", include_in_schema=False)
-async def thumbnail_head(
-    request: _Request,
-    library: Library,
-    session: Session,
-    chat: Chat,
-    message_id: MessageId,
-    account: Account = None,
-    sha256: Hash = "",
-) -> Response[None]:
+async def thumbnail_head(request: _Request, library: Library, which: _Named) -> Response[None]:
     """Return the headers of the preview alone."""
-    where = session_name(session), chat_candidates(chat), _id(message_id)
-    file = await library.thumbnail(*where, account=account_named(account), sha256=sha256)
-    return _headers_only(request, file, inline=True)
+    return _headers_only(request, await library.thumbnail(**which), inline=True)
 
 
 @get(
@@ -382,6 +382,7 @@ def media_router(guard: Guard) -> Router:
     return Router(
         "/api",
         route_handlers=handlers,
+        dependencies={"which": Provide(which_file, sync_to_thread=False)},
         guards=[guard],
         security=[{"apiToken": []}, {"bearer": []}],
     )
