@@ -19,6 +19,21 @@ from wagateway.ports.media_store import MediaStore
 
 _LINK_LIFETIME = timedelta(minutes=5)
 _PREVIEW = "image/webp"
+_LOST = "the media store lacks this file"
+
+
+class NotStored(NotFound):
+    """The file of a message, or its preview, is not there to be served.
+
+    Attributes:
+        status: how far the download of the file is.
+        problem: why it is not further, or what is wrong with the stored file; None: nothing known.
+    """
+
+    def __init__(self, text: str, *, status: DownloadStatus, problem: str | None) -> None:
+        super().__init__(text)
+        self.status = status
+        self.problem = problem
 
 
 class ServedFile(Struct, frozen=True, kw_only=True):
@@ -73,7 +88,8 @@ class MediaLibrary:
             sha256: how the file's hash begins, to tell two such apart.
 
         Raises:
-            NotFound: no such session, chat or message, or its file is not stored; with the reason.
+            NotFound: no such session, chat or message, or none with such a file.
+            NotStored: its file is not stored; with the reason.
         """
         view, found = await self._stored(session, chat, stanza, account, sha256)
         key = file_key(found)
@@ -97,12 +113,17 @@ class MediaLibrary:
         """Return the preview of a message's file, a WebP image of at most 400 pixels; see file().
 
         Raises:
-            NotFound: as of file(), or there is no preview.
+            NotFound: as of file().
+            NotStored: as of file(), or there is no preview.
         """
         view, found = await self._stored(session, chat, stanza, account, sha256)
         if not view.media.has_thumbnail:
             why = view.media.problem or "nobody looked into it yet, or it shows nothing"
-            raise NotFound(f"the file of this message has no preview: {why}")
+            raise NotStored(
+                f"the file of this message has no preview: {why}",
+                status=view.media.status,
+                problem=view.media.problem,
+            )
         key = thumbnail_key(found)
         return ServedFile(
             key=key,
@@ -133,15 +154,20 @@ class MediaLibrary:
         if _is_stored(media):
             raise NotFound("the message has another file than this one")
         why = f": {media.problem}" if media.problem else ""
-        raise NotFound(f"the file of this message is not stored; it is {media.status}{why}")
+        raise NotStored(
+            f"the file of this message is not stored; it is {media.status}{why}",
+            status=media.status,
+            problem=media.problem,
+        )
 
     async def _size(self, key: MediaKey) -> int:
         try:
             return await self.media.size_bytes(key)
         except NotFound as exc:
-            raise NotFound(
-                "the media store lacks this file, which was stored: `wagateway media verify` tells"
-                " what else is missing"
+            raise NotStored(
+                f"{_LOST}, which was stored: `wagateway media verify` tells what else is missing",
+                status=DownloadStatus.COMPLETED,
+                problem=_LOST,
             ) from exc
 
     def read(

@@ -32,10 +32,16 @@ from wagateway.entrypoints.http.parameters import (
     Session,
     session_name,
 )
-from wagateway.entrypoints.http.problems import PROBLEM_JSON, documented, problem
+from wagateway.entrypoints.http.problems import (
+    PROBLEM_JSON,
+    documented,
+    documented_by,
+    not_stored,
+    problem,
+)
 from wagateway.entrypoints.http.ranges import NothingThere, is_held, range_applies, wanted_range
 from wagateway.ports.downloads import RETRIED
-from wagateway.usecases.media_library import MediaLibrary, ServedFile
+from wagateway.usecases.media_library import MediaLibrary, NotStored, ServedFile
 
 Library = NamedDependency[SkipValidation[MediaLibrary]]
 _Request = Request[Any, Any, Any]
@@ -140,11 +146,21 @@ class Retried(msgspec.Struct, frozen=True, kw_only=True):
     files: int
 
 
+_EXPIRED = not_stored(
+    NotStored(
+        "the file of this message is not stored; it is expired: WhatsApp has it no longer",
+        status=DownloadStatus.EXPIRED,
+        problem="WhatsApp has it no longer",
+    )
+)
+
+
 def _documented_file(text: str) -> dict[int, ResponseSpec]:
     media = "application/octet-stream"
     return {
         200: ResponseSpec(bytes, description=text, media_type=media, generate_examples=False),
         **documented(400, 401, 404, 416, 500, 503),
+        404: documented_by(_EXPIRED),
     }
 
 
@@ -167,7 +183,8 @@ async def message_file(
 
     The ETag is the file's SHA-256. Pictures, sound and films are shown in place, all else is
     saved, since it might run as a program of this site. A file that is not stored is a `404` that
-    says why: `media.status` and `media.problem` of the message.
+    says why: `media_status` and `media_problem` are `status` and `problem` of the message's
+    `media`. Where there is no such message, both are missing.
     """
     file = await library.file(**which)
     return _answer(request, library, file, inline=not download, redirect=redirect)

@@ -21,9 +21,11 @@ from wagateway.domain.errors import (
     Unavailable,
     WagatewayError,
 )
+from wagateway.domain.media import DownloadStatus
 from wagateway.entrypoints.http.access_log import request_id_of
 from wagateway.entrypoints.http.parameters import ACCEPTED
 from wagateway.entrypoints.logs import trace_of
+from wagateway.usecases.media_library import NotStored
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_S = 2
@@ -40,6 +42,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         status: the HTTP status.
         detail: what is wrong with this request and what is accepted.
         request_id: with unexpected errors only: how to find the cause in the log.
+        media_status: with files that are not stored, and previews that are not there, only: where
+            the download of the file stands.
+        media_problem: with these only: why, where that is known.
     """
 
     type: str
@@ -47,6 +52,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: int
     detail: str
     request_id: str | None = None
+    media_status: DownloadStatus | None = None
+    media_problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +159,13 @@ def problem(status: int, detail: str = "", *, request_id: str | None = None) -> 
     )
 
 
+def not_stored(exc: NotStored) -> Problem:
+    """Return the problem document of *exc*, with what programs need to know beside its text."""
+    return msgspec.structs.replace(
+        problem(HTTPStatus.NOT_FOUND, str(exc)), media_status=exc.status, media_problem=exc.problem
+    )
+
+
 def problem_response(request: Request[Any, Any, Any], exc: Exception) -> Response[Problem]:
     """Turn any error into its problem document, and log the ones that are not the caller's."""
     status, detail, headers = _verdict(exc)
@@ -162,8 +176,9 @@ def problem_response(request: Request[Any, Any, Any], exc: Exception) -> Respons
         request_id = request_id_of(request.scope)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers = {**headers, "Retry-After": str(RETRY_AFTER_S)}
+    answer = problem(status, detail, request_id=request_id)
     return Response(
-        problem(status, detail, request_id=request_id),
+        not_stored(exc) if isinstance(exc, NotStored) else answer,
         status_code=status,
         media_type=PROBLEM_JSON,
         headers=headers,
@@ -192,16 +207,18 @@ async def send_problem(send: Send, answer: Problem, headers: Mapping[str, str]) 
 
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
     """Return what OpenAPI says of the problems that a route can answer with."""
-    return {
-        status: ResponseSpec(
-            Problem,
-            description=KINDS[status].meaning,
-            media_type=PROBLEM_JSON,
-            generate_examples=False,
-            examples=[Example(value=msgspec.to_builtins(_example(status)))],
-        )
-        for status in statuses
-    }
+    return {status: documented_by(_example(status)) for status in statuses}
+
+
+def documented_by(*examples: Problem) -> ResponseSpec:
+    """Return what OpenAPI says of the problems that are like *examples*, of one status."""
+    return ResponseSpec(
+        Problem,
+        description=KINDS[examples[0].status].meaning,
+        media_type=PROBLEM_JSON,
+        generate_examples=False,
+        examples=[Example(value=msgspec.to_builtins(example)) for example in examples],
+    )
 
 
 def _example(status: int) -> Problem:

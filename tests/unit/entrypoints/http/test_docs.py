@@ -43,6 +43,9 @@ ROUTES = {
 }
 
 
+FILE = "/api/media/{session}/{chat}/{message_id}"
+
+
 @pytest.fixture
 async def document() -> Json:
     async with client_of(application()) as client:
@@ -120,6 +123,16 @@ async def test_every_operation_names_its_credentials(document: Json) -> None:
             assert names == ["webhookToken", "webhookHmac"]
         else:
             assert names == []
+
+
+async def test_a_file_that_is_not_stored_is_documented(document: Json) -> None:
+    for path in (FILE, f"{FILE}/thumbnail"):
+        [told] = document["paths"][path]["get"]["responses"]["404"]["content"].values()
+        [example] = told["examples"].values()
+        assert example["value"]["media_status"] == "expired"
+    problem = document["components"]["schemas"]["Problem"]["properties"]
+    assert problem["media_status"]["description"]
+    assert problem["media_problem"]["description"]
 
 
 async def test_the_webhook_names_its_body(document: Json) -> None:

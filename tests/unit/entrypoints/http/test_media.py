@@ -377,11 +377,17 @@ class TestAbsent:
         self, world: World, client: httpx.AsyncClient
     ) -> None:
         await world.tell(stored=False)
-        assert "it is pending" in (await client.get(FILE)).json()["detail"]
+        told = (await client.get(FILE)).json()
+        assert "it is pending" in told["detail"]
+        assert (told["media_status"], told.get("media_problem")) == ("pending", None)
         await world.give_up()
-        answer = await client.get(FILE)
-        assert answer.status_code == 404
-        assert "it is expired: WhatsApp has the file no longer" in answer.json()["detail"]
+        why = "WhatsApp has the file no longer"
+        for path in (FILE, f"{FILE}/thumbnail"):
+            answer = await client.get(path)
+            assert answer.status_code == 404
+            told = answer.json()
+            assert f"it is expired: {why}" in told["detail"]
+            assert (told["media_status"], told["media_problem"]) == ("expired", why)
 
     async def test_what_the_store_lost_is_told(
         self, world: World, client: httpx.AsyncClient
@@ -390,7 +396,27 @@ class TestAbsent:
         await world.media.remove(file_key(SHA256))
         answer = await client.get(FILE)
         assert answer.status_code == 404
-        assert "wagateway media verify" in answer.json()["detail"]
+        told = answer.json()
+        assert "wagateway media verify" in told["detail"]
+        assert told["media_status"] == "completed"
+        assert told["media_problem"] == "the media store lacks this file"
+
+    async def test_a_file_without_a_preview_is_told(
+        self, world: World, client: httpx.AsyncClient
+    ) -> None:
+        await world.tell()
+        answer = await client.get(f"{FILE}/thumbnail")
+        assert answer.status_code == 404
+        told = answer.json()
+        assert "no preview" in told["detail"]
+        assert (told["media_status"], told.get("media_problem")) == ("completed", None)
+
+    async def test_what_was_never_a_message_has_no_status(
+        self, world: World, client: httpx.AsyncClient
+    ) -> None:
+        await world.tell()
+        for path in (FILE[:-1] + "2", f"{FILE}?sha256=00", "/api/media/other/1/1"):
+            assert not {"media_status", "media_problem"} & (await client.get(path)).json().keys()
 
     async def test_a_store_that_is_away_is_told(self, world: World) -> None:
         class Away(InMemoryMediaStore):
