@@ -40,6 +40,7 @@ from wagateway.domain.media import (
     thumbnail_key,
 )
 from wagateway.domain.messages import Kind, MediaFacts, Message
+from wagateway.ports.media_store import MediaStore
 
 BYTES = bytes(range(256)) * 4
 SHA256 = hashlib.sha256(BYTES).hexdigest()
@@ -69,7 +70,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.archive = InMemoryArchive()
         self.downloads = InMemoryDownloadStore(self.archive)
-        self.media: InMemoryMediaStore = LinkingStore()
+        self.media: MediaStore = LinkingStore()
         self._file = folder / "file"
 
     async def tell(
