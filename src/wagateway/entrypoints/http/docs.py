@@ -149,7 +149,7 @@ def _parameters(operation: _Json) -> Iterator[str]:
     rows = []
     for parameter in operation.get("parameters", []):
         values = [example["value"] for example in parameter.get("examples", {}).values()]
-        given = " ".join(f"<code>{escape(str(value))}</code>" for value in values)
+        given = " ".join(f"<code>{escape(_written(parameter, each))}</code>" for each in values)
         default = parameter["schema"].get("default")
         about = _inline(parameter.get("description", ""))
         if default is not None:
@@ -159,6 +159,13 @@ def _parameters(operation: _Json) -> Iterator[str]:
         rows.append((name, kind, about, given))
     if rows:
         yield _table(("Parameter", "Type", "Meaning", "For example"), rows)
+
+
+def _written(parameter: _Json, value: object) -> str:
+    """Return *value* as an address has it, where several are given by repeating the name."""
+    if isinstance(value, list):
+        return "&".join(f"{parameter['name']}={each}" for each in value)
+    return str(value)
 
 
 def _request_body(operation: _Json) -> Iterator[str]:

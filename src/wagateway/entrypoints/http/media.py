@@ -98,6 +98,16 @@ StatusChoice = Annotated[
         description="Only files whose download stands so.", examples=[Example(value="failed")]
     ),
 ]
+StatusChoices = Annotated[
+    list[DownloadStatus] | None,
+    QueryParameter(
+        description=(
+            "Only files whose download stands so; may be given several times. Default: `failed` and"
+            " `expired`."
+        ),
+        examples=[Example(value=["failed", "skipped"])],
+    ),
+]
 ChatFilter = Annotated[
     str | None,
     QueryParameter(
@@ -273,7 +283,7 @@ async def retry_files(
     account: Account = None,
     chat: ChatFilter = None,
     message_id: MessageFilter = None,
-    status: StatusChoice = None,
+    status: StatusChoices = None,
 ) -> Retried:
     """Let a worker fetch files at once: those that failed or expired, or all that stand so.
 
@@ -286,7 +296,7 @@ async def retry_files(
         account=account_named(account),
         chat=chat_candidates(chat) if chat else (),
         stanza=_id(message_id) if message_id else None,
-        statuses=RETRIED if status is None else {status},
+        statuses=RETRIED if status is None else status,
     )
     return Retried(files=files)
 

@@ -215,6 +215,10 @@ async def test_the_page_shows_every_route_and_problem(page: httpx.Response) -> N
     assert {f"problem-{kind.slug}" for kind in KINDS.values()} <= targets
 
 
+async def test_the_page_shows_how_several_values_are_given(page: httpx.Response) -> None:
+    assert "<code>status=failed&amp;status=skipped</code>" in page.text
+
+
 async def test_the_policy_admits_the_style_and_nothing_else(page: httpx.Response) -> None:
     policy = page.headers["content-security-policy"]
     (style,) = re.findall(r"<style>(.*?)</style>", page.text, re.DOTALL)

@@ -580,3 +580,22 @@ class TestGallery:
                 assert (answer.status_code, answer.json()) == (202, {"files": count})
         page = (await client.get("/api/media/default")).json()
         assert page["files"][0]["media"]["status"] == DownloadStatus.PENDING
+
+    async def test_several_states_can_be_wanted_again(
+        self, world: World, client: httpx.AsyncClient
+    ) -> None:
+        await world.tell(stored=False)
+        await world.give_up()
+        await world.tell("A2", stored=False)
+        for asked, count in (
+            ([], 1),
+            (["pending"], 2),
+            (["failed", "skipped"], 0),
+            (["skipped", "pending", "pending"], 2),
+        ):
+            answer = await client.post("/api/media/default/retry", params={"status": asked})
+            assert (answer.status_code, answer.json()) == (202, {"files": count})
+        for wrong in (["x"], ["failed", "x"], [""]):
+            answer = await client.post("/api/media/default/retry", params={"status": wrong})
+            assert answer.status_code == 400
+            assert answer.json()["detail"].startswith("status must be one of pending, ")
