@@ -54,6 +54,12 @@ def media() -> None:
     show_default=True,
     help="How many files at most, those of the latest messages first; 1 to 500.",
 )
+@click.option(
+    "--before",
+    metavar="CURSOR",
+    help="Go on with older ones, where a list ended: the cursor that it printed last, `next` of "
+    "--json.",
+)
 @data_dir_option
 @database_url_option
 @json_option
@@ -63,6 +69,7 @@ def list_files(
     kind: str | None,
     status: str | None,
     limit: int,
+    before: str | None,
     data_dir: Path | None,
     database_url: str | None,
     as_json: bool,
@@ -81,12 +88,14 @@ def list_files(
     Examples:
       wagateway media list default
       wagateway media list default --status failed --limit 100
+      wagateway media list default --limit 100 --before eyJhIjoxNzkxMDI4ODAwfQ
       wagateway media list default --kind document --json
     """  # noqa: D301 - \b keeps click from re-wrapping
-    from wagateway.entrypoints.cli.media import run_list
+    from wagateway.entrypoints.cli.media import Choice, run_list
 
     place = Place(data_dir=data_dir, database_url=database_url)
-    run_list(place, session, kind=kind, status=status, limit=limit, as_json=as_json)
+    which = Choice(kind=kind, status=status, limit=limit, before=before)
+    run_list(place, session, which, as_json=as_json)
 
 
 @media.command(cls=Command)

@@ -22,16 +22,27 @@ from wagateway.ports.downloads import RETRIED
 _LONGEST = 80
 
 
+class Choice(Struct, frozen=True, kw_only=True):
+    """Which files ``list`` shows, in the command line's words."""
+
+    kind: str | None
+    status: str | None
+    limit: int
+    before: str | None
+
+
 class Listed(Struct, frozen=True, kw_only=True):
     """What ``list --json`` prints.
 
     Attributes:
         counts: files of the session, or of the kind in it, by status.
         files: those of the latest messages first.
+        next: where older ones go on, for ``--before``; None at the end.
     """
 
     counts: Mapping[DownloadStatus, int]
     files: list[FileView]
+    next: str | None
 
 
 class Retried(Struct, frozen=True, kw_only=True):
@@ -44,37 +55,31 @@ class Retried(Struct, frozen=True, kw_only=True):
     due: int
 
 
-def run_list(
-    place: Place,
-    session: str,
-    *,
-    kind: str | None,
-    status: str | None,
-    limit: int,
-    as_json: bool,
-) -> None:
+def run_list(place: Place, session: str, which: Choice, *, as_json: bool) -> None:
     """Print the counts of *session*, and its latest files.
 
     Raises:
         NotFound: no such session.
+        InvalidInput: the cursor is none.
     """
     settings = settings_at(place)
-    wanted = (kind and Kind(kind), status and DownloadStatus(status))
-    found = asyncio.run(_listed(settings, session, wanted[0] or None, wanted[1] or None, limit))
+    found = asyncio.run(_listed(settings, session, which))
     if as_json:
         echo_json(found)
     else:
         click.echo("\n".join(lines(found, settings.timezone)))
 
 
-async def _listed(
-    settings: Settings, session: str, kind: Kind | None, status: DownloadStatus | None, limit: int
-) -> Listed:
+async def _listed(settings: Settings, session: str, which: Choice) -> Listed:
+    kind = Kind(which.kind) if which.kind else None
+    status = DownloadStatus(which.status) if which.status else None
     async with archive_of(settings) as services:
         gateway = Gateway(services)
         counts = await gateway.file_counts(session, kind=kind)
-        page = await gateway.files(session, kind=kind, status=status, limit=limit)
-    return Listed(counts=counts, files=page.files)
+        page = await gateway.files(
+            session, kind=kind, status=status, cursor=which.before, limit=which.limit
+        )
+    return Listed(counts=counts, files=page.files, next=page.next)
 
 
 def lines(found: Listed, timezone: str) -> Iterator[str]:
@@ -89,6 +94,8 @@ def lines(found: Listed, timezone: str) -> Iterator[str]:
             f"{plain(file.chat_id)}  {plain(file.id)}  {plain(media.filename or '')}"
         ).rstrip()
         yield f"{line}  ({plain(media.problem)})" if media.problem else line
+    if found.next:
+        yield f"Older ones: the same command with --before {found.next}"
 
 
 def plain(text: str) -> str:

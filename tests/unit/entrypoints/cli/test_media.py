@@ -114,7 +114,28 @@ class TestList:
         assert [file["id"] for file in found["files"]] == ["A2"]  # type: ignore[attr-defined]
         [none] = await place.json("list", SESSION, "--kind", "video")
         assert (sum(none["counts"].values()), none["files"]) == (0, [])  # type: ignore[attr-defined]
-        assert len((await place.run("list", SESSION, "--limit", "1")).stdout.splitlines()) == 2
+
+    async def test_older_ones_come_by_the_cursor_that_was_printed(self, place: Place) -> None:
+        for stanza in ("A1", "A2", "A3"):
+            await place.keep(stanza)
+        first = (await place.run("list", SESSION, "--limit", "2")).stdout.splitlines()
+        assert len(first) == 4
+        told, _, cursor = first[-1].rpartition(" ")
+        assert told == "Older ones: the same command with --before"
+        rest = (await place.run("list", SESSION, "--before", cursor)).stdout.splitlines()
+        assert rest[0] == "3 completed"
+        assert len(rest) == 2
+        seen: list[str] = []
+        before: tuple[str, ...] = ()
+        while True:
+            [page] = await place.json("list", SESSION, "--limit", "1", *before)
+            seen += [file["id"] for file in page["files"]]  # type: ignore[attr-defined]
+            if page["next"] is None:
+                break
+            before = ("--before", str(page["next"]))
+        assert seen == ["A3", "A2", "A1"]
+        wrong = await place.run("list", SESSION, "--before", "yesterday", code=ExitCode.USAGE)
+        assert "cursor" in wrong.stderr
 
     async def test_nobody_s_words_control_the_terminal(self, place: Place) -> None:
         await place.keep("A1\x1b[2J", filename="\x1b]0;x\x07a\u202egpj\n2.exe" + "y" * 500)
