@@ -404,7 +404,8 @@ class Gateway:
             account: as in messages().
 
         Raises:
-            NotFound: no such session, chat or message, or its file is not stored; with the reason.
+            NotFound: no such session, chat or message, or its file is not stored: then the error
+                has the ``status`` of the download, and its ``problem`` where that is known.
             InvalidInput: a malformed argument.
             StoreUnavailable: the media store is away, too.
         """
@@ -415,10 +416,29 @@ class Gateway:
             account=account_named(account),
         )
 
+    async def thumbnail(
+        self, session: str, chat: str, message_id: str, *, account: str | None = None
+    ) -> ServedFile:
+        """Return what is known of the preview of a message's stored file, for read_file().
+
+        It is a WebP image of at most 400 pixels; the arguments are as in file().
+
+        Raises:
+            NotFound: as of file(), and where a stored file has no preview.
+            InvalidInput: a malformed argument.
+            StoreUnavailable: the media store is away, too.
+        """
+        return await self._services.library.thumbnail(
+            _session(session),
+            chat_candidates(chat),
+            stanza_id(message_id),
+            account=account_named(account),
+        )
+
     def read_file(
         self, file: ServedFile, *, start: int = 0, length: int | None = None
     ) -> AsyncIterator[bytes]:
-        """Yield the bytes of a file that file() returned, in pieces.
+        """Yield the bytes of what file() or thumbnail() returned, in pieces.
 
         Args:
             file: which.

@@ -11,7 +11,16 @@ import wagateway
 from wagateway import Gateway, InvalidInput, LogFilter, NotFound, Settings
 from wagateway.domain.events import Outcome
 from wagateway.domain.identity import ChatType
-from wagateway.domain.media import DownloadStatus, Rules, Stored, completed, file_key
+from wagateway.domain.media import (
+    DownloadStatus,
+    Inspection,
+    Rules,
+    Stored,
+    completed,
+    file_key,
+    thumbnail_key,
+)
+from wagateway.usecases.media_library import NotStored
 
 NOON = datetime(2026, 10, 3, 12, tzinfo=UTC)
 ANA = "5511987650102@c.us"
@@ -226,6 +235,35 @@ async def test_files_can_be_listed_counted_and_read(gateway: Gateway, tmp_path: 
     assert b"".join(part) == b"pic"
     with pytest.raises(NotFound):
         await gateway.file("vendas", ANA, "A00009")
+
+
+async def test_a_preview_can_be_read(gateway: Gateway, tmp_path: Path) -> None:
+    await with_a_file(gateway, tmp_path)
+    with pytest.raises(NotStored, match="no preview") as absent:
+        await gateway.thumbnail("vendas", ANA, "A00001")
+    assert (absent.value.status, absent.value.problem) == (DownloadStatus.COMPLETED, None)
+    services = gateway._services  # noqa: SLF001 - no worker runs in this test
+    sha256 = hashlib.sha256(b"a picture").hexdigest()
+    (tmp_path / "preview").write_bytes(b"a preview")
+    key = thumbnail_key(sha256)
+    await services.media.add(key, tmp_path / "preview", mimetype="image/webp")
+    found = Inspection(mimetype="image/jpeg", has_thumbnail=True)
+    await services.downloads.save_inspection(sha256, found, now=datetime.now(UTC))
+    preview = await gateway.thumbnail("vendas", "+55 11 98765-0102", "A00001")
+    assert (preview.size_bytes, preview.mimetype) == (9, "image/webp")
+    assert b"".join([piece async for piece in gateway.read_file(preview)]) == b"a preview"
+    with pytest.raises(NotFound):
+        await gateway.thumbnail("vendas", ANA, "A00009")
+
+
+async def test_what_is_not_stored_says_how_far_it_is(gateway: Gateway) -> None:
+    told = envelope(1)
+    told["payload"] |= {"hasMedia": True, "media": {"mimetype": "image/jpeg"}}
+    await gateway.ingest(msgspec.json.encode(told))
+    for ask in (gateway.file, gateway.thumbnail):
+        with pytest.raises(NotStored) as absent:
+            await ask("vendas", ANA, "A00001")
+        assert absent.value.status is DownloadStatus.PENDING
 
 
 async def test_files_can_be_fetched_again(gateway: Gateway, tmp_path: Path) -> None:
