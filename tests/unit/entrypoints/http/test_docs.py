@@ -1,10 +1,13 @@
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -43,6 +46,7 @@ ROUTES = {
 }
 
 
+MEDIA_PAGE = Path(__file__).parents[4] / "docs" / "MEDIA.md"
 FILE = "/api/media/{session}/{chat}/{message_id}"
 
 
@@ -133,6 +137,23 @@ async def test_a_file_that_is_not_stored_is_documented(document: Json) -> None:
     problem = document["components"]["schemas"]["Problem"]["properties"]
     assert problem["media_status"]["description"]
     assert problem["media_problem"]["description"]
+
+
+async def test_what_the_page_on_files_asks_for_exists(document: Json) -> None:
+    section = MEDIA_PAGE.read_text("utf-8").partition("## Over HTTP")[2].partition("\n## ")[0]
+    asked = re.findall(
+        r'^curl .*?(-X POST )?"\$(FILES?)([^"?]*)(?:\?([^"]*))?"', section, re.MULTILINE
+    )
+    assert len(asked) >= 9
+    starts = {"FILE": FILE, "FILES": "/api/media"}
+    for post, start, rest, query in asked:
+        path = starts[start] + rest.replace("/default", "/{session}")
+        operation = document["paths"][path]["post" if post else "get"]
+        known = {each["name"] for each in operation["parameters"] if each["in"] == "query"}
+        assert {name for name, _ in parse_qsl(query)} <= known
+    [example] = re.findall(r"```json\n(.*?)```", section, re.DOTALL)
+    [told] = document["paths"][FILE]["get"]["responses"]["404"]["content"].values()
+    assert [json.loads(example)] == [each["value"] for each in told["examples"].values()]
 
 
 async def test_the_webhook_names_its_body(document: Json) -> None:
