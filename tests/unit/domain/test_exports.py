@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wagateway.domain.exports import MAX_NAME_BYTES, export_names
+from wagateway.domain.exports import MAX_NAME_BYTES, ExportedFile, export_names, exported
 from wagateway.domain.identity import Jid, SessionName, StanzaId
 from wagateway.domain.media import DownloadStatus
 from wagateway.domain.messages import Kind
@@ -61,6 +61,9 @@ def name_of(*args: str | None, **more: object) -> str:
         ("page.html", "text/html", "page.html.bin"),
         ("drawing.svg", "image/svg+xml", "drawing.svg.bin"),
         ("voice", "audio/ogg; codecs=opus", "voice.ogg"),
+        ("X.jpg", "image/jpeg", "X.jpg"),
+        ("x" * 300 + ".jpg", "image/jpeg", "x" * 60 + ".jpg"),
+        ("x" + "ã" * 300, "image/jpeg", "x" + "ã" * 29 + ".jpg"),
         ("unknown.dat", None, "unknown.dat.bin"),
         ("../../etc/passwd", "text/plain", "etc_passwd.txt"),
         ("..\\..\\boot.ini", "text/plain", "boot.ini.txt"),
@@ -106,6 +109,30 @@ def test_messages_that_look_alike_have_names_of_their_own() -> None:
         view("a.jpg", chat=Jid("5511987650102@lid")),
     ]
     assert len({next(export_names(each)) for each in views}) == 4
+
+
+def test_a_chat_whose_name_cannot_be_written_has_a_name_too() -> None:
+    assert name_of("a.jpg", chat=Jid("\ud800@odd")) == "2026-10-03_120000__@odd_a.jpg"
+
+
+def test_a_line_of_the_list_says_what_the_message_has() -> None:
+    told = view("pão.jpg", stanza="A2")
+    sized = msgspec.structs.replace(told.media, size_bytes=5)
+    line = exported(msgspec.structs.replace(told, media=sized, from_me=True), "cd" * 32, "a.jpg")
+    assert line == ExportedFile(
+        session=SessionName("vendas"),
+        chat=ANA,
+        message=StanzaId("A2"),
+        waha_id=f"false_{ANA}_A2",
+        sent_at=NOON,
+        from_me=True,
+        kind=Kind.IMAGE,
+        sha256="cd" * 32,
+        size_bytes=5,
+        mimetype="image/jpeg",
+        filename="pão.jpg",
+        name="a.jpg",
+    )
 
 
 def test_the_same_message_has_the_same_names_and_several() -> None:

@@ -42,6 +42,7 @@ def test_a_name_is_told_to_old_and_new_programs(filename: str | None, header: st
         ("\ufeffa\u200b.txt", "a.txt"),
         ("a\ud800.txt", "a.txt"),
         ("nota 🎉.txt", "nota 🎉.txt"),
+        ("XX.XX", "XX.XX"),
     ],
 )
 def test_a_name_is_one_name_without_what_nobody_sees(filename: str, safe: str) -> None:
@@ -52,6 +53,10 @@ def test_a_long_name_keeps_its_ending() -> None:
     assert safe_filename("x" * 500 + ".pdf") == "x" * (MAX_NAME_CHARS - 4) + ".pdf"
     assert safe_filename("x" * 500) == "x" * MAX_NAME_CHARS
     assert safe_filename("x." + "y" * 500) == "x." + "y" * (MAX_NAME_CHARS - 2)
+    assert safe_filename("a." + "x" * 500 + ".pdf") == "a." + "x" * (MAX_NAME_CHARS - 6) + ".pdf"
+    assert safe_filename("x" * 500 + "." + "y" * 20) == "x" * (MAX_NAME_CHARS - 21) + "." + "y" * 20
+    assert safe_filename("x" * 500 + "." + "y" * 21) == "x" * MAX_NAME_CHARS
+    assert safe_filename("a.b" + "x" * (MAX_NAME_CHARS - 3)) == "a.b" + "x" * (MAX_NAME_CHARS - 3)
     assert safe_filename("x" * MAX_NAME_CHARS) == "x" * MAX_NAME_CHARS
 
 

@@ -28,10 +28,13 @@ from wagateway.domain.media import (
     heard,
     heard_again,
     is_media_key,
+    is_untried,
     judged,
+    lost,
     merit,
     missing,
     offered,
+    put_off,
     retried,
     skipped,
     thumbnail_key,
@@ -169,6 +172,32 @@ class TestDownload:
         assert completed(tried, "ab") == Download(
             status=DownloadStatus.COMPLETED, offer=OFFER, expires_at=NOON + LIFETIME, sha256="ab"
         )
+
+    def test_what_is_to_be_said_of_a_stored_file_is_kept(self) -> None:
+        assert completed(heard(OFFER, NOON), "ab", problem="another file").problem == "another file"
+
+    def test_what_nobody_can_fetch_now_is_put_off_without_a_failure(self) -> None:
+        state = failed(heard(OFFER, NOON), NOON, "no", PATIENCE)
+        later = put_off(begun(state, NOON + SECOND), NOON + DAY, "the disk is full")
+        assert later == msgspec.structs.replace(
+            state, due_at=NOON + DAY, problem="the disk is full"
+        )
+
+    @pytest.mark.parametrize("offer", [OFFER, BROKEN, None])
+    def test_what_the_store_lost_is_due_again(self, offer: MediaOffer | None) -> None:
+        again = offer is not OFFER
+        tried = failed(heard(offer, NOON), NOON, "no", PATIENCE)
+        stored = msgspec.structs.replace(tried, again=not again, sha256="ab")
+        assert lost(stored, NOON + DAY, "gone") == Download(
+            offer=offer, again=again, due_at=NOON + DAY, problem="gone"
+        )
+
+    def test_a_place_is_untried_until_something_came_of_it(self) -> None:
+        assert is_untried(heard(OFFER, NOON))
+        assert is_untried(retried(expired(heard(OFFER, NOON), "410"), NOON))
+        assert not is_untried(missing(heard(OFFER, NOON), NOON, "404", PATIENCE))
+        assert not is_untried(heard(BROKEN, NOON))
+        assert not is_untried(heard(None, NOON))
 
     def test_waits_longer_and_longer_then_long_but_is_never_given_up(self) -> None:
         state, waits = _begun(OFFER, Rules(), NOON), []
