@@ -21,12 +21,16 @@ class MessageSeen(Observation, frozen=True, kw_only=True):
     """A message, however it came: live, quoted whole by another event, or from history.
 
     ``ref.from_me`` is never None.
+
+    Attributes:
+        preview: the tiny picture of the attached file that came inside; see domain.previews.
     """
 
     ref: MessageRef
     message: Message
     ack: Ack | None = None
     offer: MediaOffer | None = None
+    preview: bytes | None = None
 
 
 class MessageEdited(Observation, frozen=True, kw_only=True):

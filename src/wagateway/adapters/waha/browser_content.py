@@ -13,7 +13,7 @@ from wagateway.adapters.waha.fields import (
     text,
     whole,
 )
-from wagateway.adapters.waha.media import browser_facts
+from wagateway.adapters.waha.media import browser_facts, preview
 from wagateway.domain.messages import (
     CalendarEvent,
     Completeness,
@@ -83,6 +83,7 @@ def browser_content(data: Obj) -> Content | None:
         poll=_poll(data) if known is Kind.POLL else None,
         event=_event(data) if known is Kind.EVENT else None,
         media=browser_facts(data) if known in MEDIA_KINDS else None,
+        preview=preview(data.get("body")) if known in MEDIA_KINDS else None,
     )
 
 

@@ -53,7 +53,7 @@ class Quote(Struct, frozen=True, kw_only=True):
 
 
 class Content(Struct, frozen=True, kw_only=True):
-    """What one message carries; the words are those of domain.messages.Message."""
+    """What one message carries; the words are those of domain.messages.Message and MessageSeen."""
 
     kind: Kind
     completeness: Completeness = Completeness.FULL
@@ -70,6 +70,7 @@ class Content(Struct, frozen=True, kw_only=True):
     poll: Poll | None = None
     event: CalendarEvent | None = None
     media: MediaFacts | None = None
+    preview: bytes | None = None
 
 
 def bare_content(payload: Obj) -> Content:

@@ -1,4 +1,4 @@
-"""Files: what the sender said of them, and where the engine says they can be had."""
+"""Files: what the sender said of them, their previews, and where the engine says they are."""
 
 import base64
 import binascii
@@ -6,10 +6,12 @@ from datetime import datetime
 
 from wagateway.adapters.waha.fields import INT64, Obj, flag, fold, obj, real, text, whole
 from wagateway.domain.messages import MediaFacts, MediaOffer
+from wagateway.domain.previews import LARGEST_PREVIEW_BYTES, fit_preview
 
 _SHA256_BYTES = 32
 _SHA256_HEX_CHARS = 64
 _MAX_BASE64_CHARS = 100
+_MAX_PREVIEW_CHARS = (LARGEST_PREVIEW_BYTES + 2) // 3 * 4
 _MAX_ERROR_CHARS = 300
 _MAX_DURATION_S = 10**9
 
@@ -22,7 +24,7 @@ def sha256_hex(value: object) -> str | None:
             object from index to byte.
     """
     if isinstance(value, dict):
-        value = value["data"] if "data" in value else _indexed(value)
+        value = value["data"] if "data" in value else _indexed(value, _SHA256_BYTES)
     if isinstance(value, str):
         return _hash_of_text(value)
     if not isinstance(value, list) or len(value) != _SHA256_BYTES:
@@ -31,10 +33,10 @@ def sha256_hex(value: object) -> str | None:
     return bytes(octets).hex() if len(octets) == _SHA256_BYTES else None
 
 
-def _indexed(value: Obj) -> list[object]:
-    if len(value) != _SHA256_BYTES:
+def _indexed(value: Obj, size: int) -> list[object]:
+    if len(value) != size:
         return []
-    return [value.get(str(index)) for index in range(_SHA256_BYTES)]
+    return [value.get(str(index)) for index in range(size)]
 
 
 def _hash_of_text(value: str) -> str | None:
@@ -47,6 +49,30 @@ def _hash_of_text(value: str) -> str | None:
     except (ValueError, binascii.Error):
         return None
     return octets.hex() if len(octets) == _SHA256_BYTES else None
+
+
+def preview(value: object) -> bytes | None:
+    """Return the tiny picture that an engine's data carries, None unless it is one.
+
+    Args:
+        value: base64, an array of bytes, ``{"type": "Buffer", "data": …}`` with either, or an
+            object from index to byte.
+    """
+    if isinstance(value, dict) and len(value) <= LARGEST_PREVIEW_BYTES:
+        value = value["data"] if "data" in value else _indexed(value, len(value))
+    try:
+        if isinstance(value, str) and len(value) <= _MAX_PREVIEW_CHARS:
+            return fit_preview(base64.b64decode(value, validate=True))
+        if isinstance(value, list) and len(value) <= LARGEST_PREVIEW_BYTES:
+            return fit_preview(bytes(value))
+    except (TypeError, ValueError):  # neither base64 nor bytes
+        return None
+    return None
+
+
+def proto_preview(node: Obj) -> bytes | None:
+    """Read the preview of a media node of NOWEB or GOWS, its keys in lower case."""
+    return preview(node.get("jpegthumbnail")) or preview(node.get("pngthumbnail"))
 
 
 def proto_facts(node: Obj) -> MediaFacts:

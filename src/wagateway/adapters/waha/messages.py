@@ -83,6 +83,7 @@ def _seen(payload: Obj, here: Place, found: Opened | None, env: Envelope) -> Mes
         message=message,
         ack=ack_of(payload),
         offer=offer(payload, at=env.occurred_at) if media else None,
+        preview=told.preview if media else None,
     )
 
 

@@ -14,7 +14,7 @@ from wagateway.adapters.waha.fields import (
     text,
     whole,
 )
-from wagateway.adapters.waha.media import proto_facts
+from wagateway.adapters.waha.media import proto_facts, proto_preview
 from wagateway.adapters.waha.proto import Opened, is_interactive, kind, opened, text_of
 from wagateway.domain.messages import (
     CalendarEvent,
@@ -84,6 +84,7 @@ def proto_content(data: Obj, found: Opened | None, kin: Family) -> Content | Non
     if found is None:
         return _without_message(data, media_type)
     known = _refined(kind(found.name), found.node, media_type)
+    file = _file(found, known)
     context = fold(obj(found.node.get("contextinfo")))
     return Content(
         kind=known or Kind.UNKNOWN,
@@ -99,7 +100,8 @@ def proto_content(data: Obj, found: Opened | None, kin: Family) -> Content | Non
         contacts=_contacts(found.node) if known is Kind.CONTACT else (),
         poll=_poll(found.node) if known is Kind.POLL else None,
         event=_event(found.node) if known is Kind.EVENT else None,
-        media=_media(found, known),
+        media=None if file is None else proto_facts(file),
+        preview=None if file is None else proto_preview(file),
     )
 
 
@@ -208,15 +210,15 @@ def _event(node: Obj) -> CalendarEvent:
 _HEADERS = ("imagemessage", "videomessage", "documentmessage")
 
 
-def _media(found: Opened, known: Kind | None) -> MediaFacts | None:
-    """Return what is said of the file; lists, buttons and templates may carry one on top."""
+def _file(found: Opened, known: Kind | None) -> Obj | None:
+    """Return what tells of the file; lists, buttons and templates may carry one on top."""
     if known in MEDIA_KINDS:
-        return proto_facts(found.node)
+        return found.node
     if not is_interactive(found.name):
         return None
     filled = [fold(obj(node)) for key, node in found.node.items() if "hydrated" in key]
     for holder in (found.node, fold(obj(found.node.get("header"))), *filled):
         for name in _HEADERS:
             if node := obj(holder.get(name)):
-                return proto_facts(fold(node))
+                return fold(node)
     return None

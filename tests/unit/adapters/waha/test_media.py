@@ -203,3 +203,119 @@ def test_s3_and_the_old_media_url() -> None:
     assert old == MediaOffer(offered_at=BUILT, url=URL)
     both = seen(bare(hasMedia=True, mediaUrl="old", media={"url": URL})).offer
     assert both == MediaOffer(offered_at=BUILT, url=URL)
+
+
+# ── Previews ────────────────────────────────────────────────────────────────────────────────────
+
+JPEG = b"\xff\xd8\xff\xe0 a tiny picture"
+PNG = b"\x89PNG\r\n\x1a\n a tiny picture"
+LARGEST = JPEG.ljust(32 * 1024, b"\0")
+
+
+def base64_of(octets: bytes) -> str:
+    return base64.b64encode(octets).decode()
+
+
+@pytest.mark.parametrize("name", ["imageMessage", "videoMessage", "ptvMessage", "documentMessage"])
+def test_the_preview_inside_a_message_is_read_of_every_engine(name: str) -> None:
+    node = {"mimetype": "image/jpeg", "jpegThumbnail": base64_of(JPEG)}
+    go = {"mimetype": "image/jpeg", "JPEGThumbnail": base64_of(JPEG)}
+    assert seen(noweb({name: node})).preview == JPEG
+    assert seen(gows({name: go}), engine="GOWS").preview == JPEG
+
+
+@pytest.mark.parametrize("kind", ["image", "video", "document", "sticker"])
+def test_the_preview_of_whatsapp_web_is_the_body(kind: str) -> None:
+    for engine in ("WEBJS", "WPP"):
+        told = webjs({"type": kind, "body": base64_of(JPEG)}, body=base64_of(JPEG))
+        assert seen(told, engine=engine).preview == JPEG
+
+
+def test_a_wrapped_file_and_one_on_top_of_buttons_have_their_preview() -> None:
+    file = {"documentMessage": {"jpegThumbnail": base64_of(JPEG)}}
+    assert seen(noweb({"documentWithCaptionMessage": {"message": file}})).preview == JPEG
+    header = {"imageMessage": {"jpegThumbnail": base64_of(JPEG)}}
+    assert seen(noweb({"interactiveMessage": {"header": header}})).preview == JPEG
+
+
+def test_a_sticker_s_preview_is_a_png() -> None:
+    assert seen(noweb({"stickerMessage": {"pngThumbnail": base64_of(PNG)}})).preview == PNG
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        base64_of(JPEG),
+        list(JPEG),
+        {"type": "Buffer", "data": list(JPEG)},
+        {"type": "Buffer", "data": base64_of(JPEG)},
+        {str(index): octet for index, octet in enumerate(JPEG)},
+    ],
+)
+def test_a_preview_comes_in_many_shapes(told: object) -> None:
+    assert seen(noweb({"imageMessage": {"jpegThumbnail": told}})).preview == JPEG
+
+
+def test_the_largest_preview_is_read() -> None:
+    for told in (base64_of(LARGEST), list(LARGEST)):
+        assert seen(noweb({"imageMessage": {"jpegThumbnail": told}})).preview == LARGEST
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        None,
+        "",
+        "not base64 at all",
+        base64_of(JPEG) + "!",
+        base64_of(JPEG)[:-1],
+        "é" * 44,
+        base64_of(LARGEST + b"\0"),
+        "A" * 1_000_000,
+        base64_of(b"<svg xmlns='http://www.w3.org/2000/svg'>"),
+        base64_of(b"GIF89a"),
+        base64_of(b"RIFF----WAVE"),
+        base64_of(b"<script>"),
+        [],
+        list(LARGEST + b"\0"),
+        [255, 216, 256],
+        [255, 216, 255.5],
+        [255, 216, -1, None, 10**400],
+        [[255], [216], [255]],
+        {},
+        {"data": None},
+        {"type": "Buffer", "data": {"type": "Buffer", "data": list(JPEG)}},
+        {str(index + 1): octet for index, octet in enumerate(JPEG)},
+        {f"k{index}": 255 for index in range(40_000)},
+        7,
+        True,
+    ],
+)
+def test_what_is_no_tiny_picture_is_no_preview(told: object) -> None:
+    for payload in (
+        noweb({"imageMessage": {"jpegThumbnail": told}}),
+        gows({"videoMessage": {"JPEGThumbnail": told}}),
+        webjs({"type": "image", "body": told}),
+    ):
+        found = seen(payload)
+        assert found.preview is None
+        assert found.message.media == MediaFacts()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"extendedTextMessage": {"text": "x", "jpegThumbnail": base64_of(JPEG)}},
+        {"locationMessage": {"degreesLatitude": 1, "jpegThumbnail": base64_of(JPEG)}},
+    ],
+)
+def test_the_picture_of_a_page_or_place_is_no_preview_of_a_file(content: Json) -> None:
+    assert seen(noweb(content)).preview is None
+
+
+def test_a_preview_does_not_change_what_a_message_is() -> None:
+    plain, shown = (
+        seen(noweb({"imageMessage": {"mimetype": "image/jpeg", "jpegThumbnail": told}}))
+        for told in (None, base64_of(JPEG))
+    )
+    assert plain.message == shown.message
