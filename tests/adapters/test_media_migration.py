@@ -2,14 +2,26 @@
 
 import psycopg
 import pytest
-from tests.support.deliveries import ANA, GROUP, NOON, SECOND, SESSION
+from tests.support.deliveries import (
+    ANA,
+    BAKERY,
+    GROUP,
+    NOON,
+    SECOND,
+    SESSION,
+    delivery,
+    seen,
+)
 from tests.support.postgres import fresh_database
 
+from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
 from wagateway.adapters.timescale.migrate import migrate, packaged_migrations
 from wagateway.adapters.timescale.pool import open_pool
+from wagateway.domain.identity import StanzaId
 from wagateway.domain.media import Rules
 from wagateway.domain.messages import Kind, MediaFacts, MediaOffer
+from wagateway.domain.records import facts_key
 
 pytestmark = pytest.mark.embedded
 
@@ -25,6 +37,7 @@ INSERT INTO whatsapp_gateway.message_state (session_id, chat_id, stanza_id, auth
 VALUES (1, %s, %s, 'them', %s)
 """
 _FACTS = '{"mimetype": "image/jpeg", "size_bytes": 10}'
+_JPEG = b"\xff\xd8\xff tiny"
 _URL = '{"offered_at": "2026-10-03T12:00:00Z", "url": "http://localhost:3000/a"}'
 _BUCKET = (
     '{"offered_at": "2026-10-03T12:00:00Z", "url": "https://s3/a", "s3_bucket": "b", "s3_key": "k"}'
@@ -70,3 +83,45 @@ async def test_files_that_were_there_before_are_fetched(postgres_server: str) ->
     assert (last.file.kind, last.waha_id) == (Kind.IMAGE, "false_x")
     assert last.file.facts == MediaFacts(mimetype="image/jpeg", size_bytes=10)
     assert last.download.offer == MediaOffer(offered_at=NOON, url="http://localhost:3000/a")
+
+
+_KNOWN = """
+INSERT INTO whatsapp_gateway.message_state (
+    session_id, chat_id, stanza_id, author, facts_key, sent_at
+)
+VALUES (1, %s, 'A1', 'them', %s, %s)
+"""
+_DOWNLOAD = """
+INSERT INTO whatsapp_gateway.media_downloads (
+    session_id, session, chat_id, stanza_id, author, download_status, kind, from_me, sent_at,
+    heard_at, waha_id, facts, again, due_at
+)
+VALUES (1, %s, %s, 'A1', 'them', 'pending', 'image', false, %s, %s, 'false_x', '{}', true, %s)
+"""
+
+
+async def test_files_that_were_there_before_get_a_preview_when_it_is_told(
+    postgres_server: str,
+) -> None:
+    [previews] = [each for each in packaged_migrations() if each.name.endswith("keep_previews")]
+    before = [each for each in packaged_migrations() if each.version < previews.version]
+    picture = seen(None, kind=Kind.IMAGE, media=MediaFacts(mimetype="image/jpeg"), preview=_JPEG)
+    async with fresh_database(postgres_server) as url:
+        await migrate(url, migrations=before)
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+            await conn.execute(
+                "INSERT INTO whatsapp_gateway.sessions (session, account, last_event_at)"
+                " VALUES (%s, %s, %s)",
+                (SESSION, BAKERY.phone, NOON),
+            )
+            await conn.execute(_KNOWN, (ANA, facts_key(picture.message, NOON), NOON))
+            await conn.execute(_DOWNLOAD, (SESSION, ANA, NOON, NOON, NOON))
+        await migrate(url)
+        async with open_pool(url, max_size=2) as pool:
+            downloads = TimescaleDownloadStore(pool)
+            [file] = (await downloads.files(SESSION)).files
+            assert not file.media.has_thumbnail
+            await TimescaleArchive(pool).record([delivery(picture)])
+            [file] = (await downloads.files(SESSION)).files
+            assert file.media.has_thumbnail
+            assert await downloads.preview(SESSION, [ANA], StanzaId("A1")) == _JPEG

@@ -80,7 +80,12 @@ class Backend:
             },
             "contacts": (await self.reader.contacts(session, limit=500)).contacts,
             "links": await self.reader.links(session),
-            "files": (await self.downloads.files(session, limit=500)).files,
+            "files": (files := (await self.downloads.files(session, limit=500)).files),
+            "previews": [
+                await self.downloads.preview(session, [file.chat_id], file.id)
+                for file in files
+                if file.media.has_thumbnail
+            ],
             "records": sorted(map(_bare, await self._records(session)), key=repr),
         }
         return dict(msgspec.to_builtins(shown))

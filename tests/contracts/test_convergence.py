@@ -55,6 +55,15 @@ async def test_any_retelling_of_twins_leaves_the_same_archive_in_memory(
     assert await _in_memory(groups) == await _in_memory([world])
 
 
+@given(_retold(worlds(pictures=True)))
+@settings(max_examples=300, deadline=None)
+async def test_any_retelling_of_pictures_leaves_the_same_previews_in_memory(
+    retelling: Retelling,
+) -> None:
+    world, groups = retelling
+    assert await _in_memory(groups) == await _in_memory([world])
+
+
 @pytest.fixture(scope="module")
 async def postgres(postgres_servers: Servers) -> AsyncIterator[Backend]:
     async with backend("embedded", postgres_servers) as found:
@@ -65,7 +74,7 @@ _runs = itertools.count()
 
 
 @pytest.mark.embedded
-@given(retelling=_retold(worlds() | twin_worlds()))
+@given(retelling=_retold(worlds() | worlds(pictures=True) | twin_worlds()))
 @settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

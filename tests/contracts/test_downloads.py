@@ -17,6 +17,7 @@ from tests.support.deliveries import (
     BRUNO,
     GROUP,
     NOON,
+    PREVIEWS,
     SECOND,
     SESSION,
     delivery,
@@ -77,7 +78,7 @@ BUCKET = MediaOffer(offered_at=NOON, url="https://s3/a", s3_bucket="b", s3_key="
 BROKEN = MediaOffer(offered_at=NOON + SECOND, error="404")
 
 
-def photo(
+def photo(  # noqa: PLR0913 - one argument for each fact that tests vary
     stanza: str = "A1",
     *,
     chat: Jid = ANA,
@@ -87,6 +88,7 @@ def photo(
     kind: Kind = Kind.IMAGE,
     media: MediaFacts | None = FACTS,
     completeness: Completeness = Completeness.FULL,
+    preview: bytes | None = None,
 ) -> MessageSeen:
     return seen(
         None,
@@ -98,6 +100,7 @@ def photo(
         kind=kind,
         media=media,
         completeness=completeness,
+        preview=preview,
     )
 
 
@@ -742,6 +745,149 @@ class TestPeople:
             await archive.downloads.counts_of(SessionName("none"))
 
 
+SMALL, LARGE = b"\xff\xd8\xff small", b"\xff\xd8\xff larger"
+
+
+async def preview_of(archive: Backend, chat: Jid = ANA, stanza: str = "A1") -> bytes | None:
+    return await archive.downloads.preview(SESSION, [chat], StanzaId(stanza))
+
+
+class TestPreviews:
+    """The tiny picture that came inside a message."""
+
+    @pytest.mark.parametrize("others", [0, 30])
+    async def test_is_kept_until_the_file_is_stored(self, archive: Backend, others: int) -> None:
+        more = [delivery(seen(f"n {n}", stanza=f"B{n}", chat=BRUNO)) for n in range(others)]
+        await archive.record(delivery(photo(preview=SMALL)), *more)
+        assert await preview_of(archive) == SMALL
+        assert (await media_of(archive)).has_thumbnail
+        [file] = await shown(archive, kind=Kind.IMAGE)
+        assert file.media.has_thumbnail
+        task = await the_task(archive.downloads)
+        assert await preview_of(archive) == SMALL
+        await complete(archive.downloads, task)
+        assert await preview_of(archive) is None
+        assert not (await media_of(archive)).has_thumbnail
+
+    @pytest.mark.parametrize("end", ["failed", "expired", "skipped", "lost lease"])
+    async def test_is_kept_where_the_file_is_not_to_be_had(
+        self, archive: Backend, end: str
+    ) -> None:
+        await archive.record(delivery(photo(preview=SMALL)))
+        task = await the_task(archive.downloads)
+        if end == "failed":
+            await give_up(archive.downloads, task)
+        elif end == "expired":
+            await ended(archive.downloads, task)
+        elif end == "skipped":
+            state = skipped(task.download, "too large")
+            await archive.downloads.save(msgspec.structs.replace(task, download=state), now=SOON)
+        assert await preview_of(archive) == SMALL
+        for status in DownloadStatus:
+            assert all(file.media.has_thumbnail for file in await shown(archive, status=status))
+        await archive.downloads.retry(SOON, statuses=set(DownloadStatus))
+        assert await preview_of(archive) == SMALL
+
+    @pytest.mark.parametrize(
+        "told",
+        list(itertools.permutations([None, SMALL, LARGE])),
+        ids=["012", "021", "102", "120", "201", "210"],
+    )
+    async def test_the_largest_is_kept_in_whatever_order_they_come(
+        self, archive: Backend, told: tuple[bytes | None, ...]
+    ) -> None:
+        for n, preview in enumerate(told):
+            await archive.record(delivery(photo(preview=preview), at=NOON + n * SECOND))
+        assert await preview_of(archive) == LARGE
+
+    async def test_of_one_group_the_largest_is_kept(self, archive: Backend) -> None:
+        told = [delivery(photo(preview=preview)) for preview in (SMALL, LARGE, SMALL)]
+        await archive.record(*told)
+        assert await preview_of(archive) == LARGE
+
+    async def test_a_message_that_tells_another_one_is_no_news(self, archive: Backend) -> None:
+        await archive.record(delivery(photo()))
+        told = await archive.record(delivery(photo(preview=SMALL)))
+        assert outcomes(told) == ["duplicate"]
+        assert await preview_of(archive) == SMALL
+
+    @pytest.mark.parametrize("chat", [ANA_LID, GROUP])
+    async def test_follows_its_message_and_back(self, archive: Backend, chat: Jid) -> None:
+        by = ANA_LID if chat == GROUP else None
+        await archive.record(delivery(photo(chat=chat, by=by, preview=SMALL)))
+        await archive.record(delivery(linked()))
+        assert await preview_of(archive, GROUP if chat == GROUP else ANA) == SMALL
+        await archive.archive.unlink(SESSION, ANA_LID, at=NOON)
+        assert await preview_of(archive, chat) == SMALL
+
+    @pytest.mark.parametrize("larger_in", [ANA, ANA_LID])
+    async def test_of_two_that_are_one_the_largest_stays(
+        self, archive: Backend, larger_in: Jid
+    ) -> None:
+        for chat in (ANA, ANA_LID):
+            preview = LARGE if chat == larger_in else SMALL
+            await archive.record(delivery(photo(chat=chat, preview=preview)))
+        await archive.record(delivery(linked()))
+        assert await preview_of(archive) == LARGE
+
+    async def test_of_two_that_are_one_none_stays_where_one_is_stored(
+        self, archive: Backend
+    ) -> None:
+        await archive.record(delivery(photo()))
+        await complete(archive.downloads, await the_task(archive.downloads))
+        await archive.record(delivery(photo(chat=ANA_LID, preview=SMALL)))
+        await archive.record(delivery(linked()))
+        assert await preview_of(archive) is None
+
+    async def test_comes_no_more_once_the_file_is_stored(self, archive: Backend) -> None:
+        await archive.record(delivery(photo(preview=SMALL)))
+        await complete(archive.downloads, await the_task(archive.downloads))
+        await archive.record(delivery(photo(preview=LARGE), at=NOON + SECOND))
+        assert await preview_of(archive) is None
+        again = archive.downloads.fetch_again
+        assert await again(HASH, None, now=SOON, problem="missing") == 1
+        assert await preview_of(archive) is None
+
+    async def test_and_again_once_it_was_lost(self, archive: Backend) -> None:
+        told = delivery(photo(preview=SMALL))
+        await archive.record(told)
+        await complete(archive.downloads, await the_task(archive.downloads))
+        await archive.downloads.fetch_again(HASH, None, now=SOON, problem="missing")
+        await archive.record(told)
+        assert await preview_of(archive) == SMALL
+
+    async def test_a_replay_brings_those_that_were_not_read_before(self, archive: Backend) -> None:
+        await archive.record(delivery(photo()))
+        [row] = await archive.archive.logged(LogFilter(), after=0, limit=10)
+        await archive.archive.reproject([(row.id, delivery(photo(preview=SMALL)))])
+        assert await preview_of(archive) == SMALL
+
+    async def test_is_forgotten_with_the_file(self, archive: Backend) -> None:
+        await archive.record(delivery(photo(preview=SMALL)))
+        await archive.downloads.forget(SESSION, [ANA], StanzaId("A1"), problem="purged")
+        assert await preview_of(archive) is None
+        assert not (await media_of(archive)).has_thumbnail
+
+    async def test_of_an_id_that_two_claim_the_first_by_author_counts(
+        self, archive: Backend
+    ) -> None:
+        await archive.record(
+            delivery(photo(chat=GROUP, by=ANA, preview=SMALL)),
+            delivery(photo(chat=GROUP, by=BRUNO, sent_at=NOON - SECOND, preview=LARGE)),
+        )
+        first = {True: SMALL, False: LARGE}[ANA < BRUNO]
+        assert await preview_of(archive, GROUP) == first
+
+    async def test_of_nothing_there_is_none(self, archive: Backend) -> None:
+        await archive.record(delivery(seen("oi")), delivery(photo("A2")))
+        assert await preview_of(archive) is None
+        assert await preview_of(archive, stanza="A2") is None
+        with pytest.raises(NotFound):
+            await preview_of(archive, BRUNO)
+        with pytest.raises(NotFound):
+            await archive.downloads.preview(SessionName("none"), [ANA], StanzaId("A1"))
+
+
 class TestForgetting:
     async def test_the_file_goes_with_its_last_use(self, archive: Backend) -> None:
         await archive.record(*(delivery(photo(name, offer=offer())) for name in ("A1", "A2")))
@@ -982,6 +1128,7 @@ def _photos(draw: st.DrawFn) -> Delivery:
         media=None if text else FACTS,
         kind=Kind.TEXT if text else Kind.IMAGE,
         completeness=draw(st.sampled_from(list(Completeness))),
+        preview=None if text else draw(st.sampled_from(PREVIEWS)),
     )
     return delivery(what, at=NOON + draw(st.integers(0, 3)) * SECOND)
 

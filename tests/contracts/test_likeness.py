@@ -71,6 +71,7 @@ _told_links = st.tuples(_lids, _phones, st.integers(0, 3)).map(
 )
 _acts: st.SearchStrategy[Act] = st.one_of(
     worlds(max_size=6).map(Tell),
+    worlds(max_size=6, pictures=True).map(Tell),
     twin_worlds().map(Tell),
     _told_links.map(Tell),
     st.builds(Link, _lids, _phones),

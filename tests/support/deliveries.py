@@ -92,6 +92,7 @@ def seen(  # noqa: PLR0913 - one argument for each fact that tests vary
     kind: Kind = Kind.TEXT,
     ack: Ack | None = None,
     offer: MediaOffer | None = None,
+    preview: bytes | None = None,
     **facts: object,
 ) -> MessageSeen:
     """Return a message as one observation tells it."""
@@ -104,9 +105,8 @@ def seen(  # noqa: PLR0913 - one argument for each fact that tests vary
         text=text,
         **facts,  # type: ignore[arg-type]  # any other fact
     )
-    return MessageSeen(
-        ref=ref(chat, stanza, from_me=from_me, by=by), message=message, ack=ack, offer=offer
-    )
+    where = ref(chat, stanza, from_me=from_me, by=by)
+    return MessageSeen(ref=where, message=message, ack=ack, offer=offer, preview=preview)
 
 
 def linked(lid: Jid = ANA_LID, phone: Jid = ANA) -> IdentityLinked:
@@ -208,9 +208,9 @@ def _refs(draw: st.DrawFn) -> MessageRef:
 
 
 @st.composite
-def _messages(draw: st.DrawFn, refs: Refs) -> MessageSeen:
+def _messages(draw: st.DrawFn, refs: Refs, *, pictures: bool) -> MessageSeen:
     where = draw(refs)
-    kind = draw(st.sampled_from([Kind.TEXT, Kind.TEXT, Kind.IMAGE, Kind.POLL, Kind.UNKNOWN]))
+    kind = Kind.IMAGE if pictures else draw(st.sampled_from(_KINDS))
     message = Message(
         waha_id=f"{where.chat}/{where.stanza}",
         from_me=bool(where.from_me),
@@ -230,9 +230,12 @@ def _messages(draw: st.DrawFn, refs: Refs) -> MessageSeen:
         message=message,
         ack=draw(st.none() | _acks),
         offer=draw(st.sampled_from(_OFFERS)) if message.media else None,
+        preview=draw(st.sampled_from(PREVIEWS)) if pictures else None,
     )
 
 
+_KINDS = [Kind.TEXT, Kind.TEXT, Kind.IMAGE, Kind.POLL, Kind.UNKNOWN]
+PREVIEWS = [None, *(b"\xff\xd8\xff" + tail for tail in (b"a", b"b", b"\0 larger"))]
 _OFFERS = [
     None,
     MediaOffer(offered_at=NOON, url="http://localhost:3000/api/files/a.jpeg"),
@@ -295,12 +298,19 @@ def _others(draw: st.DrawFn) -> AnyObservation:
 
 
 @st.composite
-def worlds(draw: st.DrawFn, *, max_size: int = 14) -> list[Delivery]:
-    """Return random deliveries about a handful of messages, where clashes and twins abound."""
+def worlds(draw: st.DrawFn, *, max_size: int = 14, pictures: bool = False) -> list[Delivery]:
+    """Return random deliveries about a handful of messages, where clashes and twins abound.
+
+    Args:
+        draw: hypothesis gives it.
+        max_size: deliveries at most.
+        pictures: whether every message is one, some with a preview inside.
+    """
     refs = st.sampled_from(draw(st.lists(_refs(), min_size=1, max_size=4)))
+    messages = _messages(refs, pictures=pictures)
     observations = draw(
         st.lists(
-            _messages(refs) | _messages(refs) | _changes(refs) | _answers(refs) | _others(),
+            messages | messages | _changes(refs) | _answers(refs) | _others(),
             min_size=1,
             max_size=max_size,
         )

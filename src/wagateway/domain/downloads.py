@@ -3,19 +3,29 @@
 A file's record is made, changed and moved in the transaction of its message. What was told of the
 file is what the message's best observation told; how far its download is, is changed by workers and
 people, and by a better offer. Where two messages turn out to be one, the better download stays.
+Until it is stored, the best preview that any observation told is kept.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Self
 
 import msgspec
 from msgspec import Struct
 
 from wagateway.domain.cursors import FilePosition
 from wagateway.domain.ledger import Change
-from wagateway.domain.media import Download, MediaObject, heard, heard_again, merit
+from wagateway.domain.media import (
+    Download,
+    DownloadStatus,
+    MediaObject,
+    heard,
+    heard_again,
+    merit,
+)
 from wagateway.domain.messages import Kind, MediaFacts
+from wagateway.domain.previews import best_preview
 from wagateway.domain.records import AuthorKey, MessageRecord, OnMessage, offer_rank
 
 
@@ -26,6 +36,8 @@ class FileRecord(OnMessage, frozen=True, kw_only=True):
         waha_id: the serialised id, to ask the engine for the file again.
         heard_at: when the archive first heard of it; aware UTC.
         lease: proves that a worker holds it; None while nobody does.
+        preview: the tiny picture that came inside the message; None once the file is stored, and
+            where it is not read, see `KeptFile`.
     """
 
     kind: Kind
@@ -36,6 +48,13 @@ class FileRecord(OnMessage, frozen=True, kw_only=True):
     heard_at: datetime
     download: Download
     lease: str | None = None
+    preview: bytes | None = None
+
+    def standing(self, download: Download, lease: str | None) -> Self:
+        """Return it with its download in another state; what is stored needs no preview."""
+        is_stored = download.status is DownloadStatus.COMPLETED
+        preview = None if is_stored else self.preview
+        return msgspec.structs.replace(self, download=download, lease=lease, preview=preview)
 
     @property
     def position(self) -> FilePosition:
@@ -44,10 +63,15 @@ class FileRecord(OnMessage, frozen=True, kw_only=True):
 
 
 class KeptFile(Struct, frozen=True, kw_only=True):
-    """A message's file with what is known of the stored one, None until it is stored."""
+    """A message's file with what is known of the stored one, None until it is stored.
+
+    Attributes:
+        has_preview: whether the file has one that came inside the message, read or not.
+    """
 
     file: FileRecord
     stored: MediaObject | None
+    has_preview: bool
 
 
 class FileChanges(Struct, frozen=True, kw_only=True):
@@ -93,7 +117,8 @@ class FileLedger:
         before = self._before.get(after.key)
         if before is None:
             return after.facts is not None and after.facts.media is not None
-        return (before.offer, before.facts_key) != (after.offer, after.facts_key)
+        is_other = (before.offer, before.facts_key) != (after.offer, after.facts_key)
+        return is_other or after.preview is not None
 
     def asked(self) -> list[AuthorKey]:
         """Return the keys whose records decide, in order; a new message has none yet."""
@@ -144,15 +169,16 @@ class FileLedger:
             return told
         offers = [part.download.offer for part in parts] + ([after.offer] if after else [])
         offer = max(offers, key=offer_rank)
-        return msgspec.structs.replace(
+        previews = [part.preview for part in parts] + ([after.preview] if after else [])
+        file = msgspec.structs.replace(
             told,
             chat=key.chat,
             stanza=key.stanza,
             author=key.author,
             heard_at=min(part.heard_at for part in parts),
-            download=heard_again(best.download, offer, self._at),
-            lease=best.lease,
+            preview=best_preview(*previews),
         )
+        return file.standing(heard_again(best.download, offer, self._at), best.lease)
 
     def _told(self, key: AuthorKey, parts: Sequence[FileRecord]) -> FileRecord | None:
         """Return a record with what the best observation told; None where it told of no file."""
@@ -189,4 +215,5 @@ def _first(message: MessageRecord, at: datetime) -> FileRecord | None:
         facts=facts.media,
         heard_at=at,
         download=heard(message.offer, at),
+        preview=message.preview,
     )

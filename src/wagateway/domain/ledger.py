@@ -74,7 +74,11 @@ class Ledger:
                 yield Change(before=before, after=after, became=became)
 
     def settle(self) -> None:
-        """Take the present records as the loaded ones."""
+        """Take the present records as the loaded ones, as a store would have kept them."""
+        for slot in self._originals:
+            record = self._records.get(slot)
+            if isinstance(record, MessageRecord):
+                self._records[slot] = record.without_preview()
         self._originals.clear()
         self._became.clear()
 

@@ -190,7 +190,7 @@ def _shown(facts: MediaFacts, offer: MediaOffer | None, kept: KeptFile | None) -
         error=offer.error if offer is not None and offer.url is None and not stored else None,
         problem=download.problem or (stored.problem if stored else None),
         placeholder=stored.placeholder if stored else None,
-        has_thumbnail=stored is not None and stored.has_thumbnail,
+        has_thumbnail=stored.has_thumbnail if stored else kept is not None and kept.has_preview,
     )
 
 

@@ -160,6 +160,7 @@ def _message_seen(seen: MessageSeen, delivery: Delivery, phones: Phones) -> Iter
         sent_at=seen.message.sent_at,
         ack=seen.ack,
         offer=seen.offer,
+        preview=seen.preview,
     )
     yield ChatRecord(chat=record.chat, last_message_at=seen.message.sent_at)
     yield ContactRecord(contact=record.chat)

@@ -15,6 +15,7 @@ from msgspec import Struct
 from wagateway.domain.events import Role
 from wagateway.domain.identity import Author, Jid, StanzaId
 from wagateway.domain.messages import Ack, Completeness, Kind, MediaOffer, Message, higher_ack
+from wagateway.domain.previews import best_preview
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SAID_BY_NOBODY = ""
@@ -81,6 +82,8 @@ class MessageRecord(OnMessage, frozen=True, kw_only=True):
         lids: the LIDs under which the chat, or in a group the author, was seen.
         by_phone: whether it was seen under its phone JID too.
         offer: the best known source of the attached file.
+        preview: the best preview of the attached file that was told since stores last wrote the
+            record: they keep it with the file, and only until that is stored.
     """
 
     facts: Message | None = None
@@ -93,12 +96,17 @@ class MessageRecord(OnMessage, frozen=True, kw_only=True):
     lids: frozenset[Jid] = frozenset()
     by_phone: bool = False
     offer: MediaOffer | None = None
+    preview: bytes | None = None
 
     @property
     def visible_state(self) -> tuple[object, ...]:
         """What a reader can tell apart; when it is equal, an observation was a duplicate."""
         content = same_content(self.facts_key) if self.facts_key else None
         return (content, self.ack, self.text, self.edited_at, self.offer)
+
+    def without_preview(self) -> Self:
+        """Return what stores keep of it."""
+        return self if self.preview is None else msgspec.structs.replace(self, preview=None)
 
     def merged(self, other: Self) -> Self:
         """Return what both say together."""
@@ -116,6 +124,7 @@ class MessageRecord(OnMessage, frozen=True, kw_only=True):
             lids=self.lids | other.lids,
             by_phone=self.by_phone or other.by_phone,
             offer=max((self.offer, other.offer), key=offer_rank),
+            preview=best_preview(self.preview, other.preview),
         )
 
 

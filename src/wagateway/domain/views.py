@@ -39,8 +39,9 @@ class MediaView(Struct, frozen=True, kw_only=True):
         error: why the engine could not get it from WhatsApp, as it said; it is asked again.
         problem: why the download stands where it does, or why less is known of the stored file.
         placeholder: a tiny picture of it, for previews; in JSON as base64.
-        has_thumbnail: whether there is a preview of it.
-        url, thumbnail_url: where the HTTP API has the stored file and its preview, below its own
+        has_thumbnail: whether there is a preview of it: of a stored file its own, else the tiny
+            picture that came inside the message.
+        url, thumbnail_url: where the HTTP API has the stored file and the preview, below its own
             address; None where it has not, and in the library.
     """
 

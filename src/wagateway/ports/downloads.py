@@ -102,6 +102,8 @@ class DownloadStore(ABC):
     The archive begins a download with its message, in the same transaction, and wakes it when the
     engine offers the file anew. Nobody judged it then: whoever claims it does. A message that
     moves to another chat takes its download along; of two that turn out to be one the better stays.
+    A preview that came inside the message is kept with it until the download is completed; of
+    several the largest, whatever their order.
 
     Any method may raise StoreUnavailable: it may or may not have acted; repeating it is safe. Where
     a session is named, the archive of its present account is meant, or that of *account*. NotFound
@@ -233,6 +235,8 @@ class DownloadStore(ABC):
     ) -> int:
         """Take the file from a message, and do not fetch it any more unless a person wants it.
 
+        Its preview goes too, until an engine tells it again.
+
         The stored file stays as long as another message has it; see remove_unused().
 
         Args:
@@ -326,6 +330,20 @@ class DownloadStore(ABC):
         account: Jid | None = None,
     ) -> list[FileView]:
         """Return the files of the messages that claim an id, by author; seldom more than one."""
+
+    @abstractmethod
+    async def preview(
+        self,
+        session: SessionName,
+        chat: Sequence[Jid],
+        stanza: StanzaId,
+        *,
+        account: Jid | None = None,
+    ) -> bytes | None:
+        """Return the picture that came inside a message whose file is not stored; None: no such.
+
+        Where several messages claim the id, the first that has one counts, by author.
+        """
 
     @abstractmethod
     async def stored(self, *, after: str = "", limit: int = 500) -> list[MediaObject]:

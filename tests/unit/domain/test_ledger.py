@@ -127,9 +127,27 @@ class TestChanges:
             Change(before=record(ack=Ack.SERVER), after=record(ack=Ack.READ))
         ]
 
+    def test_a_preview_is_handed_on_once(self) -> None:
+        ledger = loaded(record(ack=Ack.READ))
+        told = record(preview=b"a")
+        for _ in range(2):
+            ledger.put(told)
+            ledger.put(record())
+            assert list(ledger.changes()) == [
+                Change(before=record(ack=Ack.READ), after=record(ack=Ack.READ, preview=b"a"))
+            ]
+            ledger.settle()
+            assert list(ledger.records()) == [record(ack=Ack.READ)]
+
 
 class TestNews:
     """What makes a delivery more than a duplicate."""
+
+    def test_a_preview_alone_is_none(self) -> None:
+        ledger = Ledger()
+        tell(ledger, delivery(seen()))
+        told = tell(ledger, delivery(seen(preview=b"a")))
+        assert told.outcome is Outcome.DUPLICATE
 
     def test_a_message_is_news_once(self) -> None:
         ledger = Ledger()

@@ -418,7 +418,11 @@ class InMemoryArchive(Archive, ArchiveReader):
 
     def kept(self, file: FileRecord) -> KeptFile:
         """Return *file* with what is stored of it."""
-        return KeptFile(file=file, stored=self._objects.get(file.download.sha256 or ""))
+        return KeptFile(
+            file=file,
+            stored=self._objects.get(file.download.sha256 or ""),
+            has_preview=file.preview is not None,
+        )
 
     @override
     async def chats(

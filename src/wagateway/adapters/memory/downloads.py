@@ -55,7 +55,7 @@ class InMemoryDownloadStore(DownloadStore):
     def _change(
         self, archive_id: int, file: FileRecord, state: Download, *, lease: str | None = None
     ) -> FileRecord:
-        changed = msgspec.structs.replace(file, download=state, lease=lease)
+        changed = file.standing(state, lease)
         self._archive.files(archive_id)[file.key] = changed
         return changed
 
@@ -215,7 +215,7 @@ class InMemoryDownloadStore(DownloadStore):
         ]
         for file in files:
             state = msgspec.structs.replace(skipped(file.download, problem), sha256=None)
-            self._change(entry.id, file, state)
+            self._change(entry.id, msgspec.structs.replace(file, preview=None), state)
         return len(files)
 
     @override
@@ -301,6 +301,24 @@ class InMemoryDownloadStore(DownloadStore):
             if (file.chat, file.stanza) == (found, stanza)
         ]
         return self._views(session, sorted(files, key=lambda file: file.author))
+
+    @override
+    async def preview(
+        self,
+        session: SessionName,
+        chat: Sequence[Jid],
+        stanza: StanzaId,
+        *,
+        account: Jid | None = None,
+    ) -> bytes | None:
+        entry, found = self._archive.chosen(session, account, chat)
+        files = [
+            file
+            for file in self._archive.files(entry.id).values()
+            if (file.chat, file.stanza) == (found, stanza) and file.preview is not None
+        ]
+        first = min(files, key=lambda file: file.author, default=None)
+        return first.preview if first else None
 
     def _views(self, session: SessionName, files: Sequence[FileRecord]) -> list[FileView]:
         return [file_view(session, self._archive.kept(file)) for file in files]

@@ -56,9 +56,17 @@ async def find_chat(conn: Connection, entry: ArchiveEntry, candidates: Sequence[
 
 
 async def kept_files(conn: Connection, rows: Iterable[Row]) -> list[KeptFile]:
-    """Return the file records of *rows* with what is stored of them."""
-    files = [file_record(row) for row in rows]
-    hashes = sorted({file.download.sha256 for file in files if file.download.sha256})
+    """Return the file records of *rows* with what is stored of them.
+
+    Args:
+        conn: to read them over.
+        rows: of page_files and its like, which tell whether there is a preview without reading it.
+    """
+    files = [(file_record(row), row["has_preview"]) for row in rows]
+    hashes = sorted({file.download.sha256 for file, _ in files if file.download.sha256})
     found = await fetch(conn, "objects_named", sha256s=hashes) if hashes else []
     stored = {row["sha256"]: from_row(MediaObject, row) for row in found}
-    return [KeptFile(file=file, stored=stored.get(file.download.sha256 or "")) for file in files]
+    return [
+        KeptFile(file=file, stored=stored.get(file.download.sha256 or ""), has_preview=has_preview)
+        for file, has_preview in files
+    ]

@@ -126,11 +126,16 @@ def _in_utc(value: Any) -> Any:  # noqa: ANN401 - any column's value
 def message_values(record: MessageRecord) -> dict[str, Any]:
     """Return *record*, but its facts, as a row of ``save_messages``, in JSON's words."""
     values = msgspec.structs.asdict(record)
-    del values["facts"]
-    values["facts_key"] = f"\\x{record.facts_key.hex()}" if record.facts_key else None
+    del values["facts"], values["preview"]
+    values["facts_key"] = _hex(record.facts_key)
     values["said"] = sorted(record.said) or None
     values["lids"] = sorted(record.lids) or None
     return values
+
+
+def _hex(value: bytes | None) -> str | None:
+    """Return bytes as SQL reads them from JSON."""
+    return f"\\x{value.hex()}" if value else None
 
 
 STATE_TYPES: Sequence[str] = (
@@ -229,9 +234,12 @@ _STATE = ("status", "offer", "again", "due_at", "attempts", "problem", "sha256")
 
 
 def file_record(row: Row) -> FileRecord:
-    """Return a record from a row that has the columns of its download beside its own."""
+    """Return a record from a row that has the columns of its download beside its own.
+
+    Its preview, which is seldom needed, may be missing.
+    """
     download = from_row(Download, {name: row[name] for name in _STATE})
-    own = {name: row[name] for name in FileRecord.__struct_fields__ if name != "download"}
+    own = {name: row[name] for name in FileRecord.__struct_fields__ if name in row}
     return from_row(FileRecord, own | {"download": download})
 
 
@@ -240,4 +248,5 @@ def file_values(file: FileRecord) -> dict[str, Any]:
     values = msgspec.structs.asdict(file)
     download = values.pop("download")
     state = {name: getattr(download, name) for name in _STATE}
-    return values | state | {"kept_since": kept_since(download.offer)}
+    told = {"kept_since": kept_since(download.offer), "preview": _hex(file.preview)}
+    return values | state | told

@@ -137,7 +137,11 @@ class Writing:
             batch.add(table.save, [c.after for c in found if c.after])
 
     async def _prepare_messages(self, batch: Batch, changes: list[Change]) -> None:
-        pairs = [_Pair(c.before, c.after) for c in changes]  # type: ignore[arg-type] # of messages
+        pairs = [
+            _Pair(c.before, c.after)  # type: ignore[arg-type] # of messages
+            for c in changes
+            if not _is_preview_alone(c)
+        ]
         pairs.sort(key=lambda pair: [record.key for record in pair if record])
         await self._make_room_for_facts(pairs)
         gone = [message_values(before) for before, after in pairs if before and not after]
@@ -270,6 +274,12 @@ class Writing:
         ledger.load(records)
         ledger.move(records, move)
         await self.write(ledger.changes())
+
+
+def _is_preview_alone(change: Change) -> bool:
+    """Tell whether a message was told again with a preview, which is kept with its file."""
+    after = change.after
+    return isinstance(after, MessageRecord) and after.without_preview() == change.before
 
 
 class _Pair(NamedTuple):

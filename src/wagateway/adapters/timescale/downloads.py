@@ -265,6 +265,23 @@ class TimescaleDownloadStore(DownloadStore):
             return await _views(conn, entry, rows)
 
     @override
+    async def preview(
+        self,
+        session: SessionName,
+        chat: Sequence[Jid],
+        stanza: StanzaId,
+        *,
+        account: Jid | None = None,
+    ) -> bytes | None:
+        async with self._transaction() as conn:
+            entry = await entry_of(conn, session, account)
+            found = await find_chat(conn, entry, chat)
+            rows = await fetch(
+                conn, "first_preview", session_id=entry.id, chat=found, stanza=stanza
+            )
+        return bytes(rows[0]["preview"]) if rows else None
+
+    @override
     async def stored(self, *, after: str = "", limit: int = 500) -> list[MediaObject]:
         async with self._transaction() as conn:
             rows = await fetch(conn, "stored_objects", after=after, limit=limit)

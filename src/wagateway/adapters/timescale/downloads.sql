@@ -8,7 +8,7 @@ FROM json_to_recordset(%(rows)s::json) AS k (chat text, stanza text, author text
 CROSS JOIN LATERAL (
     SELECT t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.kind, t.from_me, t.sent_at, t.waha_id,
         t.facts, t.heard_at, t.lease, t.download_status AS status, t.offer, t.again, t.due_at, t.attempts,
-        t.problem, t.sha256
+        t.problem, t.sha256, t.preview
     FROM whatsapp_gateway.media_downloads AS t
     WHERE t.session_id = %(session_id)s::int AND t.chat_id = k.chat AND t.stanza_id = k.stanza
       AND t.author = k.author
@@ -20,13 +20,13 @@ CROSS JOIN LATERAL (
 -- The files of new messages.
 INSERT INTO whatsapp_gateway.media_downloads (
     session_id, session, chat_id, stanza_id, author, kind, from_me, sent_at, waha_id, facts, heard_at,
-    download_status, offer, kept_since, again, due_at
+    download_status, offer, kept_since, again, due_at, preview
 )
 SELECT %(session_id)s::int, %(session)s::text, r.*
 FROM json_to_recordset(%(rows)s::json) AS r (
     chat text, stanza text, author text, kind text, from_me boolean, sent_at timestamptz, waha_id text,
     facts jsonb, heard_at timestamptz, status text, offer jsonb, kept_since timestamptz, again boolean,
-    due_at timestamptz
+    due_at timestamptz, preview bytea
 )
 ON CONFLICT DO NOTHING;
 
@@ -34,19 +34,20 @@ ON CONFLICT DO NOTHING;
 -- File records in their final state.
 INSERT INTO whatsapp_gateway.media_downloads AS t (
     session_id, session, chat_id, stanza_id, author, kind, from_me, sent_at, waha_id, facts, heard_at,
-    download_status, offer, kept_since, again, due_at, attempts, problem, sha256, lease
+    download_status, offer, kept_since, again, due_at, attempts, problem, sha256, lease, preview
 )
 SELECT %(session_id)s::int, %(session)s::text, r.*
 FROM json_to_recordset(%(rows)s::json) AS r (
     chat text, stanza text, author text, kind text, from_me boolean, sent_at timestamptz, waha_id text,
     facts jsonb, heard_at timestamptz, status text, offer jsonb, kept_since timestamptz, again boolean,
-    due_at timestamptz, attempts int, problem text, sha256 text, lease text
+    due_at timestamptz, attempts int, problem text, sha256 text, lease text, preview bytea
 )
 ON CONFLICT ON CONSTRAINT media_downloads_pkey DO UPDATE
 SET kind = excluded.kind, from_me = excluded.from_me, sent_at = excluded.sent_at, waha_id = excluded.waha_id,
     facts = excluded.facts, heard_at = excluded.heard_at, download_status = excluded.download_status,
     offer = excluded.offer, kept_since = excluded.kept_since, again = excluded.again, due_at = excluded.due_at,
-    attempts = excluded.attempts, problem = excluded.problem, sha256 = excluded.sha256, lease = excluded.lease;
+    attempts = excluded.attempts, problem = excluded.problem, sha256 = excluded.sha256, lease = excluded.lease,
+    preview = excluded.preview;
 
 -- name: remove_downloads
 -- File records whose messages are at these keys no longer.
@@ -140,10 +141,11 @@ WHERE lease = %(lease)s::text
 FOR UPDATE;
 
 -- name: save_download
--- Writes a download's state and gives it back.
+-- Writes a download's state and gives it back; what is stored needs the message's own preview no longer.
 UPDATE whatsapp_gateway.media_downloads
 SET download_status = %(status)s::text, again = %(again)s::boolean, due_at = %(due_at)s::timestamptz,
-    attempts = %(attempts)s::int, problem = %(problem)s::text, sha256 = %(sha256)s::text, lease = NULL
+    attempts = %(attempts)s::int, problem = %(problem)s::text, sha256 = %(sha256)s::text, lease = NULL,
+    preview = CASE WHEN %(status)s::text <> 'completed' THEN preview END
 WHERE lease = %(lease)s::text;
 
 -- name: link_object
@@ -177,7 +179,7 @@ WITH chosen AS (
 SELECT count(*) AS changed FROM changed;
 
 -- name: forget_downloads
--- Takes the files from the given message, whoever holds its download; returns from how many.
+-- Takes the files and previews from the given message, whoever holds its download; returns from how many.
 WITH chosen AS (
     SELECT session_id, chat_id, stanza_id, author, sha256
     FROM whatsapp_gateway.media_downloads
@@ -191,7 +193,8 @@ WITH chosen AS (
     WHERE o.sha256 = c.sha256
 ), changed AS (
     UPDATE whatsapp_gateway.media_downloads AS t
-    SET download_status = 'skipped', due_at = NULL, problem = %(problem)s::text, sha256 = NULL, lease = NULL
+    SET download_status = 'skipped', due_at = NULL, problem = %(problem)s::text, sha256 = NULL, lease = NULL,
+        preview = NULL
     FROM chosen AS c
     WHERE (t.session_id, t.chat_id, t.stanza_id, t.author) = (c.session_id, c.chat_id, c.stanza_id, c.author)
     RETURNING t.author
@@ -317,10 +320,19 @@ SELECT
 -- name: page_files
 -- The files of the messages that claim the given ids.
 SELECT session, chat_id AS chat, stanza_id AS stanza, author, kind, from_me, sent_at, waha_id, facts, heard_at,
-    lease, download_status AS status, offer, again, due_at, attempts, problem, sha256
+    lease, download_status AS status, offer, again, due_at, attempts, problem, sha256, preview IS NOT NULL AS has_preview
 FROM whatsapp_gateway.media_downloads
 WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = ANY (%(stanzas)s::text[])
 ORDER BY stanza_id, author;
+
+-- name: first_preview
+-- The preview that came inside the first of the messages that claim the given id and have one.
+SELECT preview
+FROM whatsapp_gateway.media_downloads
+WHERE session_id = %(session_id)s::int AND chat_id = %(chat)s::text AND stanza_id = %(stanza)s::text
+  AND preview IS NOT NULL
+ORDER BY author
+LIMIT 1;
 
 -- name: objects_named
 -- The stored files with the given hashes.
@@ -336,7 +348,7 @@ FROM unnest(%(kinds)s::text[]) AS k (kind)
 CROSS JOIN LATERAL (
     SELECT t.session, t.chat_id AS chat, t.stanza_id AS stanza, t.author, t.kind, t.from_me, t.sent_at, t.waha_id,
         t.facts, t.heard_at, t.lease, t.download_status AS status, t.offer, t.again, t.due_at, t.attempts, t.problem,
-        t.sha256
+        t.sha256, t.preview IS NOT NULL AS has_preview
     FROM whatsapp_gateway.media_downloads AS t
     WHERE t.session_id = %(session_id)s::int AND t.kind = k.kind
       AND (%(status)s::text IS NULL OR t.download_status = %(status)s::text)
@@ -351,7 +363,7 @@ LIMIT %(limit)s::int;
 -- name: unfinished_page
 -- The same of one status other than completed, of which there may be few among very many files.
 SELECT session, chat_id AS chat, stanza_id AS stanza, author, kind, from_me, sent_at, waha_id, facts, heard_at,
-    lease, download_status AS status, offer, again, due_at, attempts, problem, sha256
+    lease, download_status AS status, offer, again, due_at, attempts, problem, sha256, preview IS NOT NULL AS has_preview
 FROM whatsapp_gateway.media_downloads
 WHERE session_id = %(session_id)s::int AND kind = ANY (%(kinds)s::text[])
   AND download_status = %(status)s::text AND download_status <> 'completed'
