@@ -1,8 +1,10 @@
 """Stored files for whoever asks: which one a message has, and its bytes."""
 
+import hashlib
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NoReturn
 
 from msgspec import Struct
 
@@ -12,6 +14,7 @@ from wagateway.domain.identity import Jid, SessionName, StanzaId
 from wagateway.domain.media import DownloadStatus, MediaKey, file_key, thumbnail_key
 from wagateway.domain.messages import Kind
 from wagateway.domain.mimetype import UNKNOWN, ending_of, is_shown_inline, safe_mimetype
+from wagateway.domain.previews import picture_type
 from wagateway.domain.views import FilePage, FileView, MediaView
 from wagateway.ports.clock import Clock
 from wagateway.ports.downloads import RETRIED, DownloadStore
@@ -37,14 +40,15 @@ class NotStored(NotFound):
 
 
 class ServedFile(Struct, frozen=True, kw_only=True):
-    """A file in the media store, or its preview.
+    """A file in the media store, its preview there, or the one that came inside the message.
 
     Attributes:
-        version: changes when the bytes do, which they do not.
+        source: its key in the media store; of what came inside a message, the bytes themselves.
+        version: changes when the bytes do; what is stored never changes.
         filename: as the sender named it, without what does harm.
     """
 
-    key: MediaKey
+    source: MediaKey | bytes
     version: str
     size_bytes: int
     mimetype: str
@@ -54,6 +58,11 @@ class ServedFile(Struct, frozen=True, kw_only=True):
     def is_shown_inline(self) -> bool:
         """Whether a browser may show it in place."""
         return is_shown_inline(self.mimetype)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing better can come in its place."""
+        return not isinstance(self.source, bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +100,11 @@ class MediaLibrary:
             NotFound: no such session, chat or message, or none with such a file.
             NotStored: its file is not stored; with the reason.
         """
-        view, found = await self._stored(session, chat, stanza, account, sha256)
+        views = await self._views(session, chat, stanza, account)
+        view, found = _stored(views, sha256) or _absent(views)
         key = file_key(found)
         return ServedFile(
-            key=key,
+            source=key,
             version=found,
             size_bytes=await self._size(key),
             mimetype=safe_mimetype(view.media.mimetype or UNKNOWN),
@@ -112,11 +122,20 @@ class MediaLibrary:
     ) -> ServedFile:
         """Return the preview of a message's file, a WebP image of at most 400 pixels; see file().
 
+        While the file is not stored, that is the tiny picture that came inside the message, for
+        whoever names no hash.
+
         Raises:
             NotFound: as of file().
             NotStored: as of file(), or there is no preview.
         """
-        view, found = await self._stored(session, chat, stanza, account, sha256)
+        views = await self._views(session, chat, stanza, account)
+        stored = _stored(views, sha256)
+        if stored is None and not sha256 and any(view.media.has_thumbnail for view in views):
+            told = await self.downloads.preview(session, chat, stanza, account=account)
+            if told is not None:
+                return _told(told)
+        view, found = stored or _absent(views)
         if not view.media.has_thumbnail:
             why = view.media.problem or "nobody looked into it yet, or it shows nothing"
             raise NotStored(
@@ -126,39 +145,23 @@ class MediaLibrary:
             )
         key = thumbnail_key(found)
         return ServedFile(
-            key=key,
+            source=key,
             version=f"{found}-thumbnail",
             size_bytes=await self._size(key),
             mimetype=_PREVIEW,
             filename=None,
         )
 
-    async def _stored(
-        self,
-        session: SessionName,
-        chat: Sequence[Jid],
-        stanza: StanzaId,
-        account: Jid | None,
-        sha256: str,
-    ) -> tuple[FileView, str]:
+    async def _views(
+        self, session: SessionName, chat: Sequence[Jid], stanza: StanzaId, account: Jid | None
+    ) -> list[FileView]:
+        """Return the files of the messages that claim an id: one at least."""
         found = await self.downloads.files_of(session, chat, stanza, account=account)
         if not found:
             raise NotFound(
                 f"session {session!r} has no message {stanza!r} with a file in this chat"
             )
-        for view in found:
-            stored = view.media.sha256 if _is_stored(view.media) else None
-            if stored is not None and stored.startswith(sha256.lower()):
-                return view, stored
-        media = found[0].media
-        if _is_stored(media):
-            raise NotFound("the message has another file than this one")
-        why = f": {media.problem}" if media.problem else ""
-        raise NotStored(
-            f"the file of this message is not stored; it is {media.status}{why}",
-            status=media.status,
-            problem=media.problem,
-        )
+        return found
 
     async def _size(self, key: MediaKey) -> int:
         try:
@@ -174,7 +177,10 @@ class MediaLibrary:
         self, file: ServedFile, *, start: int = 0, length: int | None = None
     ) -> AsyncIterator[bytes]:
         """Yield the bytes of *file*, as the media store does."""
-        return self.media.read(file.key, start=start, length=length)
+        if isinstance(file.source, bytes):
+            end = None if length is None else start + length
+            return _pieces(file.source[start:end])
+        return self.media.read(file.source, start=start, length=length)
 
     def link(self, file: ServedFile, *, inline: bool, wanted: bool | None = None) -> str | None:
         """Return an address of the media store at which a browser can read *file* for minutes.
@@ -185,12 +191,12 @@ class MediaLibrary:
             wanted: None: as it is usual here.
 
         Returns:
-            None where it is not wanted, or the store has no addresses.
+            None where it is not wanted, or the store has it not, or no addresses.
         """
-        if not (self.redirects if wanted is None else wanted):
+        if isinstance(file.source, bytes) or not (self.redirects if wanted is None else wanted):
             return None
         return self.media.link(
-            file.key,
+            file.source,
             lifetime=_LINK_LIFETIME,
             filename=file.filename,
             mimetype=file.mimetype,
@@ -242,6 +248,44 @@ class MediaLibrary:
 
 def _is_stored(media: MediaView) -> bool:
     return media.status is DownloadStatus.COMPLETED
+
+
+def _stored(views: Sequence[FileView], sha256: str) -> tuple[FileView, str] | None:
+    """Return the first of *views* that is stored, and its hash, which begins with *sha256*."""
+    for view in views:
+        found = view.media.sha256 if _is_stored(view.media) else None
+        if found is not None and found.startswith(sha256.lower()):
+            return view, found
+    return None
+
+
+def _absent(views: Sequence[FileView]) -> NoReturn:
+    """Say why none of *views* is what was asked for."""
+    media = views[0].media
+    if _is_stored(media):
+        raise NotFound("the message has another file than this one")
+    why = f": {media.problem}" if media.problem else ""
+    raise NotStored(
+        f"the file of this message is not stored; it is {media.status}{why}",
+        status=media.status,
+        problem=media.problem,
+    )
+
+
+def _told(preview: bytes) -> ServedFile:
+    """Return the picture that came inside a message."""
+    return ServedFile(
+        source=preview,
+        version=hashlib.sha256(preview).hexdigest(),
+        size_bytes=len(preview),
+        mimetype=picture_type(preview) or UNKNOWN,
+        filename=None,
+    )
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    if content:
+        yield content
 
 
 def _name(view: FileView) -> str:

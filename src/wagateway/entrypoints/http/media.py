@@ -54,6 +54,8 @@ _FILE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
 }
 """Beside those of every answer; what is stored under a hash never changes."""
+_ASKED_AGAIN = {"Cache-Control": "private, no-cache"}
+"""Where a better one may come."""
 
 MessageId = Annotated[
     str,
@@ -206,7 +208,10 @@ async def message_file(
     operation_id="message_thumbnail",
     tags=["Media"],
     media_type="image/webp",
-    responses=_documented_file("A WebP image of at most 400 pixels on the longer side."),
+    responses=_documented_file(
+        "A WebP image of at most 400 pixels on the longer side; while the file is not stored, the"
+        " JPEG, PNG or WebP image of at most 32 KiB that came inside the message."
+    ),
 )
 async def message_thumbnail(
     request: _Request,
@@ -214,7 +219,12 @@ async def message_thumbnail(
     which: _Named,
     redirect: Redirect = None,
 ) -> Response[Any]:
-    """Return a small picture: of a picture itself, a film's first frame, a PDF's first page."""
+    """Return a small picture: of a picture itself, a film's first frame, a PDF's first page.
+
+    While the file is not stored, whatever its status, this is the tiny picture that WhatsApp sent
+    inside the message, where it did: without `sha256`, with its own type, the SHA-256 of its bytes
+    as the ETag, and to be asked for again, since a better one may come.
+    """
     file = await library.thumbnail(**which)
     return _answer(request, library, file, inline=True, redirect=redirect)
 
@@ -348,11 +358,12 @@ def _headers_only(request: _Request, file: ServedFile, *, inline: bool) -> Respo
 
 def _headers(file: ServedFile, *, inline: bool) -> dict[str, str]:
     shown = inline and file.is_shown_inline
-    return _FILE_HEADERS | {
+    own = {
         "Content-Disposition": content_disposition(file.filename, inline=shown),
         "Content-Type": file.mimetype,
         "ETag": f'"{file.version}"',
     }
+    return _FILE_HEADERS | own | ({} if file.is_final else _ASKED_AGAIN)
 
 
 def _part(request: _Request, file: ServedFile, etag: str) -> tuple[int, int] | None:
@@ -380,17 +391,19 @@ def with_addresses(page: MessagePage, account: str | None) -> MessagePage:
 def _with_addresses(view: _View, account: str | None) -> _View:
     media: MediaView | None = view.media
     parts = (view.session, view.chat_id, view.id)
-    if media is None or media.status is not DownloadStatus.COMPLETED or media.sha256 is None:
+    if media is None:
         return view
+    stored = media.sha256 if media.status is DownloadStatus.COMPLETED else None
     if any("/" in part or part.strip(".") == "" for part in parts):  # no address can name it
         return view
     path = "/".join(quote(part, safe="@") for part in parts)
-    asked = {"sha256": media.sha256[:_HASH_CHARS]} | ({"account": account} if account else {})
-    query = f"?{urlencode(asked)}"
+    asked = {"sha256": stored[:_HASH_CHARS]} if stored else {}
+    asked |= {"account": account} if account else {}
+    query = f"?{urlencode(asked)}" if asked else ""
     url = f"/api/media/{path}"
     media = msgspec.structs.replace(
         media,
-        url=url + query,
+        url=url + query if stored else None,
         thumbnail_url=f"{url}/thumbnail{query}" if media.has_thumbnail else None,
     )
     return msgspec.structs.replace(view, media=media)

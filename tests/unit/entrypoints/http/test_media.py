@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -80,6 +81,7 @@ class World:
         mimetype: str = "image/jpeg",
         filename: str | None = "praia.jpg",
         stored: bool = True,
+        preview: bytes | None = None,
     ) -> None:
         """Archive a message with a file, and store that."""
         message = Message(
@@ -91,7 +93,7 @@ class World:
             media=MediaFacts(mimetype=mimetype, filename=filename),
         )
         ref = MessageRef(chat=ANA, stanza=StanzaId(stanza), from_me=False)
-        seen = MessageSeen(ref=ref, message=message)
+        seen = MessageSeen(ref=ref, message=message, preview=preview)
         await self.archive.record([delivery(seen, at=NOON, event="message.any")])
         if stored:
             await self._store(mimetype)
@@ -189,6 +191,98 @@ class TestWhole:
         answer = await client.get(f"{FILE}/thumbnail")
         assert (answer.content, answer.headers["content-type"]) == (PREVIEW, "image/webp")
         assert answer.headers["etag"] != f'"{SHA256}"'
+
+
+INSIDE = b"\xff\xd8\xff\xe0 a tiny picture"
+
+
+class TestInsideAMessage:
+    """The tiny picture that WhatsApp sent with the message, while its file is not stored."""
+
+    @pytest.mark.parametrize("status", ["pending", "expired"])
+    async def test_stands_for_a_file_that_is_not_stored(
+        self, world: World, client: httpx.AsyncClient, status: str
+    ) -> None:
+        await world.tell(stored=False, preview=INSIDE)
+        if status == "expired":
+            await world.give_up()
+        messages = (await client.get(f"/api/messages/default/{ANA}")).json()["messages"]
+        files = (await client.get("/api/media/default")).json()["files"]
+        for told in (messages[0]["media"], files[0]["media"]):
+            assert (told["status"], told["url"]) == (status, None)
+            assert told["has_thumbnail"]
+            assert told["thumbnail_url"] == f"{FILE}/thumbnail"
+        answer = await client.get(f"{FILE}/thumbnail")
+        assert (answer.status_code, answer.content) == (200, INSIDE)
+        assert (await client.get(FILE)).status_code == 404
+
+    @pytest.mark.parametrize(
+        ("preview", "mimetype"),
+        [
+            (INSIDE, "image/jpeg"),
+            (b"\x89PNG\r\n\x1a\n<script>", "image/png"),
+            (b"RIFF----WEBP", "image/webp"),
+        ],
+    )
+    async def test_has_its_own_type_and_hash_and_is_asked_for_again(
+        self, world: World, client: httpx.AsyncClient, preview: bytes, mimetype: str
+    ) -> None:
+        await world.tell(stored=False, preview=preview)
+        answer = await client.get(f"{FILE}/thumbnail", params={"redirect": "true"})
+        assert (answer.status_code, answer.content) == (200, preview)
+        headers = answer.headers
+        etag = f'"{hashlib.sha256(preview).hexdigest()}"'
+        assert (headers["content-type"], headers["etag"]) == (mimetype, etag)
+        assert headers["cache-control"] == "private, no-cache"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "sandbox" in headers["content-security-policy"]
+        assert headers["content-disposition"].startswith("inline")
+        held = await client.get(f"{FILE}/thumbnail", headers={"If-None-Match": etag})
+        assert (held.status_code, held.headers["cache-control"]) == (304, "private, no-cache")
+        alone = await client.head(f"{FILE}/thumbnail")
+        assert (alone.status_code, alone.content) == (200, b"")
+        assert alone.headers["content-length"] == str(len(preview))
+
+    async def test_can_be_had_in_part(self, world: World, client: httpx.AsyncClient) -> None:
+        await world.tell(stored=False, preview=INSIDE)
+        answer = await client.get(f"{FILE}/thumbnail", headers={"Range": "bytes=1-3"})
+        assert (answer.status_code, answer.content) == (206, INSIDE[1:4])
+
+    async def test_gives_way_to_that_of_the_stored_file(
+        self, world: World, client: httpx.AsyncClient
+    ) -> None:
+        await world.tell(preview=INSIDE)
+        assert (await client.get(f"{FILE}/thumbnail")).status_code == 404
+        await world.look("image/jpeg")
+        answer = await client.get(f"{FILE}/thumbnail")
+        assert (answer.content, answer.headers["content-type"]) == (PREVIEW, "image/webp")
+        assert "immutable" in answer.headers["cache-control"]
+
+    async def test_is_not_what_a_hash_asks_for(
+        self, world: World, client: httpx.AsyncClient
+    ) -> None:
+        await world.tell(stored=False, preview=INSIDE)
+        answer = await client.get(f"{FILE}/thumbnail", params={"sha256": SHA256[:16]})
+        assert answer.status_code == 404
+        assert "it is pending" in answer.json()["detail"]
+
+    async def test_is_asked_for_in_the_archive_that_was_asked(
+        self, world: World, client: httpx.AsyncClient
+    ) -> None:
+        await world.tell(stored=False, preview=INSIDE)
+        [account] = {each.account for each in await world.archive.sessions()}
+        page = (await client.get("/api/media/default", params={"account": account})).json()
+        address = page["files"][0]["media"]["thumbnail_url"]
+        assert address.endswith(f"?account={quote(str(account), safe='')}")
+        assert (await client.get(address)).content == INSIDE
+
+    async def test_none_is_told_where_none_came(
+        self, world: World, client: httpx.AsyncClient
+    ) -> None:
+        await world.tell(stored=False)
+        answer = await client.get(f"{FILE}/thumbnail")
+        assert answer.status_code == 404
+        assert "it is pending" in answer.json()["detail"]
 
 
 class TestPart:
