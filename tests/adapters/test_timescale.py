@@ -27,12 +27,11 @@ from tests.support.deliveries import (
     ref,
     seen,
 )
-from tests.support.postgres import fresh_database
+from tests.support.postgres import Servers, fresh_database
 
 from wagateway.adapters.timescale._queries import LONGEST, QUERIES, doing, loading
 from wagateway.adapters.timescale._rows import TABLES
 from wagateway.adapters.timescale.archive import TimescaleArchive
-from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import _configure, open_pool
 from wagateway.adapters.timescale.reader import TimescaleReader
 from wagateway.domain.errors import StoreUnavailable
@@ -52,10 +51,9 @@ pytestmark = pytest.mark.embedded
 
 
 @pytest.fixture
-async def url(postgres_server: str) -> AsyncIterator[str]:
+async def url(postgres_servers: Servers) -> AsyncIterator[str]:
     """A migrated, empty database."""
-    async with fresh_database(postgres_server) as url:
-        await migrate(url)
+    async with postgres_servers.migrated() as url:
         yield url
 
 

@@ -19,10 +19,9 @@ from tests.support.deliveries import (
     revoked,
     seen,
 )
-from tests.support.postgres import fresh_database
+from tests.support.postgres import Servers
 
 from wagateway.adapters.timescale.archive import TimescaleArchive
-from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import Pool, open_pool
 from wagateway.domain.events import Account, Delivery, SessionChanged, SessionStatus
 from wagateway.domain.identity import Jid
@@ -32,12 +31,10 @@ pytestmark = pytest.mark.embedded
 
 
 @pytest.fixture
-async def pool(postgres_server: str) -> AsyncIterator[Pool]:
+async def pool(postgres_servers: Servers) -> AsyncIterator[Pool]:
     """Connections to a migrated, empty database."""
-    async with fresh_database(postgres_server) as url:
-        await migrate(url)
-        async with open_pool(url, max_size=2) as pool:
-            yield pool
+    async with postgres_servers.migrated() as url, open_pool(url, max_size=2) as pool:
+        yield pool
 
 
 async def rows(pool: Pool, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:

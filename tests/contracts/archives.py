@@ -8,7 +8,7 @@ from typing import Any, Literal, LiteralString
 import msgspec
 import pytest
 from tests.support.deliveries import NOON, SESSION
-from tests.support.postgres import Kind, Servers, fresh_database, server_params
+from tests.support.postgres import Kind, Servers, server_params
 
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
@@ -16,7 +16,6 @@ from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.adapters.timescale._rows import from_rows
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
-from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import Pool, open_pool
 from wagateway.adapters.timescale.reader import TimescaleReader
 from wagateway.adapters.timescale.sync import TimescaleSyncStore
@@ -105,8 +104,7 @@ async def backend(kind: Kind | Literal["memory"], servers: Servers) -> AsyncIter
     if kind == "memory":
         yield in_memory()
         return
-    async with fresh_database(await servers.url(kind)) as url:
-        await migrate(url)
+    async with servers.migrated(kind) as url:
         through = await servers.pooled(url) if kind == "pooled" else url
         async with open_pool(through, max_size=4) as pool:
             yield in_postgres(pool)

@@ -25,10 +25,9 @@ from tests.support.deliveries import (
     revoked,
     seen,
 )
-from tests.support.postgres import Servers, fresh_database
+from tests.support.postgres import Servers
 from tests.support.reading import only, outcomes, texts
 
-from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import Pool, open_pool
 from wagateway.domain.cursors import encode_cursor
 from wagateway.domain.errors import Defect, InvalidInput, LeaseLost, NotFound
@@ -1260,10 +1259,8 @@ def _comparable(task: DownloadTask) -> DownloadTask:
 
 @pytest.fixture(scope="module")
 async def pool(postgres_servers: Servers) -> AsyncIterator[Pool]:
-    async with fresh_database(await postgres_servers.url("embedded")) as url:
-        await migrate(url)
-        async with open_pool(url, max_size=4) as pool:
-            yield pool
+    async with postgres_servers.migrated() as url, open_pool(url, max_size=4) as pool:
+        yield pool
 
 
 async def empty(pool: Pool) -> Backend:

@@ -8,9 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner
-from tests.support.postgres import fresh_database
+from tests.support.postgres import Servers
 
-from wagateway.adapters.timescale.migrate import migrate
 from wagateway.entrypoints.cli.program import program
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.settings import Settings
@@ -24,9 +23,8 @@ BIA = "5511987650103@c.us"
 
 
 @pytest.fixture
-async def url(postgres_server: str) -> AsyncIterator[str]:
-    async with fresh_database(postgres_server) as fresh:
-        await migrate(fresh)
+async def url(postgres_servers: Servers) -> AsyncIterator[str]:
+    async with postgres_servers.migrated() as fresh:
         async with open_services(Settings(database_url=fresh)) as services:
             await services.ingest((SAMPLES / "noweb-message-text.json").read_bytes())
         yield fresh

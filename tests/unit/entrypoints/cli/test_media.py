@@ -15,9 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.support.deliveries import ANA, BRUNO, NOON, SECOND, SESSION, delivery
 from tests.support.media_world import HELLO, photo, sha256_of
-from tests.support.postgres import fresh_database
+from tests.support.postgres import Servers
 
-from wagateway.adapters.timescale.migrate import migrate
 from wagateway.domain.identity import Jid
 from wagateway.domain.media import Rules, Stored, completed, expired, file_key, skipped
 from wagateway.domain.messages import MediaFacts, MediaOffer
@@ -88,9 +87,8 @@ class Place:
 
 
 @pytest.fixture
-async def place(postgres_server: str, tmp_path: Path) -> AsyncIterator[Place]:
-    async with fresh_database(postgres_server) as url:
-        await migrate(url)
+async def place(postgres_servers: Servers, tmp_path: Path) -> AsyncIterator[Place]:
+    async with postgres_servers.migrated() as url:
         settings = Settings(database_url=url, media_dir=tmp_path / "media", auto_migrate=False)
         async with open_services(settings) as services:
             yield Place(url, services, tmp_path)
