@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from tests.support.media_world import photo
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.media import InMemoryMediaStore
 from wagateway.adapters.minio.media import MinioMediaStore
+from wagateway.adapters.timescale.pool import open_pool
 from wagateway.domain.errors import InvalidInput, Rejected, StoreUnavailable
 from wagateway.domain.identity import ChatType, Jid, SessionName
 from wagateway.domain.media import Rules, file_key
 from wagateway.domain.messages import Kind, MediaOffer
+from wagateway.entrypoints import containers
 from wagateway.entrypoints.containers import (
     Container,
     Services,
@@ -75,7 +78,10 @@ async def test_what_was_taken_in_is_written_before_the_end() -> None:
         assert (await pending).stored == 1
 
 
-async def test_a_database_that_is_away_is_told_at_once_or_when_it_is_asked() -> None:
+async def test_a_database_that_is_away_is_told_at_once_or_when_it_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(containers, "open_pool", partial(open_pool, timeout_s=0.2))
     with pytest.raises(StoreUnavailable):
         async with open_services(Settings.postgres(NOBODY)):
             pass
