@@ -1,5 +1,9 @@
+import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import structlog
@@ -10,6 +14,28 @@ from tests.support.s3 import S3Server, S3Servers
 if settings.get_current_profile_name() == "default":  # the mutation check brings its own
     settings.register_profile("suite", deadline=None)  # a busy machine is no failure
     settings.load_profile("suite")
+
+
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 2 * 2**30
+
+
+def pytest_configure() -> None:
+    """Let temporary folders lie in memory, where there is room and nobody chose another place.
+
+    Most tests of the database and nearly all journeys otherwise wait for the disk.
+    """
+    if "TMPDIR" not in os.environ and _has_room(_MEMORY):
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None
+
+
+def _has_room(folder: Path) -> bool:
+    try:
+        free = shutil.disk_usage(folder).free  # 64 MB in all in a container
+    except OSError:  # not on Linux
+        return False
+    return free >= _ROOM_BYTES and os.access(folder, os.W_OK | os.X_OK)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -31,8 +31,6 @@ Kind = Literal["embedded", "container", "external", "pooled"]
 IMAGE = os.environ.get("WAGATEWAY_TEST_IMAGE", "timescale/timescaledb:2.22.0-pg17")
 EXTERNAL_URL = os.environ.get("WAGATEWAY_TEST_DATABASE_URL", "")
 
-_MEMORY = Path("/dev/shm")
-_ROOM_BYTES = 1024 * 1024 * 1024
 _LEAKED = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -143,22 +141,13 @@ async def all_servers() -> AsyncIterator[Servers]:
 
 @asynccontextmanager
 async def embedded() -> AsyncIterator[str]:
-    """Run the embedded server in a temporary folder, in memory where there is room for it."""
-    folder = Path(tempfile.mkdtemp(prefix="wagateway-test-", dir=_roomy_memory()))
+    """Run the embedded server in a temporary folder."""
+    folder = Path(tempfile.mkdtemp(prefix="wagateway-test-"))
     try:
         async with EmbeddedPostgres.running(folder / "data") as server:
             yield server.url
     finally:
         await asyncio.to_thread(shutil.rmtree, folder)
-
-
-def _roomy_memory() -> Path | None:
-    """Return a folder whose files are never written to a disk, or None: a container has 64 MB."""
-    try:
-        free = shutil.disk_usage(_MEMORY).free
-    except OSError:  # not Linux
-        return None
-    return _MEMORY if free >= _ROOM_BYTES and os.access(_MEMORY, os.W_OK | os.X_OK) else None
 
 
 @asynccontextmanager
