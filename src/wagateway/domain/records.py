@@ -81,6 +81,9 @@ class MessageRecord(OnMessage, frozen=True, kw_only=True):
         lids: the LIDs under which the chat, or in a group the author, was seen.
         by_phone: whether it was seen under its phone JID too.
         offer: the best known source of the attached file.
+
+    One that was purged has its key and ``sent_at``, where it was seen, and nothing else. It stays
+    so, whatever else is told of the message.
     """
 
     facts: Message | None = None
@@ -100,8 +103,31 @@ class MessageRecord(OnMessage, frozen=True, kw_only=True):
         content = same_content(self.facts_key) if self.facts_key else None
         return (content, self.ack, self.text, self.edited_at, self.offer)
 
+    @property
+    def is_purged(self) -> bool:
+        """Whether it is only remembered that the message was there."""
+        return self.facts_key is None and self.sent_at is not None
+
+    def purged(self) -> Self:
+        """Return what is remembered of the message, whose time is known, once it is purged."""
+        return type(self)(
+            chat=self.chat,
+            stanza=self.stanza,
+            author=self.author,
+            sent_at=self.sent_at,
+            lids=self.lids,
+            by_phone=self.by_phone,
+        )
+
     def merged(self, other: Self) -> Self:
-        """Return what both say together."""
+        """Return what both say together; where one was purged, both are."""
+        if self.is_purged or other.is_purged:
+            return msgspec.structs.replace(
+                self.purged(),
+                sent_at=_earliest(self.sent_at, other.sent_at),
+                lids=self.lids | other.lids,
+                by_phone=self.by_phone or other.by_phone,
+            )
         facts = _least(self, other)
         edit = max(self, other, key=lambda r: (r.edited_at or _EPOCH, r.text or ""))
         return msgspec.structs.replace(

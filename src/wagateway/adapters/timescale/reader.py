@@ -12,6 +12,7 @@ from typing_extensions import override
 from wagateway.adapters.timescale._errors import translated_errors
 from wagateway.adapters.timescale._queries import QUERIES
 from wagateway.adapters.timescale._reading import (
+    cutoffs_of,
     entry_of,
     fetch,
     find_chat,
@@ -310,6 +311,7 @@ async def _page(
         messages=await _views(place, rows),
         next=encode_cursor(_position(rows[-1])) if has_older else None,
         previous=encode_cursor(_position(rows[0])) if has_newer else None,
+        purged_before=(await cutoffs_of(place.conn, place.entry.id)).of(place.chat),
     )
 
 

@@ -1,0 +1,207 @@
+"""Deliveries and purges in any order, repeated: what was purged is gone, the rest is as ever."""
+
+import itertools
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import Struct
+from tests.contracts.archives import Backend, in_memory
+from tests.support.deliveries import (
+    ANA,
+    ANA_LID,
+    BRUNO,
+    GROUP,
+    NOON,
+    SECOND,
+    SESSION,
+    acked,
+    delivery,
+    edited,
+    linked,
+    reacted,
+    revoked,
+    seen,
+    voted,
+    worlds,
+)
+
+from wagateway.domain.events import Delivery
+from wagateway.domain.identity import Jid
+from wagateway.domain.messages import Ack, Completeness, Kind, MediaFacts
+from wagateway.domain.purges import Cutoffs, Purge, cutoffs, is_purged
+from wagateway.domain.records import MessageRecord
+
+PHONES = {ANA_LID: ANA}
+
+
+class Told(Struct, frozen=True):
+    """A group of deliveries, or a purge, and whether the known link is told with it."""
+
+    group: tuple[Delivery, ...] = ()
+    chat: Jid | None = None
+    before: int = 0
+
+
+MESSAGES: list[dict[str, Any]] = [
+    {"chat": ANA, "stanza": "A1", "sent_at": NOON},
+    {"chat": ANA, "stanza": "A2", "sent_at": NOON + 2 * SECOND},
+    {"chat": ANA_LID, "stanza": "L1", "sent_at": NOON + SECOND},
+    {"chat": GROUP, "stanza": "G1", "sent_at": NOON + SECOND, "by": BRUNO},
+    {"chat": GROUP, "stanza": "G2", "sent_at": NOON + 2 * SECOND, "by": ANA_LID},
+]
+
+
+@st.composite
+def _deliveries(draw: st.DrawFn) -> Delivery:
+    """Return something that is told of one of a few messages, each of which has one time."""
+    message = draw(st.sampled_from(MESSAGES))
+    at = NOON + draw(st.integers(3, 6)) * SECOND
+    where = {"chat": message["chat"], "stanza": message["stanza"]}
+    by = {"by": message["by"]} if "by" in message else {}
+    kind = draw(st.sampled_from([Kind.TEXT, Kind.IMAGE]))
+    observation = draw(
+        st.sampled_from(
+            [
+                *3
+                * [
+                    seen(
+                        draw(st.sampled_from(["oi", "tudo bem?", None])),
+                        **message,
+                        kind=kind,
+                        completeness=draw(st.sampled_from(list(Completeness))),
+                        media=MediaFacts() if kind is Kind.IMAGE else None,
+                    )
+                ],
+                edited(draw(st.sampled_from(["até já", None])), **where, **by, at=at),
+                revoked(**where, **by, at=at),
+                reacted(draw(st.sampled_from(["👍", ""])), **where, at=at),
+                voted("a", **where, at=at),
+                acked(Ack.READ, **where, from_me=False, at=at),
+                acked(Ack.READ, **where, recipient=BRUNO, at=at),
+                linked(),
+            ]
+        )
+    )
+    return delivery(observation, at=at)
+
+
+_told = st.builds(Told, st.lists(_deliveries(), min_size=1, max_size=4).map(tuple))
+_purges = st.builds(
+    Told,
+    st.just(()),
+    st.sampled_from([None, ANA, ANA_LID, GROUP]),
+    st.integers(1, 2),
+)
+
+
+async def act(archive: Backend, told: Told) -> None:
+    """Do as *told*."""
+    if told.group:
+        await archive.record(*told.group)
+        return
+    before = NOON + told.before * SECOND
+    [target] = await archive.purges.targets(SESSION)
+    target = msgspec.structs.replace(target, chat=told.chat)
+    made = Purge(chat=told.chat, before=before, purged_at=NOON, purged_by="maria")
+    await archive.purges.remember(target, made)
+    for chat in {told.chat, PHONES.get(told.chat or ANA, told.chat)}:
+        there = msgspec.structs.replace(target, chat=chat)
+        while await archive.purges.step(there, before, limit=1, at=NOON):
+            pass
+
+
+async def picture(acts: list[Told]) -> dict[str, Any]:
+    """Return what is archived after *acts*, but what never follows from messages alone."""
+    archive = in_memory()
+    await archive.record(delivery(linked()) if acts and acts[0] == LINKED else delivery())
+    for each in acts:
+        await act(archive, each)
+    await archive.record(delivery(linked()))
+    return await archive.picture()
+
+
+LINKED = Told((delivery(linked()),))
+
+
+def without(shown: dict[str, Any], purged: Cutoffs) -> dict[str, Any]:
+    """Return what a reader sees of *shown* apart from what is *purged*."""
+
+    def is_left(message: dict[str, Any]) -> bool:
+        sent_at = msgspec.convert(message["sent_at"], type=type(NOON))
+        return not is_purged(message["chat_id"], sent_at, purged)
+
+    messages = {
+        chat: [message for message in found if is_left(message)]
+        for chat, found in shown["messages"].items()
+    }
+    latest = {chat: found[0]["sent_at"] for chat, found in messages.items() if found}
+    return {
+        "messages": messages,
+        "files": [file for file in shown["files"] if is_left(file)],
+        "chats": {chat["id"]: latest.get(chat["id"]) for chat in shown["chats"]},
+        "contacts": shown["contacts"],
+        "links": shown["links"],
+    }
+
+
+@given(
+    told=st.lists(_told, min_size=1, max_size=4),
+    purges=st.lists(_purges, min_size=1, max_size=2),
+    data=st.data(),
+)
+@settings(max_examples=400, deadline=None)
+async def test_what_was_purged_is_gone_and_the_rest_is_as_without(
+    told: list[Told], purges: list[Told], data: st.DataObject
+) -> None:
+    again = data.draw(st.lists(st.sampled_from(told), max_size=2))
+    acts = data.draw(st.permutations([*told, *purges, *again]))
+    made = [(each.chat, NOON + each.before * SECOND) for each in purges]
+    shown = await picture(acts)
+    expected = without(await picture(told), cutoffs(made, PHONES))
+    assert without(shown, Cutoffs()) == expected
+
+
+@given(
+    told=st.lists(_told, min_size=1, max_size=4),
+    purges=st.lists(_purges, min_size=1, max_size=2),
+    data=st.data(),
+)
+@settings(max_examples=400, deadline=None)
+async def test_it_does_not_matter_when_something_is_purged(
+    told: list[Told], purges: list[Told], data: st.DataObject
+) -> None:
+    again = data.draw(st.lists(st.sampled_from([*told, *purges]), max_size=2))
+    acts = data.draw(st.permutations([*told, *purges, *again]))
+    assert await picture(acts) == await picture([*purges, *told])
+    assert await picture(acts) == await picture([*told, *purges])
+
+
+@given(world=worlds(), purges=st.lists(_purges, min_size=1, max_size=2), data=st.data())
+@settings(max_examples=300, deadline=None)
+async def test_whatever_is_told_nothing_that_was_purged_is_kept(
+    world: list[Delivery], purges: list[Told], data: st.DataObject
+) -> None:
+    again = data.draw(st.lists(st.sampled_from(world), max_size=4))
+    tales = [Told((each,)) for each in [*world, *again]]
+    acts = data.draw(st.permutations([*tales, *purges]))
+    archive = in_memory()
+    await archive.record(delivery())
+    for each in acts:
+        await act(archive, each)
+    phones = await _phones(archive)
+    made = [(each.chat, NOON + each.before * SECOND) for each in purges]
+    purged = cutoffs(made, phones)
+    for record in await archive.records():
+        if isinstance(record, MessageRecord) and record.sent_at is not None:
+            old = is_purged(record.chat, record.sent_at, purged)
+            assert record.is_purged or not old
+    for chat in (await archive.reader.chats(SESSION)).chats:
+        for message in (await archive.reader.messages(SESSION, [chat.id])).messages:
+            assert not is_purged(chat.id, message.sent_at, purged)
+
+
+async def _phones(archive: Backend) -> dict[Jid, Jid]:
+    links = await archive.reader.links(SESSION)
+    return dict(itertools.chain((link.lid, link.phone) for link in links))
