@@ -29,7 +29,7 @@ from wagateway.domain.errors import NotFound
 from wagateway.domain.events import Account, Outcome, Source
 from wagateway.domain.identity import Jid, SessionName
 from wagateway.domain.messages import Ack, Kind, MediaFacts, MediaOffer, Poll
-from wagateway.domain.purges import BY_RETENTION, Purge, PurgeCounts
+from wagateway.domain.purges import BY_RETENTION, Cutoffs, Purge, PurgeCounts
 from wagateway.domain.records import ChatRecord, MessageRecord, Record
 from wagateway.ports.archive import LogFilter
 
@@ -371,6 +371,20 @@ class TestHiddenIds:
         await purge(archive, chat=BRUNO_LID)
         await archive.archive.link(SESSION, BRUNO_LID, BRUNO, at=NOON)
         assert await stanzas(archive, BRUNO) == []
+
+
+async def test_sync_knows_what_is_purged(archive: Backend) -> None:
+    await archive.record(
+        delivery(seen(sent_at=OLD)), delivery(seen(chat=BRUNO_LID, stanza="L1", sent_at=OLD))
+    )
+    [mine] = await archive.sync.archives()
+    assert await archive.sync.purged(mine) == Cutoffs()
+    await purge(archive, chat=BRUNO_LID)
+    await purge(archive, before=OLD)
+    await archive.record(delivery(linked(BRUNO_LID, BRUNO)))
+    assert await archive.sync.purged(mine) == Cutoffs(OLD, {BRUNO: NOON})
+    told = [await archive.sync.evidence(mine, chat) for chat in (None, ANA, BRUNO)]
+    assert [known.purged_before for known in told] == [OLD, OLD, NOON]
 
 
 class TestFilesAndClashes:

@@ -95,6 +95,11 @@ def is_purged(chat: Jid, sent_at: datetime, purged: Cutoffs) -> bool:
     return before is not None and sent_at < before
 
 
+def before_when(purged: Cutoffs, chat: Jid | None) -> datetime | None:
+    """Return before when messages of *chat*, or of all chats for None, are purged."""
+    return purged.everywhere if chat is None else purged.of(chat)
+
+
 class PurgeCounts(Struct, frozen=True, kw_only=True):
     """How many of each kind went, or would go.
 
