@@ -6,13 +6,14 @@ from datetime import timedelta
 
 from msgspec import Struct
 
-from wagateway.domain.errors import NotFound
+from wagateway.domain.errors import NotFound, Purged
 from wagateway.domain.filenames import safe_filename
 from wagateway.domain.identity import Jid, SessionName, StanzaId
 from wagateway.domain.media import DownloadStatus, MediaKey, file_key, thumbnail_key
 from wagateway.domain.messages import Kind
 from wagateway.domain.mimetype import UNKNOWN, ending_of, is_shown_inline, safe_mimetype
 from wagateway.domain.views import FilePage, FileView, MediaView
+from wagateway.ports.archive import ArchiveReader
 from wagateway.ports.clock import Clock
 from wagateway.ports.downloads import RETRIED, DownloadStore
 from wagateway.ports.media_store import MediaStore
@@ -49,6 +50,7 @@ class MediaLibrary:
         redirects: whether link() gives an address where nobody says.
     """
 
+    reader: ArchiveReader
     downloads: DownloadStore
     media: MediaStore
     clock: Clock
@@ -74,6 +76,7 @@ class MediaLibrary:
 
         Raises:
             NotFound: no such session, chat or message, or its file is not stored; with the reason.
+            Purged: the message was there.
         """
         view, found = await self._stored(session, chat, stanza, account, sha256)
         key = file_key(found)
@@ -121,6 +124,8 @@ class MediaLibrary:
         sha256: str,
     ) -> tuple[FileView, str]:
         found = await self.downloads.files_of(session, chat, stanza, account=account)
+        if not found and await self.reader.is_purged(session, chat, stanza, account=account):
+            raise Purged(f"the message {stanza!r} was purged, and its file with it")
         if not found:
             raise NotFound(
                 f"session {session!r} has no message {stanza!r} with a file in this chat"

@@ -46,6 +46,7 @@ from wagateway.domain.identity import (
     Jid,
     Link,
     SessionName,
+    StanzaId,
     canonical,
     chat_type,
     resolve_links,
@@ -467,6 +468,20 @@ class InMemoryArchive(Archive, ArchiveReader):
             previous=encode_cursor(_position(page[0])) if page and start > 0 else None,
             purged_before=book.ledger.cutoffs.of(found),
         )
+
+    @override
+    async def is_purged(
+        self,
+        session: SessionName,
+        chat: Sequence[Jid],
+        stanza: StanzaId,
+        *,
+        account: Jid | None = None,
+    ) -> bool:
+        book = self._book(session, account)
+        found = self._find_chat(book, chat)
+        known = [m for m in book.messages() if (m.chat, m.stanza) == (found, stanza) and m.sent_at]
+        return bool(known) and all(message.is_purged for message in known)
 
     def _find_chat(self, book: _Book, candidates: Sequence[Jid]) -> Jid:
         chats = {r.chat for r in book.ledger.records() if isinstance(r, ChatRecord)}

@@ -21,6 +21,13 @@ FROM whatsapp_gateway.purges AS p
 WHERE p.session_id = %(session_id)s::int
 GROUP BY p.chat_id;
 
+-- name: is_purged
+-- Whether all that is known under a stanza id was purged.
+SELECT coalesce(bool_and(t.facts_key IS NULL), false) AS is_purged
+FROM whatsapp_gateway.message_state AS t
+WHERE t.session_id = %(session_id)s::int AND t.chat_id = %(chat)s::text AND t.stanza_id = %(stanza)s::text
+  AND t.sent_at IS NOT NULL;
+
 -- name: all_archives
 -- Every archive, in the order in which they began.
 SELECT session_id AS archive, session, account

@@ -37,6 +37,7 @@ from wagateway.domain.identity import (
     Jid,
     Link,
     SessionName,
+    StanzaId,
     chat_type,
     resolve_links,
     servers_of,
@@ -127,6 +128,21 @@ class TimescaleReader(ArchiveReader):
             found = await find_chat(conn, entry, chat)
             place = _Place(conn, entry, found)
             return await _page(place, older=older, newer=newer, limit=limit)
+
+    @override
+    async def is_purged(
+        self,
+        session: SessionName,
+        chat: Sequence[Jid],
+        stanza: StanzaId,
+        *,
+        account: Jid | None = None,
+    ) -> bool:
+        async with self._snapshot() as conn:
+            entry = await entry_of(conn, session, account)
+            found = await find_chat(conn, entry, chat)
+            rows = await fetch(conn, "is_purged", session_id=entry.id, chat=found, stanza=stanza)
+        return bool(rows[0]["is_purged"])
 
     @override
     async def chats(

@@ -118,7 +118,7 @@ def _documented_file(text: str) -> dict[int, ResponseSpec]:
     media = "application/octet-stream"
     return {
         200: ResponseSpec(bytes, description=text, media_type=media, generate_examples=False),
-        **documented(400, 401, 404, 416, 500, 503),
+        **documented(400, 401, 404, 410, 416, 500, 503),
     }
 
 
@@ -145,7 +145,8 @@ async def message_file(  # noqa: PLR0913, PLR0917 - what the route takes, by nam
 
     The ETag is the file's SHA-256. Pictures, sound and films are shown in place, all else is
     saved, since it might run as a program of this site. A file that is not stored is a `404` that
-    says why: `media.status` and `media.problem` of the message.
+    says why: `media.status` and `media.problem` of the message; one whose message was purged is a
+    `410`.
     """
     where = session_name(session), chat_candidates(chat), _id(message_id)
     file = await library.file(*where, account=account_named(account), sha256=sha256)
