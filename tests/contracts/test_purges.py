@@ -27,7 +27,7 @@ from tests.support.deliveries import (
 
 from wagateway.domain.errors import NotFound
 from wagateway.domain.events import Account, Outcome, Source
-from wagateway.domain.identity import Jid, SessionName
+from wagateway.domain.identity import Jid, SessionName, StanzaId
 from wagateway.domain.messages import Ack, Kind, MediaFacts, MediaOffer, Poll
 from wagateway.domain.purges import BY_RETENTION, Cutoffs, Purge, PurgeCounts
 from wagateway.domain.records import ChatRecord, MessageRecord, Record
@@ -198,6 +198,20 @@ class TestPurgeStore:
         await purge(archive, chat=ANA, before=NOON - SECOND)
         await purge(archive, before=OLD)
         assert (await archive.reader.messages(SESSION, [ANA])).purged_before == NOON - SECOND
+
+    async def test_knows_that_a_message_was_there(self, archive: Backend) -> None:
+        await archive.record(delivery(seen(stanza="A1", sent_at=OLD)), delivery(seen(stanza="A2")))
+        await archive.record(delivery(edited("?", stanza="A3")))
+
+        async def purged(stanza: str) -> bool:
+            return await archive.reader.is_purged(SESSION, [ANA], StanzaId(stanza))
+
+        assert not await purged("A1")
+        await purge(archive)
+        told = {stanza: await purged(stanza) for stanza in ("A1", "A2", "A3", "A4")}
+        assert told == {"A1": True, "A2": False, "A3": False, "A4": False}
+        with pytest.raises(NotFound):
+            await archive.reader.is_purged(SESSION, [BRUNO], StanzaId("A1"))
 
     async def test_a_chat_shows_no_activity_that_was_purged(self, archive: Backend) -> None:
         await archive.record(

@@ -76,7 +76,7 @@ def run_purge(place: Place, meant: Meant, *, dry_run: bool, yes: bool, as_json: 
         NotFound: no such session, archive or chat.
     """
     settings = settings_at(place)
-    if not (dry_run or yes or sys.stdin.isatty()):
+    if not (dry_run or yes or _is_asked()):
         raise InvalidInput("nobody can be asked here: give --yes to purge, or --dry-run to count")
     before = meant.instant(settings.timezone)
     gone = asyncio.run(_purge(settings, meant, before, dry_run=dry_run, ask=not yes))
@@ -112,6 +112,11 @@ async def _purge(
             gone += step
             note(f"{counted(gone.messages, 'message')}, {gone.log_rows:,} of the log")
         return gone
+
+
+def _is_asked() -> bool:
+    """Tell whether somebody is there who can be asked."""
+    return sys.stdin.isatty()
 
 
 def _ask(meant: Meant, counts: PurgeCounts, before: str) -> None:

@@ -25,6 +25,7 @@ from typing_extensions import override
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
 from wagateway.adapters.memory.media import InMemoryMediaStore
+from wagateway.adapters.memory.purges import InMemoryPurgeStore
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.domain.events import MessageSeen
 from wagateway.domain.identity import MessageRef, StanzaId
@@ -40,6 +41,7 @@ from wagateway.domain.media import (
     thumbnail_key,
 )
 from wagateway.domain.messages import Kind, MediaFacts, Message
+from wagateway.domain.purges import Purge
 
 BYTES = bytes(range(256)) * 4
 SHA256 = hashlib.sha256(BYTES).hexdigest()
@@ -111,6 +113,15 @@ class World:
         await self.downloads.save_inspection(SHA256, found, now=NOON)
         self._file.write_bytes(PREVIEW)
         await self.media.add(thumbnail_key(SHA256), self._file, mimetype="image/webp")
+
+    async def purge(self) -> None:
+        """Purge all messages."""
+        store = InMemoryPurgeStore(self.archive)
+        [target] = await store.archives()
+        before = NOON + timedelta(hours=1)
+        made = Purge(before=before, purged_at=before, purged_by="maria")
+        await store.remember(target, made)
+        await store.step(target, before, limit=100, at=before)
 
     async def give_up(self) -> None:
         [task] = await self.downloads.claim(
@@ -553,3 +564,18 @@ class TestGallery:
                 assert (answer.status_code, answer.json()) == (202, {"files": count})
         page = (await client.get("/api/media/default")).json()
         assert page["files"][0]["media"]["status"] == DownloadStatus.PENDING
+
+
+@pytest.mark.parametrize("route", [FILE, f"{FILE}/thumbnail"])
+async def test_the_file_of_a_message_that_was_purged_is_gone(
+    world: World, client: httpx.AsyncClient, route: str
+) -> None:
+    await world.tell()
+    await world.purge()
+    answer = await client.get(route, headers=API)
+    assert answer.status_code == 410
+    told = answer.json()
+    assert (told["type"], told["title"]) == ("/docs#problem-purged", "Purged")
+    assert told["detail"] == "the message 'A1' was purged, and its file with it"
+    never = await client.get(FILE.replace("A1", "A2"), headers=API)
+    assert never.status_code == 404
