@@ -96,30 +96,51 @@ WHERE c.session_id = %(session_id)s::int AND (%(chat)s::text IS NULL OR c.chat_i
 LIMIT %(limit)s::int;
 
 -- name: count_purge
--- How much there is to purge, by kind. What is about a message that stays under the same stanza id stays.
+-- How much there is to purge, by kind. What is about a message that stays, by its author or, where that does
+-- not tell, by its stanza id, stays too; see Ledger.
 WITH old AS MATERIALIZED (
     SELECT m.chat_id, m.stanza_id, m.author
     FROM whatsapp_gateway.messages AS m
     WHERE m.session_id = %(session_id)s::int AND m.sent_at < %(before)s::timestamptz
       AND (%(chat)s::text IS NULL OR m.chat_id = %(chat)s::text)
+), touched AS MATERIALIZED (
+    SELECT DISTINCT o.chat_id, o.stanza_id FROM old AS o
 ), gone AS MATERIALIZED (
-    SELECT DISTINCT o.chat_id, o.stanza_id
-    FROM old AS o
+    SELECT o.chat_id, o.stanza_id
+    FROM touched AS o
     WHERE NOT EXISTS (
         SELECT FROM whatsapp_gateway.message_state AS t
         WHERE t.session_id = %(session_id)s::int AND t.chat_id = o.chat_id AND t.stanza_id = o.stanza_id
-          AND t.sent_at >= %(before)s::timestamptz
+          AND t.sent_at >= %(before)s::timestamptz AND t.facts_key IS NOT NULL
     )
 )
 SELECT
     (SELECT count(*) FROM old) AS messages,
     (
-        SELECT count(*) FROM gone JOIN whatsapp_gateway.message_edits AS t USING (chat_id, stanza_id)
-        WHERE t.session_id = %(session_id)s::int
+        SELECT count(*) FROM touched JOIN whatsapp_gateway.message_edits AS t USING (chat_id, stanza_id)
+        CROSS JOIN LATERAL (
+            SELECT coalesce(
+                bool_and(k.facts_key IS NULL OR k.sent_at < %(before)s::timestamptz) FILTER (WHERE t.author = k.author OR t.author = ANY (k.lids)),
+                bool_and(k.facts_key IS NULL OR k.sent_at < %(before)s::timestamptz)
+            ) AS goes
+            FROM whatsapp_gateway.message_state AS k
+            WHERE k.session_id = t.session_id AND k.chat_id = t.chat_id AND k.stanza_id = t.stanza_id
+              AND k.sent_at IS NOT NULL
+        ) AS k
+        WHERE t.session_id = %(session_id)s::int AND k.goes
     ) AS edits,
     (
-        SELECT count(*) FROM gone JOIN whatsapp_gateway.message_revocations AS t USING (chat_id, stanza_id)
-        WHERE t.session_id = %(session_id)s::int
+        SELECT count(*) FROM touched JOIN whatsapp_gateway.message_revocations AS t USING (chat_id, stanza_id)
+        CROSS JOIN LATERAL (
+            SELECT coalesce(
+                bool_and(k.facts_key IS NULL OR k.sent_at < %(before)s::timestamptz) FILTER (WHERE t.author IN ('', k.author)),
+                bool_and(k.facts_key IS NULL OR k.sent_at < %(before)s::timestamptz)
+            ) AS goes
+            FROM whatsapp_gateway.message_state AS k
+            WHERE k.session_id = t.session_id AND k.chat_id = t.chat_id AND k.stanza_id = t.stanza_id
+              AND k.sent_at IS NOT NULL
+        ) AS k
+        WHERE t.session_id = %(session_id)s::int AND k.goes
     ) AS revocations,
     (
         SELECT count(*) FROM gone JOIN whatsapp_gateway.reactions AS t USING (chat_id, stanza_id)
