@@ -12,7 +12,7 @@ from wagateway.domain.purges import BY_RETENTION, Purge, PurgeCounts
 from wagateway.ports.clock import Clock
 from wagateway.ports.purges import PurgeStore, PurgeTask
 
-BATCH = 2000
+BATCH = 1000
 """Messages, or rows of the log, of one transaction: other writers of the session wait for it."""
 
 
