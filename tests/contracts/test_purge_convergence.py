@@ -1,7 +1,6 @@
 """Deliveries and purges in any order, repeated: what was purged is gone, the rest is as ever."""
 
-import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from hypothesis import given, settings
@@ -28,7 +27,7 @@ from tests.support.deliveries import (
 )
 
 from wagateway.domain.events import AnyObservation, Delivery
-from wagateway.domain.identity import Jid
+from wagateway.domain.identity import Jid, resolve_links
 from wagateway.domain.messages import Ack, Completeness, Kind, MediaFacts
 from wagateway.domain.purges import Cutoffs, Purge, cutoffs, is_purged
 from wagateway.domain.records import MessageRecord
@@ -37,7 +36,7 @@ PHONES = {ANA_LID: ANA}
 
 
 class Told(Struct, frozen=True):
-    """A group of deliveries, or a purge, and whether the known link is told with it."""
+    """A group of deliveries, or a purge."""
 
     group: tuple[Delivery, ...] = ()
     chat: Jid | None = None
@@ -110,14 +109,11 @@ async def act(archive: Backend, told: Told) -> None:
 async def picture(acts: list[Told]) -> dict[str, Any]:
     """Return what is archived after *acts*, but what never follows from messages alone."""
     archive = in_memory()
-    await archive.record(delivery(linked()) if acts and acts[0] == LINKED else delivery())
+    await archive.record(delivery())
     for each in acts:
         await act(archive, each)
     await archive.record(delivery(linked()))
     return await archive.picture()
-
-
-LINKED = Told((delivery(linked()),))
 
 
 def without(shown: dict[str, Any], purged: Cutoffs) -> dict[str, Any]:
@@ -141,53 +137,55 @@ def without(shown: dict[str, Any], purged: Cutoffs) -> dict[str, Any]:
     }
 
 
-@given(
-    told=st.lists(_told, min_size=1, max_size=4),
-    purges=st.lists(_purges, min_size=1, max_size=2),
-    data=st.data(),
-)
+class Story(NamedTuple):
+    """Groups of deliveries and purges, and both in some order, some of them repeated."""
+
+    told: list[Told]
+    purges: list[Told]
+    acts: list[Told]
+
+
+@st.composite
+def _stories(
+    draw: st.DrawFn, tales: st.SearchStrategy[list[Told]], *, purges_again: bool = False
+) -> Story:
+    told = draw(tales)
+    purges = draw(st.lists(_purges, min_size=1, max_size=2))
+    repeated = [*told, *purges] if purges_again else told
+    again = draw(st.lists(st.sampled_from(repeated), max_size=2))
+    return Story(told, purges, draw(st.permutations([*told, *purges, *again])))
+
+
+_tales = st.lists(_told, min_size=1, max_size=4)
+_anything = worlds().map(lambda world: [Told((each,)) for each in world])
+
+
+@given(_stories(_tales))
 @settings(max_examples=150, deadline=None)
-async def test_what_was_purged_is_gone_and_the_rest_is_as_without(
-    told: list[Told], purges: list[Told], data: st.DataObject
-) -> None:
-    again = data.draw(st.lists(st.sampled_from(told), max_size=2))
-    acts = data.draw(st.permutations([*told, *purges, *again]))
-    made = [(each.chat, NOON + each.before * SECOND) for each in purges]
-    shown = await picture(acts)
-    expected = without(await picture(told), cutoffs(made, PHONES))
+async def test_what_was_purged_is_gone_and_the_rest_is_as_without(story: Story) -> None:
+    made = [(each.chat, NOON + each.before * SECOND) for each in story.purges]
+    shown = await picture(story.acts)
+    expected = without(await picture(story.told), cutoffs(made, PHONES))
     assert without(shown, Cutoffs()) == expected
 
 
-@given(
-    told=st.lists(_told, min_size=1, max_size=4),
-    purges=st.lists(_purges, min_size=1, max_size=2),
-    data=st.data(),
-)
+@given(_stories(_tales, purges_again=True))
 @settings(max_examples=150, deadline=None)
-async def test_it_does_not_matter_when_something_is_purged(
-    told: list[Told], purges: list[Told], data: st.DataObject
-) -> None:
-    again = data.draw(st.lists(st.sampled_from([*told, *purges]), max_size=2))
-    acts = data.draw(st.permutations([*told, *purges, *again]))
-    assert await picture(acts) == await picture([*purges, *told])
-    assert await picture(acts) == await picture([*told, *purges])
+async def test_it_does_not_matter_when_something_is_purged(story: Story) -> None:
+    shown = await picture(story.acts)
+    assert shown == await picture([*story.purges, *story.told])
+    assert shown == await picture([*story.told, *story.purges])
 
 
-@given(world=worlds(), purges=st.lists(_purges, min_size=1, max_size=2), data=st.data())
+@given(_stories(_anything))
 @settings(max_examples=150, deadline=None)
-async def test_whatever_is_told_nothing_that_was_purged_is_kept(
-    world: list[Delivery], purges: list[Told], data: st.DataObject
-) -> None:
-    again = data.draw(st.lists(st.sampled_from(world), max_size=4))
-    tales = [Told((each,)) for each in [*world, *again]]
-    acts = data.draw(st.permutations([*tales, *purges]))
+async def test_whatever_is_told_nothing_that_was_purged_is_kept(story: Story) -> None:
     archive = in_memory()
     await archive.record(delivery())
-    for each in acts:
+    for each in story.acts:
         await act(archive, each)
-    phones = await _phones(archive)
-    made = [(each.chat, NOON + each.before * SECOND) for each in purges]
-    purged = cutoffs(made, phones)
+    made = [(each.chat, NOON + each.before * SECOND) for each in story.purges]
+    purged = cutoffs(made, resolve_links(await archive.reader.links(SESSION)))
     for record in await archive.records():
         if isinstance(record, MessageRecord) and record.sent_at is not None:
             old = is_purged(record.chat, record.sent_at, purged)
@@ -195,8 +193,3 @@ async def test_whatever_is_told_nothing_that_was_purged_is_kept(
     for chat in (await archive.reader.chats(SESSION)).chats:
         for message in (await archive.reader.messages(SESSION, [chat.id])).messages:
             assert not is_purged(chat.id, message.sent_at, purged)
-
-
-async def _phones(archive: Backend) -> dict[Jid, Jid]:
-    links = await archive.reader.links(SESSION)
-    return dict(itertools.chain((link.lid, link.phone) for link in links))

@@ -231,6 +231,12 @@ class TestPurgeStore:
         steps = [await archive.purges.step(target, NOON, limit=2, at=NOON) for _ in range(4)]
         assert [step.messages for step in steps] == [2, 2, 1, 0]
 
+    async def test_removes_nothing_that_nobody_purged(self, archive: Backend) -> None:
+        await archive.record(delivery(seen(sent_at=OLD)))
+        [target] = await archive.purges.targets(SESSION)
+        assert not await archive.purges.step(target, NOON, limit=9, at=NOON)
+        assert await stanzas(archive) == ["A1"]
+
     async def test_says_what_is_left_until_it_is_done(self, archive: Backend) -> None:
         await archive.record(delivery(seen(sent_at=OLD)))
         [target] = await archive.purges.targets(SESSION, chat=[ANA])

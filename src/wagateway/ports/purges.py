@@ -73,7 +73,8 @@ class PurgeStore(ABC):
     ) -> PurgeCounts:
         """Remove up to *limit* messages sent before *before*, with all that is about them.
 
-        Of each stays its key, when it was sent, and under which addresses it was seen.
+        Of each stays its key, when it was sent, and under which addresses it was seen. What no
+        purge that is remembered is about stays as it is.
 
         Args:
             target: of a purge that is remembered, up to *before* at least.

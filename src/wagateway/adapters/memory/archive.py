@@ -56,7 +56,7 @@ from wagateway.domain.ledger import Ledger, Move, judge
 from wagateway.domain.media import MediaObject
 from wagateway.domain.presentation import Reader, message_view
 from wagateway.domain.projection import links_of, records_of, statuses_of
-from wagateway.domain.purges import Cutoffs, Purge, PurgeCounts, counts_of, cutoffs
+from wagateway.domain.purges import Cutoffs, Purge, PurgeCounts, counts_of, cutoffs, is_purged
 from wagateway.domain.records import (
     AuthorKey,
     ChatRecord,
@@ -161,7 +161,7 @@ class _Book:
 
     def purge(self, chat: Jid | None, before: datetime, limit: int, at: datetime) -> PurgeCounts:
         """Remove up to *limit* messages of *chat*, or of all, that were sent before *before*."""
-        old = [m for m in self.messages() if _is_old(m, chat, before)]
+        old = [m for m in self.messages() if _is_old(m, chat, before) and self._is_gone(m)]
         old.sort(key=lambda m: m.key)
         chats = {message.chat for message in old}
         for record in self.ledger.records():
@@ -173,6 +173,10 @@ class _Book:
         files = len(self.files)
         self.settle(at)
         return counts_of(changes, files=files - len(self.files))
+
+    def _is_gone(self, message: MessageRecord) -> bool:
+        at = message.sent_at
+        return at is not None and is_purged(message.chat, at, self.ledger.cutoffs)
 
     def purgeable(self, chat: Jid | None, before: datetime) -> PurgeCounts:
         """Return what would go."""

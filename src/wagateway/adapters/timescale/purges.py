@@ -15,7 +15,6 @@ from wagateway.adapters.timescale._writing import Writing
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.pool import Pool
 from wagateway.domain.archives import ArchiveEntry
-from wagateway.domain.errors import Defect
 from wagateway.domain.identity import Jid, SessionName
 from wagateway.domain.purges import Purge, PurgeCounts, PurgeTarget, no_chat
 from wagateway.ports.purges import PurgeStore, PurgeTask
@@ -88,10 +87,6 @@ class TimescalePurgeStore(PurgeStore):
         self, target: PurgeTarget, before: datetime, *, limit: int, at: datetime
     ) -> PurgeCounts:
         async def act(writing: Writing) -> PurgeCounts:
-            known = writing.cutoffs.everywhere if target.chat is None else None
-            known = known or (target.chat and writing.cutoffs.of(target.chat)) or None
-            if known is None or known < before:
-                raise Defect("a purge that is not remembered")
             return await writing.purge(target.chat, before, limit=limit)
 
         return await self._archive.changing(target, act, at=at)
