@@ -12,11 +12,13 @@ from tests.support.postgres import Kind, Servers, server_params
 
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
+from wagateway.adapters.memory.purges import InMemoryPurgeStore
 from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.adapters.timescale._rows import from_rows
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
 from wagateway.adapters.timescale.pool import Pool, open_pool
+from wagateway.adapters.timescale.purges import TimescalePurgeStore
 from wagateway.adapters.timescale.reader import TimescaleReader
 from wagateway.adapters.timescale.sync import TimescaleSyncStore
 from wagateway.domain.events import Delivery, Recorded
@@ -36,6 +38,7 @@ from wagateway.domain.records import (
 )
 from wagateway.ports.archive import Archive, ArchiveReader
 from wagateway.ports.downloads import DownloadStore
+from wagateway.ports.purges import PurgeStore
 from wagateway.ports.sync import SyncStore
 
 BACKENDS = [pytest.param("memory", id="memory"), *server_params()]
@@ -44,7 +47,7 @@ Records = Callable[[SessionName], Awaitable[list[Record]]]
 
 
 class Backend:
-    """Both sides of one archive, its sync and its downloads."""
+    """Both sides of one archive, its sync, its downloads, and what it forgets."""
 
     def __init__(
         self,
@@ -52,17 +55,23 @@ class Backend:
         reader: ArchiveReader,
         sync: SyncStore,
         downloads: DownloadStore,
+        purges: PurgeStore,
         records: Records,
     ) -> None:
         self.archive = archive
         self.reader = reader
         self.sync = sync
         self.downloads = downloads
+        self.purges = purges
         self._records = records
 
     async def record(self, *deliveries: Delivery) -> list[Recorded]:
         """Record *deliveries* as one group."""
         return await self.archive.record(deliveries)
+
+    async def records(self, session: SessionName = SESSION) -> list[Record]:
+        """Return all records of *session*, in no order."""
+        return await self._records(session)
 
     async def picture(self, session: SessionName = SESSION) -> dict[str, Any]:
         """Return everything that the archive of *session* holds, but for the times of arrival."""
@@ -85,7 +94,7 @@ class Backend:
                 for file in files
                 if file.media.has_thumbnail
             ],
-            "records": sorted(map(_bare, await self._records(session)), key=repr),
+            "records": sorted(map(_bare, await self.records(session)), key=repr),
         }
         return dict(msgspec.to_builtins(shown))
 
@@ -114,7 +123,8 @@ def in_postgres(pool: Pool) -> Backend:
     """Return the archive of a migrated database."""
     archive, reader = TimescaleArchive(pool), TimescaleReader(pool)
     sync, downloads = TimescaleSyncStore(pool, archive), TimescaleDownloadStore(pool)
-    return Backend(archive, reader, sync, downloads, partial(_stored, pool))
+    purges = TimescalePurgeStore(pool, archive)
+    return Backend(archive, reader, sync, downloads, purges, partial(_stored, pool))
 
 
 def in_memory() -> Backend:
@@ -125,7 +135,8 @@ def in_memory() -> Backend:
         return archive.records(session)
 
     sync, downloads = InMemorySyncStore(archive), InMemoryDownloadStore(archive)
-    return Backend(archive, archive, sync, downloads, records)
+    purges = InMemoryPurgeStore(archive)
+    return Backend(archive, archive, sync, downloads, purges, records)
 
 
 async def _stored(pool: Pool, session: SessionName) -> list[Record]:

@@ -103,6 +103,7 @@ async def gateway(archive: Backend, security: HttpSecurity) -> AsyncIterator[Cli
             store=archive.sync, reader=archive.reader, clock=lambda: datetime.now(UTC)
         ),
         library=MediaLibrary(
+            reader=archive.reader,
             downloads=archive.downloads,
             media=InMemoryMediaStore(),
             clock=lambda: datetime.now(UTC),

@@ -16,6 +16,7 @@ from tests.support.deliveries import (
     BAKERY,
     BRUNO,
     BRUNO_LID,
+    GROUP,
     NOON,
     SECOND,
     delivery,
@@ -28,6 +29,7 @@ from tests.support.postgres import Servers
 from wagateway.domain.errors import NotFound
 from wagateway.domain.events import Account, Delivery
 from wagateway.domain.identity import Jid, SessionName
+from wagateway.domain.purges import Purge, PurgeCounts
 
 HOUR = timedelta(hours=1)
 
@@ -62,7 +64,26 @@ class Unlink(NamedTuple):
         return await archive.archive.unlink(session, self.lid, at=NOON + step * SECOND)
 
 
-Act = Tell | Link | Unlink
+class Forget(NamedTuple):
+    """A person purges a chat, or all."""
+
+    chat: Jid | None
+    before: int
+
+    async def act(self, archive: Backend, session: SessionName, step: int) -> object:
+        chat = None if self.chat is None else [self.chat]
+        before, gone = NOON + self.before * SECOND, []
+        for target in await archive.purges.targets(session, chat=chat):
+            made = Purge(chat=target.chat, before=before, purged_at=NOON, purged_by="maria")
+            gone.append(await archive.purges.count(target, before))
+            await archive.purges.remember(target, made)
+            while some := await archive.purges.step(target, before, limit=2, at=NOON):
+                gone.append(some)
+            await archive.purges.finish(target, made)
+        return sum(gone[1:], PurgeCounts()), gone[:1]
+
+
+Act = Tell | Link | Unlink | Forget
 
 _lids = st.sampled_from([ANA_LID, BRUNO_LID])
 _phones = st.sampled_from([ANA, BRUNO])
@@ -76,6 +97,7 @@ _acts: st.SearchStrategy[Act] = st.one_of(
     _told_links.map(Tell),
     st.builds(Link, _lids, _phones),
     st.builds(Unlink, _lids),
+    st.builds(Forget, st.none() | _lids | _phones | st.just(GROUP), st.integers(1, 4)),
 )
 
 

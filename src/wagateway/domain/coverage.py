@@ -28,6 +28,8 @@ class GapReason(StrEnum):
     """Live delivery went on, but nothing has proven yet that it was complete."""
     ENGINE_HAS_NO_MORE = "engine-has-no-more"
     """The engine's history begins later; nothing more is to be had."""
+    PURGED = "purged"
+    """It was purged, and is not read again."""
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
@@ -40,6 +42,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
         first_heard_at: the session's first delivery; None before.
         last_heard_at: its latest webhook; None before.
         state: the chat's sync; None where there is none.
+        purged_before: what was sent before is purged; None where nothing is.
     """
 
     proven: Spans = ()
@@ -48,6 +51,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     first_heard_at: datetime | None = None
     last_heard_at: datetime | None = None
     state: SyncState | None = None
+    purged_before: datetime | None = None
 
 
 class Gap(Struct, frozen=True, kw_only=True):
@@ -126,10 +130,12 @@ def absences(known: Evidence, now: datetime) -> Absences:
 def coverage(known: Evidence, now: datetime, away: Absences | None = None) -> Coverage:
     """Judge all time up to *now*; *away* is what absences() said, where it is known."""
     everything = span(BEGINNING, now)
-    complete = intersection(known.proven, everything)
+    purged = span(BEGINNING, min(known.purged_before or BEGINNING, now))
+    complete = difference(intersection(known.proven, everything), purged)
     left = difference(everything, complete)
     bottom = known.state.bottom if known.state and known.state.bottom else BEGINNING
     reasons: Absences = (  # of several, the first counts
+        (GapReason.PURGED, purged),
         (GapReason.ENGINE_HAS_NO_MORE, span(BEGINNING, bottom)),
         (GapReason.BEFORE_PAIRING, span(BEGINNING, _first_known_at(known, now))),
         *(absences(known, now) if away is None else away),

@@ -161,6 +161,8 @@ class FileLedger:
     def _file(self, key: AuthorKey, parts: Sequence[FileRecord]) -> FileRecord | None:
         """Return the file of the message at *key*, whose *parts* had these; None for none."""
         after = self._after.get(key)
+        if after is not None and after.is_purged:
+            return None
         best = max(parts, key=lambda part: merit(part.download), default=None)
         told = self._told(key, parts)
         if told is None:  # what is stored stays, whatever the message is said to be now

@@ -21,6 +21,10 @@ class Gone(NotFound):
     """It was there, and nobody has it any more."""
 
 
+class Purged(NotFound):
+    """It was archived, was purged by a person or by its age, and does not come back."""
+
+
 class TooLarge(Rejected):
     """It is larger than what is wanted."""
 

@@ -304,7 +304,9 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
     """All that it says was known already."""
     IGNORED = "ignored"
-    """Kept in the log, not projected: of no interest, or an event name new to us."""
+    """Kept in the log, not projected: of no interest, or an event name new to us.
+
+    Where the reason is that it was purged, it is not kept in the log either."""
     FAILED = "failed"
     """Kept in the log; it should have been projected and could not be. Replay after a fix."""
 
@@ -316,9 +318,16 @@ class Recorded(Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+PURGED = Recorded(outcome=Outcome.IGNORED, reason="purged")
+"""The outcome of a delivery that tells of nothing but messages that were purged."""
+
+
 def worth_logging(delivery: Delivery, recorded: Recorded) -> bool:
     """Tell whether *delivery* goes into the event log.
 
-    Sync reads the same messages again and again; what says nothing new is not kept.
+    Sync reads the same messages again and again; what says nothing new is not kept. Nor is the
+    body of what was purged.
     """
+    if recorded == PURGED:
+        return False
     return delivery.source is not Source.SYNC or recorded.outcome is not Outcome.DUPLICATE

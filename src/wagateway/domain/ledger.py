@@ -4,13 +4,14 @@ Every store applies deliveries through this class, so that one implementation of
 what is a twin, what is a clash and what is news, and a store only loads and writes records.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from wagateway.domain.events import (
+    PURGED,
     AnyObservation,
     CallSeen,
     ContactSeen,
@@ -24,16 +25,21 @@ from wagateway.domain.events import (
     Recorded,
 )
 from wagateway.domain.identity import ME, Author, Jid, canonical, is_direct, is_lid
+from wagateway.domain.purges import Cutoffs, is_purged
 from wagateway.domain.records import (
+    AnswerRecord,
     AuthorKey,
     ChatRecord,
     ContactRecord,
     EditRecord,
     MemberRecord,
     MessageRecord,
+    ReactionRecord,
+    ReceiptRecord,
     Record,
     RevocationRecord,
     StanzaKey,
+    VoteRecord,
 )
 
 
@@ -49,14 +55,32 @@ class Change(Struct, frozen=True, kw_only=True):
     became: AuthorKey | None = None
 
 
-class Ledger:
-    """Records by key, with what changed since they were loaded."""
+_Slot = tuple[type[Record], Any]
 
-    def __init__(self) -> None:
+_MARKS = (
+    EditRecord,
+    RevocationRecord,
+    ReactionRecord,
+    ReceiptRecord,
+    VoteRecord,
+    AnswerRecord,
+)
+
+
+class Ledger:
+    """Records by key, with what changed since they were loaded.
+
+    Attributes:
+        cutoffs: what is purged, and so not taken up.
+    """
+
+    def __init__(self, cutoffs: Cutoffs = Cutoffs()) -> None:  # noqa: B008 - it is immutable
         """Begin empty."""
-        self._records: dict[tuple[type[Record], Any], Record] = {}
+        self.cutoffs = cutoffs
+        self._records: dict[_Slot, Record] = {}
         self._authors: dict[StanzaKey, set[Author]] = {}
-        self._originals: dict[tuple[type[Record], Any], Record | None] = {}
+        self._marks: dict[StanzaKey, set[_Slot]] = {}
+        self._originals: dict[_Slot, Record | None] = {}
         self._became: dict[AuthorKey, AuthorKey] = {}
 
     def load(self, records: Iterable[Record]) -> None:
@@ -100,9 +124,12 @@ class Ledger:
             projected: its records, see records_of().
             news: whether it taught the store something that is kept outside the ledger.
         """
+        purged: list[AnyObservation] = []
         for observation, record in projected:
+            if self._refuses(record):
+                purged.append(observation)
             news = self.put(record, observation) or news
-        return judge(delivery, changed=news)
+        return judge(delivery, changed=news, purged=purged)
 
     def put(self, record: Record, observation: AnyObservation | None = None) -> bool:
         """Merge *record* into what is there.
@@ -110,16 +137,30 @@ class Ledger:
         Returns:
             Whether a reader can see the difference and *observation* is what makes it news.
         """
+        if self._is_about_purged(record):
+            if (type(record), record.key) in self._records:
+                self.remove(record)
+            return False
+        record = self._kept(record)
         if isinstance(record, MessageRecord):
             record = self._joined_with_its_twins(record)
         slot = (type(record), record.key)
         before = self._records.get(slot)
-        after = _merged(before, record)
+        after = self._kept(_merged(before and self._kept(before), record))
         if after == before:
             return False
         self._originals.setdefault(slot, before)
         self._set(after)
+        if isinstance(after, MessageRecord) and after.is_purged:
+            self._drop_what_is_about(after)
+            return False
         return _is_news(before, after, observation)
+
+    def purge(self) -> None:
+        """Let go what is purged of all that is loaded."""
+        for record in self.records():
+            if self._kept(record) != record:
+                self.put(record)
 
     def remove(self, record: Record) -> None:
         """Take *record* out."""
@@ -127,6 +168,8 @@ class Ledger:
         self._originals.setdefault(slot, self._records.pop(slot, None))
         if isinstance(record, MessageRecord):
             self._authors.get(StanzaKey(record.chat, record.stanza), set()).discard(record.author)
+        elif isinstance(record, _MARKS):
+            self._marks.get(StanzaKey(record.chat, record.stanza), set()).discard(slot)
 
     def move(self, records: Iterable[Record], to: "Move") -> None:
         """Put *records*, which must be in the ledger, under their new addresses."""
@@ -156,6 +199,81 @@ class Ledger:
         if isinstance(record, MessageRecord):
             stanza = StanzaKey(record.chat, record.stanza)
             self._authors.setdefault(stanza, set()).add(record.author)
+        elif isinstance(record, _MARKS):
+            stanza = StanzaKey(record.chat, record.stanza)
+            self._marks.setdefault(stanza, set()).add((type(record), record.key))
+
+    # What is purged
+
+    def _kept(self, record: Any) -> Any:  # noqa: ANN401 - a record of the same type
+        """Return what may be kept of *record*."""
+        if isinstance(record, MessageRecord):
+            at = record.sent_at
+            gone = at is not None and is_purged(record.chat, at, self.cutoffs)
+            return record.purged() if gone else record
+        if isinstance(record, ChatRecord):
+            at = record.last_message_at
+            if at is not None and is_purged(record.chat, at, self.cutoffs):
+                return msgspec.structs.replace(record, last_message_at=None)
+        return record
+
+    def about_to_lose(self, told: Iterable[Record], held: Iterable[Record]) -> frozenset[StanzaKey]:
+        """Return the messages that may lose what was told of them, once *told* is put.
+
+        A store loads that first. *held* is what is loaded; of what was purged before, nothing is
+        left that it could lose.
+        """
+        messages = [record for record in (*told, *held) if isinstance(record, MessageRecord)]
+        gone = {
+            StanzaKey(message.chat, message.stanza)
+            for message in messages
+            if self._kept(message).is_purged
+        }
+        fresh = {
+            StanzaKey(message.chat, message.stanza)
+            for message in messages
+            if (found := self._message(message.key)) is None or not found.is_purged
+        }
+        return frozenset(gone & fresh)
+
+    def _refuses(self, record: Record) -> bool:
+        """Tell whether *record* tells of a message that is purged."""
+        if not isinstance(record, MessageRecord):
+            return self._is_about_purged(record)
+        parts = [record, self._message(record.key)]
+        gone = any(part is not None and self._kept(part).is_purged for part in parts)
+        return gone or self._is_about_purged(record)
+
+    def _is_about_purged(self, record: Record) -> bool:
+        """Tell whether *record* is about messages of which all that are known are purged.
+
+        What came before its message is about nothing that is known yet. A message of which only an
+        edit without an author came may be any of its stanza id, too.
+        """
+        if isinstance(record, MessageRecord):
+            if record.author or record.sent_at is not None or record.said:
+                return False
+        elif not isinstance(record, _MARKS):
+            return False
+        known = self._known(StanzaKey(record.chat, record.stanza))
+        meant = [message for message in known if _is_about(record, message)] or known
+        return bool(meant) and all(self._kept(message).is_purged for message in meant)
+
+    def _known(self, stanza: StanzaKey) -> list[MessageRecord]:
+        """Return the messages of a stanza id whose time is known."""
+        authors = self._authors.get(stanza, ())
+        found = [self._message(AuthorKey(*stanza, author)) for author in authors]
+        return [message for message in found if message is not None and message.sent_at is not None]
+
+    def _drop_what_is_about(self, message: MessageRecord) -> None:
+        """Remove what was told of *message*, which is purged, and came before it."""
+        stanza = StanzaKey(message.chat, message.stanza)
+        slots: list[_Slot] = [*self._marks.get(stanza, ())]
+        slots.append((MessageRecord, AuthorKey(*stanza, _NOBODY)))
+        for slot in slots:
+            record = self._records.get(slot)
+            if record is not None and self._is_about_purged(record):
+                self.remove(record)
 
     def _joined_with_its_twins(self, record: MessageRecord) -> MessageRecord:
         """Return *record* with what the ledger holds of the same message without an author.
@@ -190,6 +308,18 @@ class Ledger:
         authors = sorted(self._authors.get(stanza, set()) - {record.author, ME})
         found = [self._message(AuthorKey(*stanza, author)) for author in authors]
         return [sibling for sibling in found if sibling is not None]
+
+
+_NOBODY = Author("")
+
+
+def _is_about(record: Any, message: MessageRecord) -> bool:  # noqa: ANN401 - any record about one
+    """Tell whether *record*, of the same stanza id, is about *message* in particular."""
+    if isinstance(record, EditRecord):
+        return record.author in {message.author, *message.lids}
+    if isinstance(record, RevocationRecord):
+        return record.author in {_NOBODY, message.author}
+    return True
 
 
 def _merged(before: Any, record: Any) -> Any:  # noqa: ANN401 - two records of one type
@@ -230,8 +360,14 @@ def _is_news(before: Record | None, after: Record, observation: AnyObservation |
     return True
 
 
-def judge(delivery: Delivery, *, changed: bool) -> Recorded:
-    """Return the outcome of *delivery*, which *changed* something that a reader can see, or not."""
+def judge(delivery: Delivery, *, changed: bool, purged: Sequence[AnyObservation] = ()) -> Recorded:
+    """Return the outcome of *delivery*.
+
+    Args:
+        delivery: what came.
+        changed: whether it changed something that a reader can see.
+        purged: which of its observations are about messages that were purged.
+    """
     seen: list[AnyObservation] = list(delivery.observations)
     broken = [o.reason for o in seen if isinstance(o, NotUnderstood) and o.known_event]
     if broken:
@@ -243,6 +379,8 @@ def judge(delivery: Delivery, *, changed: bool) -> Recorded:
     if all(isinstance(o, _NOT_PROJECTED) for o in main):
         reasons = [o.reason for o in main if isinstance(o, NotArchived)]
         return Recorded(outcome=Outcome.IGNORED, reason=reasons[0] if reasons else "not projected")
+    if purged and all(any(o is gone for gone in purged) for o in main):
+        return PURGED
     return Recorded(outcome=Outcome.STORED if changed else Outcome.DUPLICATE)
 
 

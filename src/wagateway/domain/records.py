@@ -84,6 +84,9 @@ class MessageRecord(OnMessage, frozen=True, kw_only=True):
         offer: the best known source of the attached file.
         preview: the best preview of the attached file that was told since stores last wrote the
             record: they keep it with the file, and only until that is stored.
+
+    One that was purged has its key and ``sent_at``, where it was seen, and nothing else. It stays
+    so, whatever else is told of the message.
     """
 
     facts: Message | None = None
@@ -108,8 +111,31 @@ class MessageRecord(OnMessage, frozen=True, kw_only=True):
         """Return what stores keep of it."""
         return self if self.preview is None else msgspec.structs.replace(self, preview=None)
 
+    @property
+    def is_purged(self) -> bool:
+        """Whether it is only remembered that the message was there."""
+        return self.facts_key is None and self.sent_at is not None
+
+    def purged(self) -> Self:
+        """Return what is remembered of the message, whose time is known, once it is purged."""
+        return type(self)(
+            chat=self.chat,
+            stanza=self.stanza,
+            author=self.author,
+            sent_at=self.sent_at,
+            lids=self.lids,
+            by_phone=self.by_phone,
+        )
+
     def merged(self, other: Self) -> Self:
-        """Return what both say together."""
+        """Return what both say together; where one was purged, both are."""
+        if self.is_purged or other.is_purged:
+            return msgspec.structs.replace(
+                self.purged(),
+                sent_at=_earliest(self.sent_at, other.sent_at),
+                lids=self.lids | other.lids,
+                by_phone=self.by_phone or other.by_phone,
+            )
         facts = _least(self, other)
         edit = max(self, other, key=lambda r: (r.edited_at or _EPOCH, r.text or ""))
         return msgspec.structs.replace(

@@ -164,6 +164,21 @@ def begun(state: SyncState) -> SyncState:
     return msgspec.structs.replace(state, backward=Walk(until=state.since))
 
 
+def without_purged(state: SyncState, before: datetime | None) -> SyncState:
+    """Return the state whose walks end where all is purged that was sent earlier; None: nowhere."""
+    if before is None:
+        return state
+
+    def shorter(walk: Walk | None) -> Walk | None:
+        if walk is None or (walk.until is not None and walk.until >= before):
+            return walk
+        return msgspec.structs.replace(walk, until=before)
+
+    return msgspec.structs.replace(
+        state, forward=shorter(state.forward), backward=shorter(state.backward)
+    )
+
+
 def turned(state: SyncState) -> SyncState:
     """Return the state when a worker gives work back that is not done, for others' sake."""
     return msgspec.structs.replace(state, turns=state.turns + 1)

@@ -152,11 +152,16 @@ class FileView(Struct, frozen=True, kw_only=True):
 
 
 class MessagePage(Struct, frozen=True, kw_only=True):
-    """Messages, newest first; ``next`` leads to older ones, ``previous`` to newer ones."""
+    """Messages, newest first; ``next`` leads to older ones, ``previous`` to newer ones.
+
+    Attributes:
+        purged_before: older messages were purged, and do not come back; None where none were.
+    """
 
     messages: list[MessageView]
     next: str | None
     previous: str | None
+    purged_before: datetime | None = None
 
 
 class ChatView(Struct, frozen=True, kw_only=True):

@@ -19,12 +19,14 @@ from wagateway.adapters.inspection.inspector import open_inspector
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
 from wagateway.adapters.memory.media import InMemoryMediaStore
+from wagateway.adapters.memory.purges import InMemoryPurgeStore
 from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.adapters.minio.bucket import Bucket
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import open_pool
+from wagateway.adapters.timescale.purges import TimescalePurgeStore
 from wagateway.adapters.timescale.reader import TimescaleReader
 from wagateway.adapters.timescale.sync import TimescaleSyncStore
 from wagateway.adapters.waha.client import open_engine
@@ -34,12 +36,14 @@ from wagateway.domain.errors import InvalidInput, Rejected, StoreUnavailable
 from wagateway.domain.identity import STATUS_CHAT, ChatType
 from wagateway.domain.media import Rules
 from wagateway.domain.patience import Patience
+from wagateway.domain.purges import PurgeCounts
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.variables import FULL, STATUS
 from wagateway.ports.archive import Archive, ArchiveReader
 from wagateway.ports.downloads import DownloadStore
 from wagateway.ports.engine import Engine
 from wagateway.ports.media_store import MediaStore
+from wagateway.ports.purges import PurgeStore
 from wagateway.ports.sync import SyncStore
 from wagateway.usecases.export_media import ExportMedia
 from wagateway.usecases.fetch_media import FetchMedia, FetchTurn, MediaPlan
@@ -50,12 +54,14 @@ from wagateway.usecases.ingest import IngestBody
 from wagateway.usecases.inspect_media import InspectMedia
 from wagateway.usecases.media_library import MediaLibrary
 from wagateway.usecases.media_work import MediaWorker
+from wagateway.usecases.purge import PurgeMessages, Retention, Upkeep
 from wagateway.usecases.replay import ReplayLog
 from wagateway.usecases.sync import SyncTurn
 from wagateway.usecases.sync_control import SyncControl
 from wagateway.usecases.sync_people import SyncPeople
 from wagateway.usecases.sync_plan import SyncPlan
 from wagateway.usecases.turn import Turn
+from wagateway.usecases.upkeep_work import UpkeepWorker
 from wagateway.usecases.verify_media import VerifyMedia
 from wagateway.usecases.work import SyncWorker
 
@@ -82,6 +88,8 @@ class Services:
     library: MediaLibrary
     verify: VerifyMedia
     export: ExportMedia
+    purge: PurgeMessages
+    purges: PurgeStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,7 @@ class _Store:
     reader: ArchiveReader
     sync: SyncStore
     downloads: DownloadStore
+    purges: PurgeStore
 
 
 _PREPARE_EMBEDDED = 5
@@ -112,6 +121,7 @@ class Container(containers.DeclarativeContainer):
     interval: providers.Dependency[timedelta] = providers.Dependency()
     downloads: providers.Dependency[DownloadStore] = providers.Dependency()
     media: providers.Dependency[MediaStore] = providers.Dependency()
+    purges: providers.Dependency[PurgeStore] = providers.Dependency()
     redirects: providers.Dependency[bool] = providers.Dependency()
     clock = providers.Object(now)
     engine = providers.Singleton(WahaReader)
@@ -124,8 +134,14 @@ class Container(containers.DeclarativeContainer):
         SyncControl, store=store, reader=reader, clock=clock, interval=interval
     )
     library = providers.Singleton(
-        MediaLibrary, downloads=downloads, media=media, clock=clock, redirects=redirects
+        MediaLibrary,
+        reader=reader,
+        downloads=downloads,
+        media=media,
+        clock=clock,
+        redirects=redirects,
     )
+    purge = providers.Singleton(PurgeMessages, store=purges, clock=clock)
     verify = providers.Singleton(VerifyMedia, downloads=downloads, media=media, clock=clock)
     export = providers.Singleton(ExportMedia, reader=reader, downloads=downloads, media=media)
     services = providers.Singleton(
@@ -143,6 +159,8 @@ class Container(containers.DeclarativeContainer):
         library=library,
         verify=verify,
         export=export,
+        purge=purge,
+        purges=purges,
     )
 
 
@@ -176,6 +194,7 @@ async def open_services(
             store=providers.Object(store.sync),
             downloads=providers.Object(store.downloads),
             media=providers.Object(media),
+            purges=providers.Object(store.purges),
             redirects=providers.Object(settings.media_redirect),
             interval=providers.Object(timedelta(milliseconds=settings.sync_interval_ms)),
             writers=providers.Object(max(1, min(_MAX_WRITERS, settings.pool_size // 2))),
@@ -188,7 +207,13 @@ async def open_services(
 async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
     if settings.backend == "memory":
         memory = InMemoryArchive()
-        return _Store(memory, memory, InMemorySyncStore(memory), InMemoryDownloadStore(memory))
+        return _Store(
+            memory,
+            memory,
+            InMemorySyncStore(memory),
+            InMemoryDownloadStore(memory),
+            InMemoryPurgeStore(memory),
+        )
     url, migration_url = settings.database_url, settings.migration_url
     threshold = settings.prepare_threshold
     if url is None:
@@ -210,6 +235,7 @@ async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
         TimescaleReader(pool),
         TimescaleSyncStore(pool, archive),
         TimescaleDownloadStore(pool),
+        TimescalePurgeStore(pool, archive),
     )
 
 
@@ -328,6 +354,34 @@ def sync_worker(
         troubled=troubled,
         broke=broke,
     )
+
+
+def retention(settings: Settings) -> Retention:
+    """Return how long things are kept."""
+    messages, log = settings.retention_days, settings.event_log_retention_days
+    return Retention(
+        messages=None if messages is None else timedelta(days=messages),
+        log=None if log is None else timedelta(days=log),
+    )
+
+
+def upkeep_worker(
+    settings: Settings,
+    services: Services,
+    *,
+    told: Callable[[PurgeCounts], None],
+    troubled: Callable[[str | None], None],
+) -> UpkeepWorker:
+    """Return a worker that purges what is too old, and ends purges that were broken off.
+
+    Args:
+        settings: how long things are kept.
+        services: opened, and kept open.
+        told: is told what went.
+        troubled: is told why nothing can be done, and None when it goes on.
+    """
+    upkeep = Upkeep(store=services.purges, clock=now, retention=retention(settings))
+    return UpkeepWorker(upkeep=upkeep, told=told, troubled=troubled)
 
 
 def media_plan(settings: Settings) -> MediaPlan:

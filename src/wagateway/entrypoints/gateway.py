@@ -17,6 +17,7 @@ from wagateway.domain.identity import (
 )
 from wagateway.domain.media import DownloadStatus
 from wagateway.domain.messages import Kind
+from wagateway.domain.purges import PurgeCounts
 from wagateway.domain.text import MAX_ID_CHARS, clean_id
 from wagateway.domain.views import (
     ChatPage,
@@ -243,6 +244,66 @@ class Gateway:
         """
         return self._services.replay(which, after=after)
 
+    async def purgeable(
+        self,
+        session: str,
+        chat: str | None = None,
+        *,
+        account: str | None = None,
+        before: datetime | None = None,
+    ) -> PurgeCounts:
+        """Return how much of each kind purge() would remove now; nothing changes.
+
+        Arguments and errors are those of purge().
+        """
+        return await self._services.purge.preview(
+            _session(session),
+            _chat(chat),
+            account=account_named(account),
+            before=_aware("before", before),
+        )
+
+    def purge(
+        self,
+        session: str,
+        chat: str | None = None,
+        *,
+        by: str,
+        account: str | None = None,
+        before: datetime | None = None,
+        reason: str | None = None,
+    ) -> AsyncIterator[PurgeCounts]:
+        """Remove messages for good, a transaction a step: they do not come back with a sync.
+
+        All that was sent before an instant goes, with what is about it and its files; what is sent
+        later is archived as ever. One that is broken off is ended by a worker, or by another one.
+
+        Args:
+            session: the engine's session name.
+            chat: as in messages(); None: all chats, with the rows of the log that were received
+                before that instant.
+            by: who says so, for whoever looks at it later.
+            account: only the archive of this account, and no rows of the log; all archives of the
+                session when None.
+            before: an aware instant, not later than now; now when None.
+            reason: why, likewise.
+
+        Returns:
+            What went, per step; nothing happens until they are asked for.
+
+        Raises:
+            InvalidInput: a malformed argument, or *before* is yet to come.
+            NotFound: no such session, archive or chat.
+        """
+        return self._services.purge(
+            _session(session),
+            _chat(chat),
+            by=by,
+            account=account_named(account),
+            before=_aware("before", before),
+            reason=reason,
+        )
+
     async def links(self, session: str) -> list[LinkView]:
         """Return which hidden ids belong to which phones, by LID; undone links too.
 
@@ -329,10 +390,8 @@ class Gateway:
             NotFound: no such session or chat, or no worker has found it yet.
             InvalidInput: a malformed argument, or *since* is yet to come.
         """
-        if since is not None and since.tzinfo is None:
-            raise InvalidInput("since must be an aware datetime, such as datetime.now(UTC)")
         return await self._services.sync.start(
-            _session(session), _chat(chat), full=full, since=since
+            _session(session), _chat(chat), full=full, since=_aware("since", since)
         )
 
     async def pause_sync(self, session: str, chat: str | None = None) -> int:
@@ -406,6 +465,7 @@ class Gateway:
         Raises:
             NotFound: no such session, chat or message, or its file is not stored: then the error
                 has the ``status`` of the download, and its ``problem`` where that is known.
+            Purged: the message was there, and was purged.
             InvalidInput: a malformed argument.
             StoreUnavailable: the media store is away, too.
         """
@@ -499,6 +559,12 @@ def _session(name: str) -> SessionName:
 
 def _chat(chat: str | None) -> list[Jid] | None:
     return None if chat is None else chat_candidates(chat)
+
+
+def _aware(name: str, at: datetime | None) -> datetime | None:
+    if at is not None and at.tzinfo is None:
+        raise InvalidInput(f"{name} must be an aware datetime, such as datetime.now(UTC)")
+    return at
 
 
 def _position(at: datetime | str | None) -> str | None:

@@ -94,6 +94,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         media_lifetime_s: how long the engine keeps a file, 0 (for ever) to a year.
         media_concurrent: downloads at the same time, 1 to 100.
         media_redirect: send who asks for a file to the store, where it has addresses.
+        retention_days: of messages, since they were sent, and no longer of the raw log; None: for
+            ever.
+        event_log_retention_days: of the raw log, since it was received; None: as long as messages.
         log_level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
         log_format: ``console`` or ``json``; None: ``console`` on a terminal, else ``json``.
         timezone: of the times that commands show to people and take from them; what is stored
@@ -146,6 +149,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     media_lifetime_s: int = 180
     media_concurrent: int = 8
     media_redirect: bool = False
+    retention_days: int | None = None
+    event_log_retention_days: int | None = None
     log_level: str = "info"
     log_format: str | None = None
     timezone: str = "UTC"

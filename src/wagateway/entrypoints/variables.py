@@ -264,6 +264,10 @@ VARIABLES: Mapping[str, Variable] = {
     "WHATSAPP_MEDIA_LIFETIME_S": Variable("media_lifetime_s", _whole(0, 31_536_000)),
     "WHATSAPP_MEDIA_CONCURRENT": Variable("media_concurrent", _whole(1, 100)),
     "WHATSAPP_MEDIA_REDIRECT": Variable("media_redirect", _FLAG),
+    "WHATSAPP_RETENTION_DAYS": Variable("retention_days", _whole(1, _MOST_DAYS)),
+    "WHATSAPP_EVENT_LOG_RETENTION_DAYS": Variable(
+        "event_log_retention_days", _whole(1, _MOST_DAYS)
+    ),
     "WHATSAPP_LOG_LEVEL": Variable("log_level", _one_of(*LOG_LEVELS)),
     "WHATSAPP_LOG_FORMAT": Variable("log_format", _one_of(*LOG_FORMATS)),
     "WHATSAPP_TZ": Variable("timezone", _ZONE),

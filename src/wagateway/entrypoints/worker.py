@@ -1,4 +1,4 @@
-"""Running workers over opened services: sync and media, their logs, the webhook's heartbeat."""
+"""Running workers over opened services: sync, media, upkeep, their logs, webhooks' heartbeat."""
 
 import asyncio
 import os
@@ -8,17 +8,20 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Protocol
 
+import msgspec
 import structlog
 from msgspec import Struct
 
 from wagateway.domain.coverage import BEAT, STILL_UP
 from wagateway.domain.errors import WagatewayError
+from wagateway.domain.purges import PurgeCounts
 from wagateway.entrypoints.containers import (
     Services,
     now,
     open_media_worker,
     open_waha,
     sync_worker,
+    upkeep_worker,
 )
 from wagateway.entrypoints.logs import trace_of
 from wagateway.entrypoints.settings import Settings
@@ -30,6 +33,7 @@ from wagateway.usecases.turn import Turn
 from wagateway.usecases.work import WorkerState
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.sync")
+_upkeep_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.upkeep")
 _media_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.media")
 
 
@@ -91,6 +95,20 @@ def log_media_trouble(problem: str | None) -> None:
         _media_log.warning("media_cannot_work", reason=problem)
 
 
+def log_purged(gone: PurgeCounts) -> None:
+    """Log how much went."""
+    counts = msgspec.structs.asdict(gone)
+    _upkeep_log.info("purged", **{name: count for name, count in counts.items() if count})
+
+
+def log_upkeep_trouble(problem: str | None) -> None:
+    """Log that nothing can be purged, or that it goes on."""
+    if problem is None:
+        _upkeep_log.info("upkeep_goes_on")
+    else:
+        _upkeep_log.warning("upkeep_cannot_work", reason=problem)
+
+
 class Workers(Struct, frozen=True, kw_only=True):
     """What the workers of this process tell of themselves; None where there is none."""
 
@@ -100,11 +118,16 @@ class Workers(Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def working(settings: Settings, services: Services) -> AsyncIterator[Workers]:
-    """Let workers run while the context is open: sync and media, as far as they are switched on."""
-    if settings.engine_url is None or not (settings.sync_enabled or settings.media_enabled):
-        yield Workers()
-        return
+    """Let workers run while the context is open.
+
+    Upkeep in any case; sync and media, as far as they are switched on.
+    """
     async with AsyncExitStack() as stack:
+        upkeep = upkeep_worker(settings, services, told=log_purged, troubled=log_upkeep_trouble)
+        await stack.enter_async_context(_running(upkeep))
+        if settings.engine_url is None or not (settings.sync_enabled or settings.media_enabled):
+            yield Workers()
+            return
         engine = await stack.enter_async_context(open_waha(settings))
         sync = media = None
         if settings.media_enabled:

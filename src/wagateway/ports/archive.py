@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from wagateway.domain.events import Delivery, Outcome, Recorded, Source
-from wagateway.domain.identity import ChatType, Jid, SessionName
+from wagateway.domain.identity import ChatType, Jid, SessionName, StanzaId
 from wagateway.domain.views import (
     ChatPage,
     ContactPage,
@@ -130,6 +130,21 @@ class ArchiveReader(ABC):
         Raises:
             NotFound: none of *chat* is a chat of this session.
             InvalidInput: both *before* and *after*, or one that is neither cursor nor instant.
+        """
+
+    @abstractmethod
+    async def is_purged(
+        self,
+        session: SessionName,
+        chat: Sequence[Jid],
+        stanza: StanzaId,
+        *,
+        account: Jid | None = None,
+    ) -> bool:
+        """Tell whether all messages of a stanza id are such that were there and were purged.
+
+        Raises:
+            NotFound: none of *chat* is a chat of this session.
         """
 
     @abstractmethod

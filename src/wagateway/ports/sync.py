@@ -10,6 +10,7 @@ from msgspec import Struct
 from wagateway.domain.coverage import Evidence
 from wagateway.domain.events import Delivery, Recorded, Role
 from wagateway.domain.identity import Jid, SessionName
+from wagateway.domain.purges import Cutoffs
 from wagateway.domain.spans import Spans
 from wagateway.domain.sync import SyncState
 from wagateway.ports.engine import EngineChat
@@ -209,6 +210,10 @@ class SyncStore(ABC):
     @abstractmethod
     async def proven(self, archive: Archived) -> dict[Jid, Spans]:
         """Return what is proven of each chat by itself, without what holds for all of them."""
+
+    @abstractmethod
+    async def purged(self, archive: Archived) -> Cutoffs:
+        """Return before when messages of *archive* are purged: nothing earlier is to be read."""
 
     @abstractmethod
     async def evidence(self, archive: Archived, chat: Jid | None) -> Evidence:

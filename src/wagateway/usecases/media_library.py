@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from msgspec import Struct
 
-from wagateway.domain.errors import NotFound
+from wagateway.domain.errors import NotFound, Purged
 from wagateway.domain.filenames import safe_filename
 from wagateway.domain.identity import Jid, SessionName, StanzaId
 from wagateway.domain.media import DownloadStatus, MediaKey, file_key, thumbnail_key
@@ -16,6 +16,7 @@ from wagateway.domain.messages import Kind
 from wagateway.domain.mimetype import UNKNOWN, ending_of, is_shown_inline, safe_mimetype
 from wagateway.domain.previews import picture_type
 from wagateway.domain.views import FilePage, FileView, MediaView
+from wagateway.ports.archive import ArchiveReader
 from wagateway.ports.clock import Clock
 from wagateway.ports.downloads import RETRIED, DownloadStore
 from wagateway.ports.media_store import MediaStore
@@ -73,6 +74,7 @@ class MediaLibrary:
         redirects: whether link() gives an address where nobody says.
     """
 
+    reader: ArchiveReader
     downloads: DownloadStore
     media: MediaStore
     clock: Clock
@@ -99,6 +101,7 @@ class MediaLibrary:
         Raises:
             NotFound: no such session, chat or message, or none with such a file.
             NotStored: its file is not stored; with the reason.
+            Purged: the message was there.
         """
         views = await self._views(session, chat, stanza, account)
         view, found = _stored(views, sha256) or _absent(views)
@@ -157,6 +160,8 @@ class MediaLibrary:
     ) -> list[FileView]:
         """Return the files of the messages that claim an id: one at least."""
         found = await self.downloads.files_of(session, chat, stanza, account=account)
+        if not found and await self.reader.is_purged(session, chat, stanza, account=account):
+            raise Purged(f"the message {stanza!r} was purged, and its file with it")
         if not found:
             raise NotFound(
                 f"session {session!r} has no message {stanza!r} with a file in this chat"

@@ -134,13 +134,18 @@ class SyncControl:
         """
         archive = await self._archive(session)
         now, of_all = self.clock(), await self.store.evidence(archive, None)
-        proven = await self.store.proven(archive)
+        proven, purged = await self.store.proven(archive), await self.store.purged(archive)
         away, whole = absences(of_all, now), of_all.state
         chats = []
         for task in await self.store.tasks(archive):
             if task.chat is not None:
                 spans = union(of_all.proven, proven.get(task.chat, ()))
-                known = msgspec.structs.replace(of_all, proven=spans, state=task.state)
+                known = msgspec.structs.replace(
+                    of_all,
+                    proven=spans,
+                    state=task.state,
+                    purged_before=purged.of(task.chat),
+                )
                 chats.append(_chat(task.chat, known, whole, now, away))
         return SessionCoverage(
             session=archive.session,

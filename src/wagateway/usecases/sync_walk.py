@@ -5,8 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from wagateway.domain.events import Outcome, Recorded
+from wagateway.domain.purges import before_when
 from wagateway.domain.spans import Spans
-from wagateway.domain.sync import SyncState, request, seen, turned, widened, woken
+from wagateway.domain.sync import (
+    SyncState,
+    request,
+    seen,
+    turned,
+    widened,
+    without_purged,
+    woken,
+)
 from wagateway.domain.walk import SETTLE, Page, Row, Walk
 from wagateway.ports.clock import Clock
 from wagateway.ports.engine import Engine, EngineSession, MessageRow
@@ -31,9 +40,13 @@ class SyncWalk:
         enough: Enough,
         finish: Callable[[SyncState], SyncState] = lambda state: state,
     ) -> None:
-        """Ask for pages; *finish* turns the state of a walk that ended into what is stored."""
+        """Ask for pages; *finish* turns the state of a walk that ended into what is stored.
+
+        What was purged is not read again: a walk ends there.
+        """
+        purged = before_when(await self.store.purged(turn.task.archive), turn.task.chat)
         while turn.task.state.walk is not None:
-            state = request(turn.task.state, self.clock())
+            state = request(without_purged(turn.task.state, purged), self.clock())
             rows = await self._page(told, turn.task, state)
             turn.pages += 1
             after, proven = self._taken(state, rows)

@@ -46,20 +46,23 @@ def spans(draw: st.DrawFn) -> Spans:
 def evidence(draw: st.DrawFn) -> Evidence:
     moments = sorted(draw(st.sets(ticks, max_size=5)))
     bottom = draw(st.none() | ticks)
-    heard = draw(st.none() | ticks)
+    heard, purged = draw(st.none() | ticks), draw(st.none() | ticks)
     return Evidence(
         proven=draw(spans()),
         up=draw(spans()),
         statuses=tuple((at(m), draw(st.sampled_from([WORKING, STOPPED]))) for m in moments),
         first_heard_at=None if heard is None else at(heard),
         state=SyncState(bottom=None if bottom is None else at(bottom)),
+        purged_before=None if purged is None else at(purged),
     )
 
 
-def naive(known: Evidence, tick: int) -> GapReason | None:
+def naive(known: Evidence, tick: int) -> GapReason | None:  # noqa: PLR0911 - one per reason
     """Return what is said of one tick; None: complete."""
     moment = at(tick)
     told = [status for since, status in known.statuses if since <= moment]
+    if known.purged_before and moment < known.purged_before:
+        return GapReason.PURGED
     if any(moment in each for each in known.proven):
         return None
     if known.state and known.state.bottom and moment < known.state.bottom:

@@ -31,14 +31,17 @@ from wagateway.entrypoints.containers import (
     open_services,
     open_waha,
     remove_left_over,
+    retention,
 )
 from wagateway.entrypoints.settings import Settings
 from wagateway.simulator.serving import in_thread
+from wagateway.usecases.purge import Retention
 
 BODY = (
     b'{"event":"message","session":"vendas","engine":"GOWS","payload":{"id":'
     b'"false_5511987650102@c.us_A1","timestamp":1791028800,"body":"oi","fromMe":false}}'
 )
+
 NOBODY = "postgresql://127.0.0.1:1/x"
 
 
@@ -187,6 +190,12 @@ def test_every_rule_of_media_can_be_chosen() -> None:
         oldest=timedelta(days=2),
         lifetime=None,
     )
+
+
+def test_everything_is_kept_unless_told_otherwise() -> None:
+    assert retention(Settings()) == Retention()
+    told = Settings(retention_days=365, event_log_retention_days=90)
+    assert retention(told) == Retention(messages=timedelta(days=365), log=timedelta(days=90))
 
 
 async def test_a_media_worker_removes_what_a_crash_left_and_nothing_that_is_on_its_way(

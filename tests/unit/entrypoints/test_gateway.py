@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 import wagateway
-from wagateway import Gateway, InvalidInput, LogFilter, NotFound, Settings
+from wagateway import Gateway, InvalidInput, LogFilter, NotFound, Purged, Settings
 from wagateway.domain.events import Outcome
 from wagateway.domain.identity import ChatType
 from wagateway.domain.media import (
@@ -61,6 +61,26 @@ async def test_what_was_taken_in_can_be_read(gateway: Gateway) -> None:
     assert [c.id for c in (await gateway.chats("vendas")).chats] == [ANA]
     assert [s.session for s in await gateway.sessions()] == ["vendas"]
     await gateway.ping()
+
+
+async def test_what_was_purged_does_not_come_back(gateway: Gateway) -> None:
+    await gateway.ingest(body(1, 2, 3))
+    before = NOON + timedelta(seconds=3)
+    counted = await gateway.purgeable("vendas", ANA, before=before)
+    assert counted.messages == 2
+    steps = [
+        step async for step in gateway.purge("vendas", ANA, by="maria", before=before, reason="old")
+    ]
+    assert [step.messages for step in steps] == [2]
+    await gateway.ingest(body(1, 2, 3))
+    page = await gateway.messages("vendas", ANA)
+    assert ([m.id for m in page.messages], page.purged_before) == (["A00003"], before)
+    with pytest.raises(Purged):
+        await gateway.file("vendas", ANA, "A00001")
+    with pytest.raises(InvalidInput, match="aware"):
+        await gateway.purgeable("vendas", before=before.replace(tzinfo=None))
+    with pytest.raises(NotFound):
+        await gateway.purgeable("suporte")
 
 
 @pytest.mark.parametrize(

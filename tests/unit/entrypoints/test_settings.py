@@ -22,6 +22,7 @@ NAMES_OF_EXAMPLES = {
     "WHATSAPP_DATA_DIR",
     "WHATSAPP_DB_HOST",
     "WHATSAPP_DB_PREPARE_THRESHOLD",
+    "WHATSAPP_EVENT_LOG_RETENTION_DAYS",
     "WHATSAPP_LOG_FORMAT",
     "WHATSAPP_MEDIA_DIR",
     "WHATSAPP_MEDIA_KINDS",
@@ -31,6 +32,7 @@ NAMES_OF_EXAMPLES = {
     "WHATSAPP_MEDIA_SKIP_SESSIONS",
     "WHATSAPP_MINIO_PUBLIC_URL",
     "WHATSAPP_MINIO_URL",
+    "WHATSAPP_RETENTION_DAYS",
     "WHATSAPP_WORKER_HEALTH_PORT",
 }
 """Lines of the example that show no default, because it is none or depends on the machine."""
@@ -345,6 +347,8 @@ class TestMedia:
             MEDIA_CONCURRENT="100",
             MEDIA_REDIRECT="yes",
             CORE_S3_URL="https://waha-files.s3.example",
+            RETENTION_DAYS="365",
+            EVENT_LOG_RETENTION_DAYS="1",
         )
         assert got == Settings(
             data_dir=got.data_dir,
@@ -371,6 +375,8 @@ class TestMedia:
             media_concurrent=100,
             media_redirect=True,
             engine_store_url="https://waha-files.s3.example",
+            retention_days=365,
+            event_log_retention_days=1,
         )
 
     def test_files_lie_beside_the_database_unless_told_otherwise(self) -> None:
@@ -397,6 +403,9 @@ class TestMedia:
             ("MEDIA_SKIP_CHATS", "a@b@c"),
             ("MEDIA_MAX_AGE_DAYS", "0"),
             ("MEDIA_LIFETIME_S", "-1"),
+            ("RETENTION_DAYS", "0"),
+            ("RETENTION_DAYS", "36501"),
+            ("EVENT_LOG_RETENTION_DAYS", "never"),
             ("MEDIA_CONCURRENT", "0"),
             ("MEDIA_OUTGOING", "perhaps"),
             ("CORE_S3_URL", "waha-files.s3.example"),

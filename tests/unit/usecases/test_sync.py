@@ -22,7 +22,8 @@ from tests.support.deliveries import (
 from tests.support.sync_world import DAY, HOUR, MINUTE, PLAN, World
 from typing_extensions import override
 
-from wagateway.domain.coverage import GapReason
+from wagateway.adapters.memory.purges import InMemoryPurgeStore
+from wagateway.domain.coverage import Gap, GapReason
 from wagateway.domain.errors import (
     EngineResting,
     EngineUnavailable,
@@ -40,14 +41,52 @@ from wagateway.domain.events import (
     Source,
 )
 from wagateway.domain.identity import Jid
+from wagateway.domain.purges import Purge
 from wagateway.domain.records import MemberRecord
 from wagateway.domain.spans import Span, covers
-from wagateway.domain.sync import SyncStatus
+from wagateway.domain.sync import SyncStatus, deepened
 from wagateway.domain.walk import SETTLE
 from wagateway.ports.engine import EngineChat, EngineSession
 from wagateway.ports.sync import SyncTask
 from wagateway.usecases.set_clock_right import SetClockRight
 from wagateway.usecases.sync_control import SyncControl
+
+
+class TestPurged:
+    @pytest.mark.parametrize("lists_all", [True, False])
+    @pytest.mark.parametrize("chat", [None, ANA])
+    async def test_is_not_read_again_and_says_so(
+        self, chat: Jid | None, *, lists_all: bool
+    ) -> None:
+        world = World(lists_all=lists_all)
+        world.fill(ANA, 150)
+        world.fill(BRUNO, 3)
+        await world.settle()
+        archive, purges = await world.archived(), InMemoryPurgeStore(world.archive)
+        before = NOON - 2 * HOUR
+        made = Purge(chat=chat, before=before, purged_at=NOON, purged_by="maria")
+        [target] = await purges.targets(SESSION, chat=None if chat is None else [chat])
+        await purges.remember(target, made)
+        while await purges.step(target, before, limit=100, at=NOON):
+            pass
+        known = await world.coverage(ANA)
+        assert known.gaps[0] == Gap(begin=None, end=before, reason=GapReason.PURGED)
+        assert known.complete == (Span(before, NOON - SETTLE),)
+        task = await world.task(ANA)
+        await world.store.change(
+            msgspec.structs.replace(task, state=deepened(task.state, world.now, since=None))
+        )
+        turns = await world.settle()
+        pages = sum(turn.pages for turn in turns if turn.task.chat == ANA)
+        assert 61 <= pages * PLAN.batch < 150
+        assert len((await world.archive.messages(SESSION, [ANA], limit=500)).messages) == 61
+        assert (await world.store.purged(archive)).of(ANA) == before
+        of_session = (await world.store.evidence(archive, None)).purged_before
+        assert of_session == (before if chat is None else None)
+        control = SyncControl(store=world.store, reader=world.archive, clock=world.clock)
+        [told] = [c for c in (await control.coverage(SESSION)).chats if c.chat_id == ANA]
+        assert told.gaps[0].reason is GapReason.PURGED
+        assert (await world.task(ANA)).state.status is SyncStatus.IDLE
 
 
 class TestBackFill:

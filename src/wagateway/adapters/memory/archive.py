@@ -5,8 +5,9 @@ Nothing is durable. It behaves as the PostgreSQL adapter does; one contract suit
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from itertools import count
 
 import msgspec
 from msgspec import Struct
@@ -31,6 +32,7 @@ from wagateway.domain.cursors import (
 from wagateway.domain.downloads import FileLedger, FileRecord, KeptFile
 from wagateway.domain.errors import InvalidInput, NotFound
 from wagateway.domain.events import (
+    PURGED,
     Delivery,
     Outcome,
     Recorded,
@@ -44,6 +46,7 @@ from wagateway.domain.identity import (
     Jid,
     Link,
     SessionName,
+    StanzaId,
     canonical,
     chat_type,
     resolve_links,
@@ -53,6 +56,7 @@ from wagateway.domain.ledger import Ledger, Move, judge
 from wagateway.domain.media import MediaObject
 from wagateway.domain.presentation import Reader, message_view
 from wagateway.domain.projection import links_of, records_of, statuses_of
+from wagateway.domain.purges import Cutoffs, Purge, PurgeCounts, counts_of, cutoffs, is_purged
 from wagateway.domain.records import (
     AuthorKey,
     ChatRecord,
@@ -96,6 +100,7 @@ class _Book:
         self.links: dict[tuple[Jid, Jid], Link] = {}
         self.files: dict[AuthorKey, FileRecord] = {}
         self.statuses = statuses
+        self.purges: dict[tuple[Jid | None, str], Purge] = {}
 
     @property
     def phones(self) -> Mapping[Jid, Jid]:
@@ -138,13 +143,49 @@ class _Book:
     def follow(self, before: Mapping[Jid, Jid], at: datetime) -> int:
         """Move what is addressed by links that differ from *before*; return messages moved."""
         after = self.phones
+        self.heed_purges()
         moved = 0
         for lid in sorted(before.keys() | after.keys()):
             old, new = canonical(lid, before), canonical(lid, after)
             if old != new:
                 moved += self._move(Move(lid=lid, old=old, new=new))
+        if before != after:
+            self.ledger.purge()
         self.settle(at)
         return moved
+
+    def heed_purges(self) -> None:
+        """Take up nothing that is purged, under the links known now."""
+        made = ((purge.chat, purge.before) for purge in self.purges.values())
+        self.ledger.cutoffs = cutoffs(made, self.phones)
+
+    def purge(self, chat: Jid | None, before: datetime, limit: int, at: datetime) -> PurgeCounts:
+        """Remove up to *limit* messages of *chat*, or of all, that were sent before *before*."""
+        old = [m for m in self.messages() if _is_old(m, chat, before) and self._is_gone(m)]
+        old.sort(key=lambda m: m.key)
+        chats = {message.chat for message in old}
+        for record in self.ledger.records():
+            if isinstance(record, ChatRecord) and record.chat in chats:
+                self.ledger.put(record)
+        for message in old[:limit]:
+            self.ledger.put(message.purged())
+        changes = [(change.before, change.after) for change in self.ledger.changes()]
+        files = len(self.files)
+        self.settle(at)
+        return counts_of(changes, files=files - len(self.files))
+
+    def _is_gone(self, message: MessageRecord) -> bool:
+        at = message.sent_at
+        return at is not None and is_purged(message.chat, at, self.ledger.cutoffs)
+
+    def purgeable(self, chat: Jid | None, before: datetime) -> PurgeCounts:
+        """Return what would go."""
+        trial = Ledger(Cutoffs(before) if chat is None else Cutoffs(chats={chat: before}))
+        trial.load(self.ledger.records())
+        trial.purge()
+        old = [m for m in self.messages() if _is_old(m, chat, before)]
+        changes = [(change.before, change.after) for change in trial.changes()]
+        return counts_of(changes, files=sum(m.key in self.files for m in old))
 
     def _move(self, move: Move) -> int:
         move = move.taking(self.messages(), self.phones)
@@ -173,7 +214,8 @@ class InMemoryArchive(Archive, ArchiveReader):
     def __init__(self) -> None:
         """Begin empty."""
         self._lock = asyncio.Lock()
-        self._log: list[_LogRow] = []
+        self._log: dict[int, _LogRow] = {}
+        self._log_ids = count(1)
         self._books: dict[SessionName, list[_Book]] = {}
         self._statuses: dict[SessionName, set[tuple[datetime, str]]] = {}
         self._objects: dict[str, MediaObject] = {}
@@ -228,9 +270,49 @@ class InMemoryArchive(Archive, ArchiveReader):
         """Return when deliveries of the session were received, by *sources*, in order."""
         return sorted(
             row.delivery.received_at
-            for row in self._log
+            for row in self._log.values()
             if row.delivery.session == session and row.delivery.source in sources
         )
+
+    # What is purged, see PurgeStore
+
+    def cutoffs(self, archive_id: int) -> Cutoffs:
+        """Return what is purged of an archive."""
+        return self._of(archive_id).ledger.cutoffs
+
+    def purges(self, archive_id: int) -> dict[tuple[Jid | None, str], Purge]:
+        """Return the purges of an archive by chat and by whom, to be changed by remember()."""
+        return self._of(archive_id).purges
+
+    def remember(self, archive_id: int, purge: Purge) -> None:
+        """Take up nothing more that *purge* is about."""
+        book = self._of(archive_id)
+        book.purges[purge.chat, purge.purged_by] = purge
+        book.heed_purges()
+
+    def purge(
+        self, archive_id: int, chat: Jid | None, before: datetime, *, limit: int, at: datetime
+    ) -> PurgeCounts:
+        """Remove up to *limit* messages of a chat, or of all, sent before *before*."""
+        return self._of(archive_id).purge(chat, before, limit, at)
+
+    def purgeable(self, archive_id: int, chat: Jid | None, before: datetime) -> PurgeCounts:
+        """Return what would go."""
+        return self._of(archive_id).purgeable(chat, before)
+
+    def purgeable_log(self, session: SessionName | None, before: datetime) -> list[int]:
+        """Return the ids of rows of the log that were received before *before*."""
+        which = LogFilter(session=session, until=before)
+        return [row.id for row in self._log.values() if _matches(row, which)]
+
+    def purge_log(self, ids: Collection[int]) -> None:
+        """Remove rows of the log."""
+        for id_ in ids:
+            del self._log[id_]
+
+    def _of(self, archive_id: int) -> _Book:
+        [book] = [b for books in self._books.values() for b in books if b.entry.id == archive_id]
+        return book
 
     # Archive
 
@@ -240,13 +322,13 @@ class InMemoryArchive(Archive, ArchiveReader):
             recorded = self._project(deliveries)
             for delivery, outcome in zip(deliveries, recorded, strict=True):
                 if worth_logging(delivery, outcome):
-                    row = _LogRow(id=len(self._log) + 1, delivery=delivery, recorded=outcome)
-                    self._log.append(row)
+                    row = _LogRow(id=next(self._log_ids), delivery=delivery, recorded=outcome)
+                    self._log[row.id] = row
             return recorded
 
     @override
     async def logged(self, which: LogFilter, *, after: int, limit: int) -> list[LoggedBody]:
-        rows = [row for row in self._log if row.id > after and _matches(row, which)]
+        rows = [row for row in self._log.values() if row.id > after and _matches(row, which)]
         return [
             LoggedBody(
                 id=row.id,
@@ -262,9 +344,13 @@ class InMemoryArchive(Archive, ArchiveReader):
         async with self._lock:
             outcomes = self._project([delivery for _, delivery in deliveries])
             for (id_, delivery), outcome in zip(deliveries, outcomes, strict=True):
-                row = self._log[id_ - 1]
+                row = self._log.get(id_)
+                if row is None:
+                    continue
                 row.delivery = delivery
-                if (row.recorded.outcome, outcome.outcome) != (Outcome.STORED, Outcome.DUPLICATE):
+                if outcome == PURGED:
+                    del self._log[id_]
+                elif (row.recorded.outcome, outcome.outcome) != (Outcome.STORED, Outcome.DUPLICATE):
                     row.recorded = outcome
             return outcomes
 
@@ -384,7 +470,22 @@ class InMemoryArchive(Archive, ArchiveReader):
             messages=self._views(book, page),
             next=encode_cursor(_position(page[-1])) if page and end < len(rows) else None,
             previous=encode_cursor(_position(page[0])) if page and start > 0 else None,
+            purged_before=book.ledger.cutoffs.of(found),
         )
+
+    @override
+    async def is_purged(
+        self,
+        session: SessionName,
+        chat: Sequence[Jid],
+        stanza: StanzaId,
+        *,
+        account: Jid | None = None,
+    ) -> bool:
+        book = self._book(session, account)
+        found = self._find_chat(book, chat)
+        known = [m for m in book.messages() if (m.chat, m.stanza) == (found, stanza) and m.sent_at]
+        return bool(known) and all(message.is_purged for message in known)
 
     def _find_chat(self, book: _Book, candidates: Sequence[Jid]) -> Jid:
         chats = {r.chat for r in book.ledger.records() if isinstance(r, ChatRecord)}
@@ -525,17 +626,21 @@ class InMemoryArchive(Archive, ArchiveReader):
         self, which: LogFilter, *, cursor: str | None = None, limit: int = 100
     ) -> EventPage:
         limit = page_limit(limit)
-        before = decode_cursor(cursor, int) if cursor is not None else len(self._log) + 1
-        rows = [r for r in reversed(self._log) if r.id < before and _matches(r, which)]
+        before = decode_cursor(cursor, int) if cursor is not None else None
+        rows = [
+            row
+            for row in reversed(self._log.values())
+            if (before is None or row.id < before) and _matches(row, which)
+        ]
         views = [_event_view(row) for row in rows[:limit]]
         more = len(rows) > limit
         return EventPage(events=views, next=encode_cursor(views[-1].id) if more else None)
 
     @override
     async def event_body(self, event_id: int) -> bytes:
-        if not 1 <= event_id <= len(self._log):
+        if event_id not in self._log:
             raise NotFound(f"there is no event {event_id}")
-        return self._log[event_id - 1].delivery.body
+        return self._log[event_id].delivery.body
 
     @override
     async def links(self, session: SessionName) -> list[LinkView]:
@@ -547,12 +652,19 @@ class InMemoryArchive(Archive, ArchiveReader):
 
     @override
     async def counts(self) -> dict[Outcome, int]:
-        counted = Counter(row.recorded.outcome for row in self._log)
+        counted = Counter(row.recorded.outcome for row in self._log.values())
         return {outcome: counted[outcome] for outcome in Outcome}
 
     @override
     async def ping(self) -> None:
         return
+
+
+def _is_old(message: MessageRecord, chat: Jid | None, before: datetime) -> bool:
+    """Tell whether a message is one that goes by a purge."""
+    if message.facts_key is None or message.sent_at is None:
+        return False
+    return message.sent_at < before and chat in {None, message.chat}
 
 
 def _position(message: MessageRecord) -> MessagePosition:

@@ -13,6 +13,7 @@ from wagateway.domain.coverage import Evidence
 from wagateway.domain.errors import LeaseLost
 from wagateway.domain.events import Delivery, Recorded, Role, SessionStatus, Source
 from wagateway.domain.identity import Jid, canonical, is_lid
+from wagateway.domain.purges import Cutoffs, before_when
 from wagateway.domain.spans import BEGINNING, Spans, intersection, span, union
 from wagateway.domain.sync import SyncState, SyncStatus
 from wagateway.domain.walk import Walk
@@ -270,6 +271,10 @@ class InMemorySyncStore(SyncStore):
         }
 
     @override
+    async def purged(self, archive: Archived) -> Cutoffs:
+        return self._archive.cutoffs(archive.id)
+
+    @override
     async def evidence(self, archive: Archived, chat: Jid | None) -> Evidence:
         task = self._tasks.get((archive.id, chat))
         of_session = self._coverage.get((archive.id, None), ())
@@ -285,6 +290,7 @@ class InMemorySyncStore(SyncStore):
                 reversed(self._archive.heard(archive.session, Source.WEBHOOK)), None
             ),
             state=task.state if task else None,
+            purged_before=before_when(self._archive.cutoffs(archive.id), chat),
         )
 
     @override

@@ -1,6 +1,7 @@
 """What every read begins with: a snapshot, whose archive it is, and which chat is meant."""
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC
 from typing import Any
 
 from wagateway.adapters.timescale._queries import QUERIES
@@ -8,9 +9,9 @@ from wagateway.adapters.timescale._rows import Row, file_record, from_row, from_
 from wagateway.adapters.timescale.pool import Connection
 from wagateway.domain.archives import NAMED, ArchiveEntry, archive_to_read, no_session
 from wagateway.domain.downloads import KeptFile
-from wagateway.domain.errors import NotFound
 from wagateway.domain.identity import Jid, Link, SessionName, canonical, is_lid, resolve_links
 from wagateway.domain.media import MediaObject
+from wagateway.domain.purges import Cutoffs, chat_of, cutoffs, no_chat
 
 
 async def fetch(conn: Connection, query: str, **values: Any) -> list[Row]:  # noqa: ANN401 - SQL values
@@ -39,20 +40,32 @@ async def phones_of(conn: Connection, entry: ArchiveEntry, jids: Iterable[str]) 
     return resolve_links(from_rows(Link, rows))
 
 
+async def known_chat(
+    conn: Connection, entry: ArchiveEntry, candidates: Sequence[Jid]
+) -> Jid | None:
+    """Return the first of *candidates* that is a chat of the archive; None where none is."""
+    phones = await phones_of(conn, entry, candidates)
+    wanted = [canonical(candidate, phones) for candidate in candidates]
+    rows = await fetch(conn, "known_chats", session_id=entry.id, chats=wanted)
+    return chat_of(candidates, phones, {row["chat_id"] for row in rows})
+
+
 async def find_chat(conn: Connection, entry: ArchiveEntry, candidates: Sequence[Jid]) -> Jid:
     """Return the first of *candidates* that is a chat of the archive.
 
     Raises:
         NotFound: none is.
     """
-    phones = await phones_of(conn, entry, candidates)
-    wanted = [canonical(candidate, phones) for candidate in candidates]
-    rows = await fetch(conn, "known_chats", session_id=entry.id, chats=wanted)
-    known = {row["chat_id"] for row in rows}
-    for chat in wanted:
-        if chat in known:
-            return chat
-    raise NotFound(f"session {entry.session!r} has no chat {candidates[0]}")
+    chat = await known_chat(conn, entry, candidates)
+    if chat is None:
+        raise no_chat(entry.session, candidates)
+    return chat
+
+
+async def cutoffs_of(conn: Connection, archive: int) -> Cutoffs:
+    """Return what is purged of an archive."""
+    rows = await fetch(conn, "purged_before", session_id=archive)
+    return cutoffs(((row["chat"] or None, row["before"].astimezone(UTC)) for row in rows), {})
 
 
 async def kept_files(conn: Connection, rows: Iterable[Row]) -> list[KeptFile]:

@@ -73,6 +73,16 @@ TABLES: Mapping[type[Record], Table] = {
 }
 """In the order in which they are written."""
 
+MARKS_OF_STANZAS: Mapping[type[Record], str] = {
+    EditRecord: "edits_of_stanzas",
+    RevocationRecord: "revocations_of_stanzas",
+    ReactionRecord: "reactions_of_stanzas",
+    ReceiptRecord: "receipts_of_stanzas",
+    VoteRecord: "votes_of_stanzas",
+    AnswerRecord: "answers_of_stanzas",
+}
+"""The statements that find all that was told of messages."""
+
 
 def keys_of(kind: type[Record], records: Iterable[Record]) -> list[dict[str, Any]]:
     """Return the keys of *records* as rows of their load statement, each key once."""

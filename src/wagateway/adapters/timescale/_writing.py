@@ -1,7 +1,7 @@
 """One archive's changes within one transaction: load what a batch touches, write what changed."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import msgspec
 from wagateway.adapters.timescale._queries import QUERIES, doing, loading
 from wagateway.adapters.timescale._rows import (
     FACTS_TYPES,
+    MARKS_OF_STANZAS,
     STATE_TYPES,
     TABLES,
     Row,
@@ -27,12 +28,14 @@ from wagateway.adapters.timescale.pool import Connection
 from wagateway.domain.downloads import FileLedger, FileRecord
 from wagateway.domain.identity import Jid
 from wagateway.domain.ledger import Change, Ledger, Move
+from wagateway.domain.purges import Cutoffs, PurgeCounts, counts_of, cutoffs
 from wagateway.domain.records import (
     AuthorKey,
     ChatRecord,
     ContactRecord,
     MessageRecord,
     Record,
+    StanzaKey,
 )
 
 _MOVED_AT_ONCE = 2000
@@ -78,6 +81,49 @@ class Writing:
         self._bulk = bulk
         self._session_id = session_id
         self._session = session
+        self.purges: Sequence[tuple[Jid | None, datetime]] = ()
+        self.cutoffs = Cutoffs()
+        self.files_removed = 0
+
+    def heed(self, phones: Mapping[Jid, Jid]) -> None:
+        """Take up nothing that is purged, where *phones* tells which LID is which phone."""
+        self.cutoffs = cutoffs(self.purges, phones)
+
+    async def ledger(self, records: Iterable[Record]) -> Ledger:
+        """Return a ledger that can take *records*, with all that they bear on."""
+        told = list(records)
+        ledger = Ledger(self.cutoffs)
+        held = await self.load(told)
+        ledger.load(held)
+        if self.cutoffs:
+            ledger.load(await self._told_of(ledger.about_to_lose(told, held)))
+        return ledger
+
+    async def _told_of(self, stanzas: Collection[StanzaKey]) -> list[Record]:
+        """Return all that was told of the messages of *stanzas*."""
+        if not stanzas:
+            return []
+        rows = msgspec.json.encode([key._asdict() for key in sorted(stanzas)]).decode()
+        values = {"session_id": self._session_id} | dict.fromkeys(MARKS_OF_STANZAS.values(), rows)
+        cursor = await self._conn.execute(loading(tuple(MARKS_OF_STANZAS.values())), values)
+        found = await cursor.fetchone() or {}
+        return [
+            record
+            for kind, query in MARKS_OF_STANZAS.items()
+            for record in from_json(kind, found[query])
+        ]
+
+    async def purge(self, chat: Jid | None, before: datetime, *, limit: int) -> PurgeCounts:
+        """Remove up to *limit* messages of *chat*, or of all; see PurgeStore."""
+        rows = await self.fetch("messages_to_purge", chat=chat, before=before, limit=limit)
+        messages = from_rows(MessageRecord, rows)
+        chats = {message.chat for message in messages}
+        ledger = await self.ledger([*messages, *(ChatRecord(chat=chat) for chat in chats)])
+        ledger.purge()
+        changes = list(ledger.changes())
+        await self.write(changes)
+        pairs = ((change.before, change.after) for change in changes)
+        return counts_of(pairs, files=self.files_removed)
 
     async def fetch(self, query: str, **values: Any) -> list[Row]:  # noqa: ANN401 - SQL values
         """Return the rows of a named query of this archive."""
@@ -99,6 +145,8 @@ class Writing:
         by_kind: dict[type[Record], list[Record]] = defaultdict(list)
         for record in records:
             by_kind[type(record)].append(record)
+            if self.cutoffs and type(record) in MARKS_OF_STANZAS:  # is its message purged?
+                by_kind[MessageRecord].append(record)
         if not by_kind:
             return []
         asked = {
@@ -184,6 +232,7 @@ class Writing:
             found = await self.fetch("lock_downloads", rows=rows)
             known = {file.key: file for file in map(file_record, found)}
         files = ledger.changes(known)
+        self.files_removed += len(files.removed) - len(files.saved)
         await self.execute("remove_downloads", [key._asdict() for key in files.removed])
         batch.add("add_downloads", list(map(file_values, files.added)))
         batch.add("save_downloads", list(map(file_values, files.saved)))
@@ -262,15 +311,13 @@ class Writing:
         return len(mine)
 
     async def _save(self, records: list[Record]) -> None:
-        ledger = Ledger()
-        ledger.load(await self.load(records))
+        ledger = await self.ledger(records)
         for record in records:
             ledger.put(record)
         await self.write(ledger.changes())
 
     async def _readdress(self, records: list[Record], move: Move) -> None:
-        ledger = Ledger()
-        ledger.load(await self.load([move.readdressed(record) for record in records]))
+        ledger = await self.ledger(move.readdressed(record) for record in records)
         ledger.load(records)
         ledger.move(records, move)
         await self.write(ledger.changes())

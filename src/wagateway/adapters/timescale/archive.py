@@ -44,6 +44,7 @@ from wagateway.domain.archives import (
 )
 from wagateway.domain.errors import Defect, NotFound
 from wagateway.domain.events import (
+    PURGED,
     AnyObservation,
     Delivery,
     Outcome,
@@ -55,11 +56,13 @@ from wagateway.domain.identity import (
     Link,
     SessionName,
     canonical,
+    is_lid,
     resolve_links,
     said_by_a_person,
 )
-from wagateway.domain.ledger import Ledger, Move, judge
+from wagateway.domain.ledger import Move, judge
 from wagateway.domain.projection import Phones, lids_of, links_of, records_of, statuses_of
+from wagateway.domain.purges import PurgeTarget
 from wagateway.domain.records import Record
 from wagateway.domain.text import clean_text
 from wagateway.ports.archive import Archive, LogFilter, LoggedBody
@@ -69,6 +72,7 @@ T = TypeVar("T")
 _LOCK_SPACE = 0x57414757
 """Keeps our advisory locks apart from other applications' of the same database: "WAGW"."""
 
+_PURGED_AT_ONCE = 2000
 _LAST_EVENT_STEP = timedelta(seconds=60)
 _TRIES = 5
 _SMALL_GROUP = 16
@@ -96,6 +100,14 @@ class _KnownLink(Link, frozen=True, kw_only=True):
     session_id: int
 
 
+class _KnownPurge(Struct, frozen=True, kw_only=True):
+    """What was purged of an archive; an empty chat is all of them."""
+
+    session_id: int
+    chat: Jid
+    before: datetime
+
+
 class _Status(Struct, frozen=True, kw_only=True):
     """A session's state, as told by a delivery."""
 
@@ -109,6 +121,7 @@ class _Known(Struct, frozen=True, kw_only=True):
 
     entries: list[_Entry]
     links: list[_KnownLink]
+    purges: list[_KnownPurge]
     statuses: frozenset[_Status]
 
 
@@ -203,7 +216,7 @@ class TimescaleArchive(Archive):
             phone = resolve_links(links).get(lid)
             if phone is None:
                 raise NotFound(f"session {session!r} has no link of {lid} in force")
-            held = next(link for link in links if link.phone == phone)
+            held = next(link for link in links if (link.lid, link.phone) == (lid, phone))
             return await _relink(writing, links, msgspec.structs.replace(held, rejected_at=at))
 
         return await self._repeatedly(act)
@@ -212,11 +225,22 @@ class TimescaleArchive(Archive):
     async def link(self, session: SessionName, lid: Jid, phone: Jid, *, at: datetime) -> int:
         async def act(conn: Connection) -> int:
             writing, links = await _identity_of(conn, session, lid, at)
-            held = next((link for link in links if link.phone == phone), None)
+            held = next((link for link in links if (link.lid, link.phone) == (lid, phone)), None)
             said = said_by_a_person(held, lid, phone, at=at)
             return await _relink(writing, links, said)
 
         return await self._repeatedly(act)
+
+    async def changing(
+        self, target: PurgeTarget, act: Callable[[Writing], Awaitable[T]], *, at: datetime
+    ) -> T:
+        """Do *act* alone on an archive, in a transaction."""
+
+        async def acting(conn: Connection) -> T:
+            await _begin(conn, [target.session])
+            return await act(await writing_of(conn, target.archive, target.session, at=at))
+
+        return await self._repeatedly(acting)
 
     async def _repeatedly(
         self, act: Callable[[Connection], Awaitable[T]], *, bulk: bool = True
@@ -322,7 +346,8 @@ async def _set_outcomes(
         for id_, r in zip(ids, recorded, strict=True)
     ]
     batch = Batch()
-    batch.add("set_outcomes", rows)
+    batch.add("set_outcomes", [row for row in rows if row["reason"] != PURGED.reason])
+    batch.add("remove_events", [row for row in rows if row["reason"] == PURGED.reason])
     await batch.run(conn)
     return recorded
 
@@ -352,8 +377,14 @@ async def _project(
         share.news |= news
         at = max(deliveries[position].received_at for position in share.positions)
         writing = Writing(conn, share.entry.id, share.entry.session, at=at, bulk=bulk)
+        writing.purges = [
+            (each.chat or None, each.before)
+            for each in known.purges
+            if each.session_id == share.entry.id
+        ]
         batch = writing.batch()
         mine = set[Jid]().union(*(lids[position] for position in share.positions))
+        mine |= purged_lids(writing)
         phones = await _learn(writing, deliveries, share, mine, known.links)
         recorded |= await _project_share(writing, batch, deliveries, share, phones)
     before = {entry.id: entry for entry in known.entries}
@@ -393,6 +424,7 @@ async def _known_before(
     return _Known(
         entries=from_json(_Entry, row["entries"]),
         links=from_json(_KnownLink, row["links"]),
+        purges=from_json(_KnownPurge, row["purges"]),
         statuses=frozenset(from_json(_Status, row["statuses"])),
     )
 
@@ -487,8 +519,7 @@ async def _project_share(
         except Exception as exc:  # noqa: BLE001 - a defect of ours must not lose the neighbours
             reason = clean_text(f"{type(exc).__name__}: {exc}")[:500]
             recorded[position] = Recorded(outcome=Outcome.FAILED, reason=reason)
-    ledger = Ledger()
-    ledger.load(await writing.load(record for rs in projected.values() for _, record in rs))
+    ledger = await writing.ledger(record for rs in projected.values() for _, record in rs)
     for position, records in projected.items():
         news = position in share.news
         recorded[position] = ledger.apply(deliveries[position], records, news=news)
@@ -534,12 +565,23 @@ async def _links(writing: Writing, lids: set[Jid]) -> dict[tuple[Jid, Jid], Link
 
 
 async def _follow(writing: Writing, before: Phones, after: Phones) -> int:
+    """Move what is addressed by links that differ; a purge of a LID holds for its phone at once."""
     moved = 0
+    writing.heed(after)
+    purged = purged_lids(writing)
     for lid in sorted(before.keys() | after.keys()):
         old, new = canonical(lid, before), canonical(lid, after)
         if old != new:
             moved += await writing.move(Move(lid=lid, old=old, new=new), after)
+            if lid in purged and (at := writing.cutoffs.of(new)) is not None:
+                while await writing.purge(new, at, limit=_PURGED_AT_ONCE):
+                    pass
     return moved
+
+
+def purged_lids(writing: Writing) -> set[Jid]:
+    """Return the LIDs whose chats were purged, whose links decide what else is."""
+    return {chat for chat, _ in writing.purges if chat is not None and is_lid(chat)}
 
 
 async def _identity_of(
@@ -552,12 +594,26 @@ async def _identity_of(
     if entry is None:
         cursor = await conn.execute(QUERIES["session_names"], {"limit": NAMED + 1})
         raise no_session(session, [row["session"] for row in await cursor.fetchall()])
-    writing = Writing(conn, entry.id, entry.session, at=at, bulk=True)
-    return writing, list((await _links(writing, {lid})).values())
+    writing = await writing_of(conn, entry.id, entry.session, at=at)
+    links = await _links(writing, {lid} | purged_lids(writing))
+    return writing, list(links.values())
+
+
+async def writing_of(
+    conn: Connection, archive: int, session: SessionName, *, at: datetime
+) -> Writing:
+    """Return the write side of an archive whose session is locked, with what is purged of it."""
+    writing = Writing(conn, archive, session, at=at, bulk=True)
+    rows = await writing.fetch("purges_of")
+    writing.purges = [(row["chat"] or None, row["before"]) for row in rows]
+    links = await _links(writing, lids) if (lids := purged_lids(writing)) else {}
+    writing.heed(resolve_links(links.values()))
+    return writing
 
 
 async def _relink(writing: Writing, links: list[Link], changed: Link) -> int:
     await writing.execute("save_links", [changed])
-    others = [link for link in links if link.phone != changed.phone]
+    pair = (changed.lid, changed.phone)
+    others = [link for link in links if (link.lid, link.phone) != pair]
     after = resolve_links([*others, changed])
     return await _follow(writing, resolve_links(links), after)

@@ -55,8 +55,8 @@ FROM json_to_recordset(%(rows)s::json)
 WHERE t.session_id = r.id;
 
 -- name: known_before
--- What a batch of the named sessions begins with, as JSON: their archives, the links of the given LIDs,
--- rejected ones too, and which of the given states are known.
+-- What a batch of the named sessions begins with, as JSON: their archives, the links of the given LIDs and
+-- of those that were purged, rejected ones too, what was purged, and which of the given states are known.
 SELECT
     (
         SELECT json_agg(e) FROM (
@@ -69,7 +69,12 @@ SELECT
         SELECT json_agg(l) FROM (
             SELECT i.*
             FROM whatsapp_gateway.sessions AS s
-            CROSS JOIN json_array_elements_text(%(lids)s::json) AS k (lid)
+            CROSS JOIN LATERAL (
+                SELECT json_array_elements_text(%(lids)s::json)
+                UNION
+                SELECT p.chat_id FROM whatsapp_gateway.purges AS p
+                WHERE p.session_id = s.session_id AND p.chat_id LIKE '%%@lid'
+            ) AS k (lid)
             CROSS JOIN LATERAL (
                 SELECT i.session_id, i.lid, i.phone, i.evidence, i.first_seen_at, i.confirmed_at, i.rejected_at
                 FROM whatsapp_gateway.identities AS i
@@ -79,6 +84,15 @@ SELECT
             WHERE s.session IN (SELECT json_array_elements_text(%(sessions)s::json))
         ) AS l
     )::text AS links,
+    (
+        SELECT json_agg(p) FROM (
+            SELECT p.session_id, p.chat_id AS chat, max(p.before) AS before
+            FROM whatsapp_gateway.sessions AS s
+            JOIN whatsapp_gateway.purges AS p USING (session_id)
+            WHERE s.session IN (SELECT json_array_elements_text(%(sessions)s::json))
+            GROUP BY p.session_id, p.chat_id
+        ) AS p
+    )::text AS purges,
     (
         SELECT json_agg(t) FROM (
             SELECT t.session, t.at, t.status

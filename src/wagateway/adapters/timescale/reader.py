@@ -12,6 +12,7 @@ from typing_extensions import override
 from wagateway.adapters.timescale._errors import translated_errors
 from wagateway.adapters.timescale._queries import QUERIES
 from wagateway.adapters.timescale._reading import (
+    cutoffs_of,
     entry_of,
     fetch,
     find_chat,
@@ -36,6 +37,7 @@ from wagateway.domain.identity import (
     Jid,
     Link,
     SessionName,
+    StanzaId,
     chat_type,
     resolve_links,
     servers_of,
@@ -126,6 +128,21 @@ class TimescaleReader(ArchiveReader):
             found = await find_chat(conn, entry, chat)
             place = _Place(conn, entry, found)
             return await _page(place, older=older, newer=newer, limit=limit)
+
+    @override
+    async def is_purged(
+        self,
+        session: SessionName,
+        chat: Sequence[Jid],
+        stanza: StanzaId,
+        *,
+        account: Jid | None = None,
+    ) -> bool:
+        async with self._snapshot() as conn:
+            entry = await entry_of(conn, session, account)
+            found = await find_chat(conn, entry, chat)
+            rows = await fetch(conn, "is_purged", session_id=entry.id, chat=found, stanza=stanza)
+        return bool(rows[0]["is_purged"])
 
     @override
     async def chats(
@@ -310,6 +327,7 @@ async def _page(
         messages=await _views(place, rows),
         next=encode_cursor(_position(rows[-1])) if has_older else None,
         previous=encode_cursor(_position(rows[0])) if has_newer else None,
+        purged_before=(await cutoffs_of(place.conn, place.entry.id)).of(place.chat),
     )
 
 

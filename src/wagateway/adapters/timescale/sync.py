@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from wagateway.adapters.timescale._errors import translated_errors
 from wagateway.adapters.timescale._queries import QUERIES
+from wagateway.adapters.timescale._reading import cutoffs_of
 from wagateway.adapters.timescale._rows import Row, from_row, from_rows
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.pool import Connection, Pool
@@ -20,6 +21,7 @@ from wagateway.domain.coverage import Evidence
 from wagateway.domain.errors import Defect, LeaseLost
 from wagateway.domain.events import Delivery, Recorded, Role, SessionStatus
 from wagateway.domain.identity import Jid
+from wagateway.domain.purges import Cutoffs, before_when
 from wagateway.domain.spans import Span, Spans
 from wagateway.domain.sync import SyncState, SyncStatus
 from wagateway.ports.engine import EngineChat
@@ -172,6 +174,12 @@ class TimescaleSyncStore(SyncStore):
         return {Jid(row["chat_id"]): _spans(row["spans"]) for row in rows}
 
     @override
+    async def purged(self, archive: Archived) -> Cutoffs:
+        with translated_errors():
+            async with self._pool.connection() as conn:
+                return await cutoffs_of(conn, archive.id)
+
+    @override
     async def evidence(self, archive: Archived, chat: Jid | None) -> Evidence:
         key = {"session_id": archive.id, "chat_id": chat or ""}
         [row] = await self._rows("completeness", session=archive.session, **key)
@@ -183,6 +191,7 @@ class TimescaleSyncStore(SyncStore):
             first_heard_at=_utc(row["first_heard_at"]),
             last_heard_at=_utc(row["last_heard_at"]),
             state=task.state if task else None,
+            purged_before=before_when(await self.purged(archive), chat),
         )
 
     @override

@@ -25,6 +25,7 @@ _MARKS = {
     GapReason.NOT_YET_SYNCED: ("?", "webhooks came; not yet proven that none was lost"),
     GapReason.BEFORE_PAIRING: ("-", "before anything was known of the session"),
     GapReason.ENGINE_HAS_NO_MORE: ("·", "WAHA has nothing older"),
+    GapReason.PURGED: ("x", "purged, and not read again"),
 }
 _NEXT = {
     Next.NOTHING: "nobody looks at the session",

@@ -6,6 +6,7 @@ import rich_click as click
 
 from wagateway.entrypoints.cli.commands_connecting import database_url, psql, waha_env
 from wagateway.entrypoints.cli.commands_media import media
+from wagateway.entrypoints.cli.commands_purging import purge
 from wagateway.entrypoints.cli.commands_serving import api, demo, up
 from wagateway.entrypoints.cli.commands_simulating import simulate
 from wagateway.entrypoints.cli.commands_syncing import coverage, sync, worker
@@ -59,7 +60,7 @@ def program(**_: object) -> None:
 for _command in (
     *(up, demo, doctor, waha_env, psql, database_url),
     *(sync, coverage, worker, media),
-    *(api, migrate, replay, identity, simulate, version),
+    *(api, migrate, replay, purge, identity, simulate, version),
 ):
     program.add_command(_command)
 

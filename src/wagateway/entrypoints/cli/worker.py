@@ -26,12 +26,13 @@ def run_worker_process(place: Place, *, health_port: int | None) -> None:
     Raises:
         InvalidInput: no engine is configured.
         Conflict: the health port is in use, or the schema is not up to date.
-        Rejected: sync and media are switched off.
+        Rejected: sync and media are switched off, and everything is kept for ever.
         NotFound: there is no archive.
     """
     settings = settings_at(place, quiet=False)
     require_engine(settings)
-    if not (settings.sync_enabled or settings.media_enabled):
+    keeps_all = settings.retention_days is None and settings.event_log_retention_days is None
+    if keeps_all and not (settings.sync_enabled or settings.media_enabled):
         raise Rejected(
             "There is nothing to do: set WHATSAPP_SYNC_ENABLED=true or WHATSAPP_MEDIA_ENABLED=true."
         )

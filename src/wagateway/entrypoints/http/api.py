@@ -64,7 +64,8 @@ async def list_messages(
 
     `next` leads to older messages (give it as `before`), `previous` to newer ones (give it as
     `after`). An edited message shows its current text and every later version in `edits`; a
-    revoked one keeps its text and has `revoked_at`.
+    revoked one keeps its text and has `revoked_at`. Messages that were sent before `purged_before`
+    were purged, and do not come back; a reply to one still shows what it quoted.
     """
     page = await reader.messages(
         session_name(session),

@@ -171,7 +171,7 @@ def _documented_file(text: str) -> dict[int, ResponseSpec]:
     media = "application/octet-stream"
     return {
         200: ResponseSpec(bytes, description=text, media_type=media, generate_examples=False),
-        **documented(400, 401, 404, 416, 500, 503),
+        **documented(400, 401, 404, 410, 416, 500, 503),
         404: documented_by(_EXPIRED),
     }
 
@@ -196,7 +196,7 @@ async def message_file(
     The ETag is the file's SHA-256. Pictures, sound and films are shown in place, all else is
     saved, since it might run as a program of this site. A file that is not stored is a `404` that
     says why: `media_status` and `media_problem` are `status` and `problem` of the message's
-    `media`. Where there is no such message, both are missing.
+    `media`. Where there is no such message, both are missing; one that was purged is a `410`.
     """
     file = await library.file(**which)
     return _answer(request, library, file, inline=not download, redirect=redirect)

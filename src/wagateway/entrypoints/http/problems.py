@@ -17,6 +17,7 @@ from wagateway.domain.errors import (
     Conflict,
     InvalidInput,
     NotFound,
+    Purged,
     Rejected,
     Unavailable,
     WagatewayError,
@@ -104,6 +105,13 @@ KINDS: Mapping[int, ProblemKind] = {
         "The request contradicts what is there.",
         "The request contradicts what is there.",
     ),
+    410: ProblemKind(
+        "purged",
+        "Purged",
+        "The message was archived, and purged since: by a person, or because of its age. It does"
+        " not come back.",
+        "It was purged.",
+    ),
     413: ProblemKind(
         "content-too-large",
         "Content too large",
@@ -139,6 +147,7 @@ KINDS: Mapping[int, ProblemKind] = {
 
 _STATUSES: tuple[tuple[type[WagatewayError], int], ...] = (
     (InvalidInput, 400),
+    (Purged, 410),
     (NotFound, 404),
     (Conflict, 409),
     (Rejected, 400),

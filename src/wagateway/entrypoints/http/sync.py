@@ -74,8 +74,8 @@ async def session_coverage(sync: Sync, session: Session) -> SessionCoverage:
 
     `complete` spans hold everything that the engine offered. `gaps` fill the rest of all time up
     to now, each with its reason: `before-pairing`, `engine-away`, `gateway-away`,
-    `not-yet-synced`, or `engine-has-no-more`. `live` are the spans in which webhooks could arrive;
-    they become complete once pages proved that none was lost.
+    `not-yet-synced`, `engine-has-no-more`, or `purged`. `live` are the spans in which webhooks
+    could arrive; they become complete once pages proved that none was lost.
     """
     return await sync.coverage(session_name(session))
 

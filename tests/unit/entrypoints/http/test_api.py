@@ -38,7 +38,7 @@ async def get(client: httpx.AsyncClient, path: str, **query: str | int) -> httpx
 async def test_reads_a_chat_newest_first(client: httpx.AsyncClient) -> None:
     response = await get(client, f"/api/messages/default/{ANA}")
     assert response.status_code == 200
-    assert list(response.json()) == ["messages", "next", "previous"]
+    assert list(response.json()) == ["messages", "next", "previous", "purged_before"]
     page = msgspec.json.decode(response.content, type=MessagePage)
     assert [m.text for m in page.messages] == ["text 2", "text 1", "text 0"]
     assert response.json()["messages"][2]["sent_at"] == "2026-10-03T12:00:00Z"

@@ -26,6 +26,7 @@ from typing_extensions import override
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
 from wagateway.adapters.memory.media import InMemoryMediaStore
+from wagateway.adapters.memory.purges import InMemoryPurgeStore
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.domain.events import MessageSeen
 from wagateway.domain.identity import MessageRef, StanzaId
@@ -41,6 +42,7 @@ from wagateway.domain.media import (
     thumbnail_key,
 )
 from wagateway.domain.messages import Kind, MediaFacts, Message
+from wagateway.domain.purges import Purge
 from wagateway.ports.media_store import MediaStore
 
 BYTES = bytes(range(256)) * 4
@@ -114,6 +116,15 @@ class World:
         await self.downloads.save_inspection(SHA256, found, now=NOON)
         self._file.write_bytes(PREVIEW)
         await self.media.add(thumbnail_key(SHA256), self._file, mimetype="image/webp")
+
+    async def purge(self) -> None:
+        """Purge all messages."""
+        store = InMemoryPurgeStore(self.archive)
+        [target] = await store.archives()
+        before = NOON + timedelta(hours=1)
+        made = Purge(before=before, purged_at=before, purged_by="maria")
+        await store.remember(target, made)
+        await store.step(target, before, limit=100, at=before)
 
     async def give_up(self) -> None:
         [task] = await self.downloads.claim(
@@ -693,3 +704,18 @@ class TestGallery:
             answer = await client.post("/api/media/default/retry", params={"status": wrong})
             assert answer.status_code == 400
             assert answer.json()["detail"].startswith("status must be one of pending, ")
+
+
+@pytest.mark.parametrize("route", [FILE, f"{FILE}/thumbnail"])
+async def test_the_file_of_a_message_that_was_purged_is_gone(
+    world: World, client: httpx.AsyncClient, route: str
+) -> None:
+    await world.tell()
+    await world.purge()
+    answer = await client.get(route, headers=API)
+    assert answer.status_code == 410
+    told = answer.json()
+    assert (told["type"], told["title"]) == ("/docs#problem-purged", "Purged")
+    assert told["detail"] == "the message 'A1' was purged, and its file with it"
+    never = await client.get(FILE.replace("A1", "A2"), headers=API)
+    assert never.status_code == 404

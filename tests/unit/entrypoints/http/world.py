@@ -123,7 +123,10 @@ def application(
 def library_of(archive: InMemoryArchive, media: MediaStore) -> MediaLibrary:
     """Return the files of *archive* that are in *media*."""
     return MediaLibrary(
-        downloads=InMemoryDownloadStore(archive), media=media, clock=lambda: datetime.now(UTC)
+        reader=archive,
+        downloads=InMemoryDownloadStore(archive),
+        media=media,
+        clock=lambda: datetime.now(UTC),
     )
 
 

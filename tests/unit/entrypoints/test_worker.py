@@ -1,0 +1,63 @@
+"""Workers of a process: what runs whatever is switched on."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from wagateway.entrypoints.containers import open_services
+from wagateway.entrypoints.gateway import Gateway
+from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.worker import log_upkeep_trouble, working
+
+ANA = "5511987650102@c.us"
+
+
+def body(stanza: str, age: timedelta) -> bytes:
+    payload = {
+        "id": f"false_{ANA}_{stanza}",
+        "timestamp": int((datetime.now(UTC) - age).timestamp()),
+        "from": ANA,
+        "fromMe": False,
+        "body": "Bom dia!",
+    }
+    return msgspec.json.encode(
+        {"event": "message", "session": "vendas", "engine": "GOWS", "payload": payload}
+    )
+
+
+async def kept(settings: Settings) -> list[str]:
+    """Return which of an old and a new message are left once the workers ran."""
+    async with open_services(settings) as services:
+        gateway = Gateway(services)
+        await gateway.ingest(body("A1", timedelta(days=3)))
+        await gateway.ingest(body("A2", timedelta(hours=1)))
+        async with working(settings, services) as workers:
+            assert (workers.sync, workers.media) == (None, None)
+            for _ in range(100):
+                await asyncio.sleep(0.01)
+                if len(found := (await gateway.messages("vendas", ANA)).messages) == 1:
+                    break
+        return [message.id for message in found]
+
+
+async def test_upkeep_runs_without_an_engine() -> None:
+    with capture_logs() as logs:
+        assert await kept(Settings(database_url="memory://", retention_days=2)) == ["A2"]
+    told = [log for log in logs if log["event"] == "purged"]
+    assert [(log["messages"], log["log_level"]) for log in told] == [(1, "info")]
+
+
+async def test_without_a_retention_everything_is_kept() -> None:
+    assert await kept(Settings.in_memory()) == ["A2", "A1"]
+
+
+@pytest.mark.parametrize(
+    ("problem", "event"), [("away", "upkeep_cannot_work"), (None, "upkeep_goes_on")]
+)
+def test_says_that_upkeep_waits_and_goes_on(problem: str | None, event: str) -> None:
+    with capture_logs() as logs:
+        log_upkeep_trouble(problem)
+    assert [log["event"] for log in logs] == [event]
