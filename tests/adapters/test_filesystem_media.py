@@ -1,7 +1,9 @@
 """What only a folder does: rights, crashes, links that lead elsewhere, and a disk that fails."""
 
+import asyncio
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -129,3 +131,33 @@ async def test_an_error_names_no_path(file: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable) as caught:
         await FilesystemMediaStore(blocked).add(KEY, file, mimetype="text/plain")
     assert str(tmp_path) not in str(caught.value)
+
+
+async def test_a_reader_that_goes_away_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FilesystemMediaStore(tmp_path / "media")
+    file, key = tmp_path / "file", file_key("ab" * 32)
+    file.write_bytes(b"x" * 1000)
+    await store.add(key, file, mimetype="image/png")
+    entered, goes_on = threading.Event(), threading.Event()
+    usual = os.read
+
+    def slow(handle: int, most_bytes: int) -> bytes:
+        entered.set()
+        goes_on.wait(5)
+        return usual(handle, most_bytes)
+
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    monkeypatch.setattr(os, "read", slow)
+    pieces = store.read(key)
+    reading = asyncio.ensure_future(anext(pieces))
+    await asyncio.to_thread(entered.wait, 5)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    await pieces.aclose()  # type: ignore[attr-defined] # a generator
+    goes_on.set()
+    async with asyncio.timeout(5):
+        while len(list(Path("/proc/self/fd").iterdir())) > before:
+            await asyncio.sleep(0.01)

@@ -331,12 +331,19 @@ def heard_again(state: Download, offer: MediaOffer | None, now: datetime) -> Dow
     return msgspec.structs.replace(offered(state, offer, _UNJUDGED, now), offer=offer)
 
 
+def given_back(state: Download, known: MediaOffer | None, now: datetime) -> Download:
+    """Return the state that a worker came to, where *known* may be a better offer than its own."""
+    if offer_rank(known) <= offer_rank(state.offer):
+        return state
+    return heard_again(state, known, now)
+
+
 _UNJUDGED = Rules(lifetime=None)
 
 
 def is_untried(state: Download) -> bool:
-    """Tell whether nobody looked yet at the place that the engine named."""
-    return has_place(state.offer) and state.problem is None
+    """Tell whether nobody failed yet at the place that the engine named."""
+    return has_place(state.offer) and state.attempts == 0
 
 
 def judged(state: Download, rules: Rules, now: datetime) -> Download:

@@ -484,7 +484,11 @@ def remove_left_over(kept: Path, folder: Path) -> None:
         made.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = [kept / "new"] if (kept / "new").is_dir() else []  # of the store in a folder
     for left in (each for place in (folder, *unfinished) for each in place.iterdir()):
-        if time.time() - left.lstat().st_mtime <= _LEFT_OVER_S:
+        try:
+            age_s = time.time() - left.lstat().st_mtime
+        except FileNotFoundError:  # another worker is done with it
+            continue
+        if age_s <= _LEFT_OVER_S:
             continue
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)

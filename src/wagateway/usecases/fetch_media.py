@@ -1,6 +1,7 @@
 """Fetch one message's file from the engine into the media store, whatever comes in between."""
 
 import asyncio
+import hashlib
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -20,6 +21,7 @@ from wagateway.domain.errors import (
     LeaseLost,
     NotFound,
     RateLimited,
+    Refused,
     Rejected,
     SessionNotReady,
     StoreUnavailable,
@@ -58,6 +60,7 @@ from wagateway.usecases.turn import defect, words
 
 _RECENT = timedelta(seconds=30)
 """So long what the engine told of a session counts."""
+_LONGER = 5
 _OTHER_FILE = "the engine's file is not the one that the sender declared"
 
 
@@ -156,7 +159,7 @@ class FetchMedia:
         try:
             await self._fetch(turn, file, again=verdict.again)
         except StoreUnavailable as exc:
-            await self._wait(turn, words(exc), self.plan.rest)
+            await self._wait(turn, words(exc))
             turn.nowhere = True
         except (LeaseLost, asyncio.CancelledError):
             raise
@@ -179,8 +182,8 @@ class FetchMedia:
             stored=Stored(size_bytes=fetched.size_bytes, mimetype=mimetype),
         )
         _become(turn, done)  # not before: what the database did not take is tried again
-        if turn.new:  # until then nobody knew it, and it may have been removed as an orphan
-            await self.media.add(key, file, mimetype=mimetype)
+        # Until then it may have been removed, since nobody had it or nobody knew it.
+        await self.media.add(key, file, mimetype=mimetype)
         turn.size_bytes = fetched.size_bytes
 
     async def _had(self, turn: FetchTurn, file: Path, *, again: bool) -> Fetched:
@@ -193,10 +196,35 @@ class FetchMedia:
         ):  # the engine may keep files for longer than is known, or its clock differs
             with suppress(NotFound, InvalidInput):
                 return await self._from(state.offer, file)
+        stored = await self._stored(turn.task, file)
+        if stored is not None:
+            return stored
         _become(turn, msgspec.structs.replace(state, again=True))
         offer = await self._got_again(turn.task)
         _become(turn, msgspec.structs.replace(state, offer=offer, again=False))
         return await self._from(offer, file)
+
+    async def _stored(self, task: DownloadTask, file: Path) -> Fetched | None:
+        """Copy the file to *file* from the media store, if it is there as the sender declared it.
+
+        It is where it was forwarded, or where the database did not take that it was stored.
+        """
+        declared = task.file.facts.sha256
+        if declared is None:
+            return None
+        digest, size = hashlib.sha256(), 0
+        try:
+            with file.open("wb") as copy:
+                async for piece in self.media.read(file_key(declared)):
+                    digest.update(piece)
+                    copy.write(piece)
+                    size += len(piece)
+        except NotFound:
+            return None
+        except OSError as exc:
+            raise StoreUnavailable(f"the file cannot be written: {exc.strerror}") from exc
+        whole = digest.hexdigest() == declared
+        return Fetched(sha256=declared, size_bytes=size) if whole else None
 
     async def _from(self, offer: MediaOffer | None, file: Path) -> Fetched:
         if offer is None:
@@ -209,11 +237,13 @@ class FetchMedia:
         Raises:
             _OtherFile: it differs, and another try may help.
         """
-        declared = task.file.facts.sha256
-        if declared is None or declared == fetched.sha256:
+        declared, state = task.file.facts, task.download
+        same_size = declared.size_bytes in {None, fetched.size_bytes}
+        if (fetched.sha256 == declared.sha256) if declared.sha256 else same_size:
             return None
-        if self.plan.patience.is_at_its_end(task.download.attempts + 1):
-            return _OTHER_FILE  # better than none
+        at_its_end = self.plan.patience.is_at_its_end(state.attempts + 1)
+        if at_its_end and state.problem == _OTHER_FILE:
+            return _OTHER_FILE  # once more the same: better than none
         raise _OtherFile(_OTHER_FILE)
 
     # What the engine has no longer
@@ -254,7 +284,7 @@ class FetchMedia:
                 after = expired(state, words(exc))
             case TooLarge():
                 after = skipped(state, too_large(self.plan.rules))
-            case SessionNotReady():
+            case SessionNotReady() | Refused():
                 after = put_off(state, now + patience.longest, words(exc))
             case RateLimited() | EngineResting():
                 wait = timedelta(seconds=exc.wait_s) if exc.wait_s else patience.first
@@ -273,8 +303,11 @@ class FetchMedia:
                 after = failed(state, now, defect(exc), patience, jitter=jitter)
         return after
 
-    async def _wait(self, turn: FetchTurn, problem: str, pause: timedelta) -> None:
-        await self._end(turn, put_off(turn.task.download, self.clock() + pause, problem))
+    async def _wait(self, turn: FetchTurn, problem: str) -> None:
+        """Put it off; longer where it waited for the same before, so that others get through."""
+        longer = _LONGER * self.jitter() if problem == turn.task.download.problem else 0.0
+        until = self.clock() + self.plan.rest * (1 + longer)
+        await self._end(turn, put_off(turn.task.download, until, problem))
 
     async def _end(self, turn: FetchTurn, state: Download) -> None:
         _become(turn, state)

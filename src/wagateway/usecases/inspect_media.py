@@ -1,12 +1,14 @@
 """Look into a stored file, and keep what is found, with a preview."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
-from wagateway.domain.errors import NotFound
+from wagateway.domain.errors import NotFound, StoreUnavailable, Unavailable
 from wagateway.domain.media import Inspection, MediaObject, file_key, thumbnail_key
 from wagateway.ports.clock import Clock
 from wagateway.ports.downloads import DownloadStore
@@ -15,6 +17,7 @@ from wagateway.ports.media_store import MediaStore
 
 _MOST_LOOKS = 3
 """At one file: one that ends each of them by killing the worker is left alone."""
+_LATER = timedelta(minutes=1)
 _PREVIEW = "image/webp"
 
 
@@ -45,6 +48,10 @@ class InspectMedia:
                 found = await self._look(file)
             except NotFound:
                 found = Inspection(mimetype=file.mimetype, problem="it is not in the media store")
+            except Unavailable:
+                with suppress(Unavailable):  # that was no look at the file
+                    await self.downloads.inspect_again(file.sha256, now=self.clock() + _LATER)
+                raise
         await self.downloads.save_inspection(file.sha256, found, now=self.clock())
         return found
 
@@ -52,18 +59,31 @@ class InspectMedia:
         async with self._here(file) as path:
             seen = await self.inspector.inspect(path, declared=file.mimetype)
             if seen.thumbnail is not None:
-                path.write_bytes(seen.thumbnail)
+                with _disk_errors():
+                    path.write_bytes(seen.thumbnail)
                 await self.media.add(thumbnail_key(file.sha256), path, mimetype=_PREVIEW)
         return _inspection(seen)
 
     @asynccontextmanager
     async def _here(self, file: MediaObject) -> AsyncIterator[Path]:
-        with TemporaryDirectory(dir=self.folder, prefix="look-") as folder:
-            path = Path(folder) / "file"
-            with path.open("wb") as copy:
+        with _disk_errors():
+            folder = Path(mkdtemp(dir=self.folder, prefix="look-"))
+        try:
+            path = folder / "file"
+            with _disk_errors(), path.open("wb") as copy:
                 async for piece in self.media.read(file_key(file.sha256)):
                     copy.write(piece)
             yield path
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise StoreUnavailable(f"the file cannot be written: {exc.strerror}") from exc
 
 
 def _inspection(seen: Looked) -> Inspection:

@@ -77,7 +77,9 @@ class MediaWorker:
     _prepared: bool = False
     _tidied_at: datetime | None = None
     _rests_until: datetime | None = None
+    _looks_at: datetime | None = None
     _store_problem: str | None = None
+    _stores: bool = False
 
     def __post_init__(self) -> None:
         self._hands = Hands(self.plan.concurrent)
@@ -115,7 +117,8 @@ class MediaWorker:
         begun = 0
         if self._hands.free:
             begun = await self._claim(now)
-        if self.inspect is not None and self._looking.free:
+        may_look = self._looks_at is None or now >= self._looks_at
+        if self.inspect is not None and self._looking.free and may_look:
             self._looking.begin(self._inspected(self.inspect))
         is_time = self._tidied_at is None or now >= self._tidied_at + _TIDY_EVERY
         if is_time and not begun and self._tidying.free:
@@ -149,9 +152,10 @@ class MediaWorker:
             self.state.running -= 1
             self.state.again -= again
         self._store_problem = None
-        if turn.nowhere:
+        if turn.nowhere and not self._stores:  # what it stored since says that it refuses one file
             self._rest(turn.problem)
-        if turn.task.download.status is DownloadStatus.COMPLETED:
+        self._stores = turn.task.download.status is DownloadStatus.COMPLETED
+        if self._stores:
             self.state.stored += 1
             self.state.stored_bytes += turn.size_bytes
         else:
@@ -170,8 +174,8 @@ class MediaWorker:
                 self.clock(), lease=self.plan.lease, limit=1
             ):
                 await self._look_into(files[0], inspect)
-        except Unavailable as exc:
-            self._rest(str(exc))
+        except Unavailable:  # who fetches says so; one file that cannot be read holds nobody back
+            self._looks_at = self.clock() + self.plan.rest
 
     async def _look_into(self, file: MediaObject, inspect: InspectMedia) -> None:
         try:

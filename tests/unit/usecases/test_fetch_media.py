@@ -127,6 +127,108 @@ class TestRules:
         assert world.download().status is DownloadStatus.COMPLETED
 
 
+class TestNoFailureOfTheFile:
+    """What says nothing of a file leaves it as it was, also for once its time seems over."""
+
+    @pytest.mark.parametrize(
+        ("trouble", "pause"),
+        [
+            (EngineResting("it cannot be reached", wait_s=10), 10 * SECOND),
+            (RateLimited("slower", wait_s=7), 7 * SECOND),
+            (Refused("a wrong key"), 300 * SECOND),
+        ],
+    )
+    async def test_waha_away_busy_or_closed_is_waited_for(
+        self, world: World, trouble: Exception, pause: timedelta
+    ) -> None:
+        await world.tell(content=trouble)
+        for _ in range(20):
+            before = world.now
+            await world.turn()
+            state = world.download()
+            assert (state.status, state.attempts) == (DownloadStatus.PENDING, 0)
+            assert state.problem == str(trouble)
+            assert state.due_at is not None
+            assert state.due_at - before == pause
+            world.now = state.due_at
+        world.source.files["http://localhost:3000/api/files/A1.jpeg"] = HELLO
+        world.now += DAY
+        world.engine.again = {"A1": None}
+        await world.turn()
+        assert await world.stored() == HELLO
+
+    async def test_a_store_that_is_away_too(self, world: World) -> None:
+        class Away(InMemoryMediaStore):
+            """Takes nothing."""
+
+            @override
+            async def add(self, key: MediaKey, file: Path, *, mimetype: str) -> bool:
+                raise StoreUnavailable("the bucket cannot be reached")
+
+        await world.tell()
+        world.with_parts(media=Away())
+        await world.turn()
+        world.with_parts(media=world.media)
+        world.now += DAY
+        world.engine.again = {"A1": None}
+        await world.turn()
+        assert await world.stored() == HELLO
+
+    async def test_who_waits_for_the_same_again_waits_for_longer(self, world: World) -> None:
+        class Full(InMemoryMediaStore):
+            """Has no room."""
+
+            @override
+            async def add(self, key: MediaKey, file: Path, *, mimetype: str) -> bool:
+                raise StoreUnavailable("no space left")
+
+        world.with_parts(media=Full(), jitter=lambda: 0.5)
+        await world.tell()
+        await world.turn()
+        first = world.download().due_at
+        assert first == world.now + PLAN.rest
+        world.now = first
+        await world.turn()
+        assert world.download().due_at == world.now + 3.5 * PLAN.rest
+
+
+class TestWhatIsStored:
+    async def test_a_forwarded_file_is_taken_from_the_store_before_whatsapp_is_asked(
+        self, world: World
+    ) -> None:
+        await world.tell()
+        await world.turn()
+        facts = MediaFacts(sha256=sha256_of(HELLO))
+        await world.tell("A2", offered=False, facts=facts)
+        await world.turn()
+        assert world.download("A2").sha256 == sha256_of(HELLO)
+        assert "message" not in world.engine.requests
+
+    async def test_but_not_a_damaged_one(self, world: World, tmp_path: Path) -> None:
+        damaged = tmp_path / "damaged"
+        damaged.write_bytes(b"something else")
+        await world.media.add(file_key(sha256_of(HELLO)), damaged, mimetype="image/jpeg")
+        await world.tell(offered=False, facts=MediaFacts(sha256=sha256_of(HELLO)))
+        world.engine.again = {"A1": AGAIN}
+        world.source.files[str(AGAIN.url)] = HELLO
+        await world.turn()
+        assert world.source.asked == [AGAIN.url]
+
+    async def test_what_the_database_did_not_take_is_found_there(self, world: World) -> None:
+        facts = MediaFacts(sha256=sha256_of(HELLO))
+        await world.tell(facts=facts)
+        task = await world.task()
+        kept = world.fetch.folder / "kept"
+        kept.write_bytes(HELLO)
+        await world.media.add(file_key(sha256_of(HELLO)), kept, mimetype="image/jpeg")
+        world.now += DAY  # the worker died then, and neither WAHA nor WhatsApp has it any more
+        world.source.files["http://localhost:3000/api/files/A1.jpeg"] = NotFound("gone")
+        world.engine.again = {"A1": None}
+        await world.turn()
+        assert task.lease
+        assert world.download().status is DownloadStatus.COMPLETED
+
+
 class TestGettingAgain:
     async def test_what_the_engine_never_offered_is_got(self, world: World) -> None:
         await world.tell(offered=False)
@@ -168,6 +270,20 @@ class TestGettingAgain:
         turns = await world.settle()
         assert [turn.task.download.status for turn in turns] == [DownloadStatus.COMPLETED]
         assert world.source.asked == ["http://localhost:3000/api/files/A1.jpeg", AGAIN.url]
+
+    async def test_a_place_that_whatsapp_gave_is_remembered(self, world: World) -> None:
+        await world.tell(offered=False)
+        world.engine.again = {"A1": AGAIN}
+        world.source.files[str(AGAIN.url)] = EngineUnavailable("it broke off")
+        await world.turn()
+        state = world.download()
+        assert (state.offer, state.again) == (AGAIN, False)
+        assert state.due_at is not None
+        world.now = state.due_at
+        world.source.files[str(AGAIN.url)] = HELLO
+        await world.turn()
+        assert await world.stored() == HELLO
+        assert world.engine.requests["message"] == 1
 
     async def test_a_place_that_failed_is_not_tried_once_it_is_over(self, world: World) -> None:
         await world.tell(content=EngineUnavailable("it answers 500"))
@@ -232,12 +348,8 @@ class TestGettingAgain:
 
 
 class TestFailures:
-    @pytest.mark.parametrize(
-        "failure", [EngineUnavailable("the file broke off"), Refused("a wrong key")]
-    )
-    async def test_a_failure_is_tried_again_and_stays_visible(
-        self, world: World, failure: Exception
-    ) -> None:
+    async def test_a_failure_is_tried_again_and_stays_visible(self, world: World) -> None:
+        failure = EngineUnavailable("the file broke off")
         await world.tell(content=failure)
         pauses = []
         for _ in range(4):
@@ -277,6 +389,31 @@ class TestFailures:
         await world.settle()
         assert await world.stored() == HELLO
         assert [file.key async for file in world.media.files()] == [file_key(sha256_of(HELLO))]
+
+    async def test_one_wrong_answer_after_other_failures_is_not_believed(
+        self, world: World
+    ) -> None:
+        facts = MediaFacts(sha256=sha256_of(HELLO))
+        await world.tell(content=EngineUnavailable("it broke off"), facts=facts)
+        for _ in range(PLAN.patience.max_retries):
+            await world.turn()
+            world.now = world.download().due_at or world.now
+            world.engine.again = {"A1": AGAIN}
+            world.source.files[str(AGAIN.url)] = EngineUnavailable("it broke off")
+        world.source.files[str(AGAIN.url)] = OTHER
+        await world.turn()
+        assert world.download().sha256 is None
+        world.now = world.download().due_at or world.now
+        world.source.files[str(AGAIN.url)] = HELLO
+        await world.settle()
+        assert await world.stored() == HELLO
+
+    async def test_without_a_hash_its_size_tells(self, world: World) -> None:
+        await world.tell(content=HELLO[:-1], facts=MediaFacts(size_bytes=len(HELLO)))
+        world.engine.again = {"A1": AGAIN}
+        world.source.files[str(AGAIN.url)] = HELLO
+        await world.settle()
+        assert await world.stored() == HELLO
 
     async def test_it_is_kept_where_there_is_none_better(self, world: World) -> None:
         await world.tell(content=OTHER, facts=MediaFacts(sha256=sha256_of(HELLO)))

@@ -177,6 +177,66 @@ async def test_it_rests_where_nothing_can_be_stored(
     assert await world.stored() == HELLO
 
 
+async def test_files_that_the_store_refuses_do_not_stop_the_others(
+    world: World, told: Told, tmp_path: Path
+) -> None:
+    class Choosy(InMemoryMediaStore):
+        """Has no room for large files."""
+
+        @override
+        async def add(self, key: MediaKey, file: Path, *, mimetype: str) -> bool:
+            if file.stat().st_size > 100:
+                raise StoreUnavailable("no space left")
+            return await super().add(key, file, mimetype=mimetype)
+
+    world.with_parts(media=Choosy(), jitter=lambda: 1.0)
+    for number in range(PLAN.concurrent):
+        await world.tell(f"L{number}", content=bytes([number]) * 200)
+    world.now += timedelta(seconds=1)
+    for number in range(30):
+        await world.tell(f"S{number}", content=b"small %d" % number)
+    worker = worker_of(world, told, tmp_path)
+    async with at_work(worker):
+        for _ in range(40):
+            await asyncio.sleep(0.005)
+            world.now += PLAN.rest / 2
+        assert worker.state.stored == 30
+
+
+async def test_a_store_that_is_away_costs_no_look(world: World, told: Told, tmp_path: Path) -> None:
+    class Unreadable(InMemoryMediaStore):
+        """Takes files, and gives none out."""
+
+        away = True
+
+        @override
+        async def read(
+            self, key: MediaKey, *, start: int = 0, length: int | None = None
+        ) -> AsyncIterator[bytes]:
+            if self.away:
+                raise StoreUnavailable("the bucket cannot be reached")
+            async for piece in super().read(key, start=start, length=length):
+                yield piece
+
+    media = Unreadable()
+    world.with_parts(media=media)
+    world.media = media
+    await world.tell()
+    worker = worker_of(world, told, tmp_path)
+    async with at_work(worker):
+        await until(lambda: worker.state.stored == 1)
+        for _ in range(30):
+            await asyncio.sleep(0.003)
+            world.now += timedelta(minutes=1)
+        await world.tell("A2", content=b"another")
+        await until(lambda: worker.state.stored == 2)  # nobody rests for that
+        media.away = False
+        world.now += timedelta(minutes=2)
+        await until(lambda: worker.state.inspected >= 1)
+    [*stored] = await world.downloads.stored()
+    assert any(file.inspected_at and file.problem is None for file in stored)
+
+
 async def test_it_begins_once_there_is_a_place_for_files(
     world: World, told: Told, tmp_path: Path
 ) -> None:

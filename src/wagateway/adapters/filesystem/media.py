@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -55,19 +56,17 @@ class FilesystemMediaStore(MediaStore):
         self, key: MediaKey, *, start: int = 0, length: int | None = None
     ) -> AsyncIterator[bytes]:
         with _disk_errors(key):
-            handle = await asyncio.to_thread(_opened, self._path(key))
-            left = length
+            opened, left = _Opened(self._path(key), start), length
             try:
-                await asyncio.to_thread(os.lseek, handle, start, os.SEEK_SET)
                 while left is None or left > 0:
                     wanted = _PIECE if left is None else min(_PIECE, left)
-                    piece = await asyncio.to_thread(os.read, handle, wanted)
+                    piece = await asyncio.to_thread(opened.read, wanted)
                     if not piece:
                         return
                     left = None if left is None else left - len(piece)
                     yield piece
             finally:
-                os.close(handle)
+                opened.close()
 
     @override
     async def remove(self, key: MediaKey) -> bool:
@@ -148,6 +147,40 @@ class FilesystemMediaStore(MediaStore):
                 size_bytes=seen.st_size,
                 stored_at=datetime.fromtimestamp(int(seen.st_mtime), UTC),
             )
+
+
+class _Opened:
+    """A file that is read in threads, and let go by a task that does not wait for them."""
+
+    def __init__(self, path: Path, start: int) -> None:
+        """Read *path* from *start* on; it is opened with the first piece."""
+        self._path = path
+        self._start = start
+        self._handle: int | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def read(self, most_bytes: int) -> bytes:
+        """Return the next bytes; none at the end, or once it is closed."""
+        with self._lock:
+            if self._handle is None and not self._closed:
+                self._handle = _opened(self._path)
+                os.lseek(self._handle, self._start, os.SEEK_SET)
+            piece = b"" if self._handle is None else os.read(self._handle, most_bytes)
+        if self._closed:
+            self.close()
+        return piece
+
+    def close(self) -> None:
+        """Close it; where a thread is reading still, that one does."""
+        self._closed = True
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._handle is not None:
+                    os.close(self._handle)
+                    self._handle = None
+            finally:
+                self._lock.release()
 
 
 def _make(folder: Path) -> None:

@@ -24,7 +24,7 @@ from wagateway.domain.media import (
     begun,
     expiry,
     file_key,
-    heard_again,
+    given_back,
     judged,
     lost,
     retried,
@@ -105,7 +105,7 @@ class InMemoryDownloadStore(DownloadStore):
         self, task: DownloadTask, *, now: datetime, stored: Stored | None = None
     ) -> bool:
         file = self._held(task)
-        state = heard_again(task.download, file.download.offer, now)
+        state = given_back(task.download, file.download.offer, now)
         sha256 = state.sha256
         is_new = sha256 is not None and sha256 not in self._archive.objects
         if sha256 is not None and sha256 != file.download.sha256:

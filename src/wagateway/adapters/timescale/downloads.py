@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+from psycopg.types.json import Jsonb
 from typing_extensions import override
 
 from wagateway.adapters.timescale._errors import translated_errors
@@ -24,7 +25,8 @@ from wagateway.domain.media import (
     Rules,
     Stored,
     file_key,
-    heard_again,
+    given_back,
+    kept_since,
     thumbnail_key,
 )
 from wagateway.domain.messages import Kind, MediaOffer
@@ -98,8 +100,12 @@ class TimescaleDownloadStore(DownloadStore):
                 raise LeaseLost
             offer = found[0]["offer"]
             known = msgspec.convert(offer, MediaOffer) if offer else None
-            state = heard_again(task.download, known, now)
-            values = msgspec.structs.asdict(state) | {"lease": task.lease}
+            state = given_back(task.download, known, now)
+            values = msgspec.structs.asdict(state) | {
+                "lease": task.lease,
+                "offer": None if state.offer is None else Jsonb(state.offer),
+                "kept_since": kept_since(state.offer),
+            }
             await conn.execute(QUERIES["save_download"], values)
             if state.sha256 is None or state.sha256 == found[0]["sha256"]:
                 return False
@@ -309,7 +315,7 @@ class TimescaleDownloadStore(DownloadStore):
         since = times["kept_since"]
         return DownloadCounts(
             by_status=_by_status(counted),
-            expires_at=since + rules.lifetime if since and rules.lifetime else None,
+            expires_at=_end(since, rules.lifetime),
             due_since=times["due_at"],
             uninspected=times["uninspected"],
         )
@@ -332,6 +338,15 @@ async def _remove(sha256: str, remove: Callable[[MediaKey], Awaitable[object]]) 
 def _by_status(counted: list[Row]) -> Mapping[DownloadStatus, int]:
     known = {DownloadStatus(row["status"]): row["downloads"] for row in counted}
     return {status: known.get(status, 0) for status in DownloadStatus}
+
+
+def _end(since: datetime | None, lifetime: timedelta | None) -> datetime | None:
+    if since is None or lifetime is None:
+        return None
+    try:
+        return since + lifetime
+    except OverflowError:  # an engine whose clock is at the end of time
+        return None
 
 
 def _archived(row: Row) -> Archived:

@@ -144,7 +144,7 @@ FOR UPDATE;
 -- Writes a download's state and gives it back; what is stored needs the message's own preview no longer.
 UPDATE whatsapp_gateway.media_downloads
 SET download_status = %(status)s::text, again = %(again)s::boolean, due_at = %(due_at)s::timestamptz,
-    attempts = %(attempts)s::int, problem = %(problem)s::text, sha256 = %(sha256)s::text, lease = NULL,
+    offer = %(offer)s::jsonb, kept_since = %(kept_since)s::timestamptz, attempts = %(attempts)s::int, problem = %(problem)s::text, sha256 = %(sha256)s::text, lease = NULL,
     preview = CASE WHEN %(status)s::text <> 'completed' THEN preview END
 WHERE lease = %(lease)s::text;
 

@@ -19,6 +19,7 @@ from typing_extensions import override
 from wagateway.adapters.waha.files import Source, source_of
 from wagateway.adapters.waha.transport import AS_IT_IS, CONNECT_S, asked_wait_s
 from wagateway.domain.errors import (
+    EngineResting,
     EngineUnavailable,
     Gone,
     InvalidInput,
@@ -32,6 +33,7 @@ from wagateway.domain.messages import MediaOffer
 from wagateway.ports.media_source import Fetched, MediaSource
 
 _PIECE = 256 * 1024
+_AWAY_S = 10.0
 _LONGEST_MIMETYPE_CHARS = 200
 
 
@@ -79,6 +81,8 @@ class WahaFiles(MediaSource):
                 return await self._fetch(source, into, largest_bytes)
         except TimeoutError as exc:
             raise EngineUnavailable("the file did not come in time") from exc
+        except (httpx.ConnectError, httpx.ConnectTimeout) as exc:
+            raise EngineResting("the engine cannot be reached", wait_s=_AWAY_S) from exc
         except (httpx.HTTPError, httpx.StreamError) as exc:
             raise EngineUnavailable(f"the file broke off: {type(exc).__name__}") from exc
         except OSError as exc:

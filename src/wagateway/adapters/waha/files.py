@@ -46,6 +46,8 @@ def source_of(offered: str, *, engine_url: str, store_url: str | None = None) ->
     if store_url is not None and _place(url) == _place(httpx.URL(store_url)):
         return Source(url=str(url.copy_with(fragment=None)), with_key=False)
     path = url.raw_path.partition(b"?")[0].decode("ascii")
+    above = httpx.URL(engine_url).raw_path.decode("ascii").rstrip("/")
+    path = path.removeprefix(above)  # an engine behind a proxy may know its path there
     if not _is_engines_own(path):
         raise InvalidInput("the file lies neither at the engine nor in the configured store")
     return Source(url=engine_url.rstrip("/") + path, with_key=True)

@@ -22,6 +22,14 @@ def test_an_engines_own_file_is_asked_for_where_we_reach_the_engine(host: str, e
     assert found == Source(url=engine.rstrip("/") + FILE, with_key=True)
 
 
+def test_an_engine_behind_a_proxy_may_know_its_path_there() -> None:
+    engine = "https://waha.example/behind/a/proxy"
+    found = source_of(engine + FILE, engine_url=f"{engine}/")
+    assert found == Source(url=engine + FILE, with_key=True)
+    with pytest.raises(InvalidInput):
+        source_of(f"https://waha.example/another{FILE}", engine_url=engine)
+
+
 def test_what_is_escaped_stays_so() -> None:
     path = "/api/files/vendas/false_5511987650103%40c.us_3A55%20E.jpeg"
     assert source_of(f"http://x{path}", engine_url=ENGINE).url == ENGINE + path
