@@ -2,7 +2,8 @@
 --
 -- Why so: a purge is remembered first, and heeded by every writer from then on, so that what goes step by
 -- step meanwhile, and what an engine tells again later, is not taken up. The ledger keeps the key and the
--- time of each message that was purged: a row of message_state that has a time and no facts_key.
+-- time of each message that was purged: a row of message_state that has a time and no facts_key. Processes of
+-- an older version do not heed purges: stop them before the first one.
 -- Locks: none that matter, both tables are new. Runs on PostgreSQL 15 to 18 and on TimescaleDB.
 
 SET LOCAL lock_timeout = '5s';

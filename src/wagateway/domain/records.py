@@ -132,7 +132,7 @@ class MessageRecord(OnMessage, frozen=True, kw_only=True):
         if self.is_purged or other.is_purged:
             return msgspec.structs.replace(
                 self.purged(),
-                sent_at=_earliest(self.sent_at, other.sent_at),
+                sent_at=min(r.sent_at for r in (self, other) if r.is_purged and r.sent_at),
                 lids=self.lids | other.lids,
                 by_phone=self.by_phone or other.by_phone,
             )

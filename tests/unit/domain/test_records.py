@@ -52,7 +52,13 @@ def _same_key(draw: st.DrawFn) -> list[Record]:
         return []
     first = draw(st.sampled_from(records))
     alike = [r for r in records if type(r) is type(first) and r.key == first.key]
-    return [draw(st.sampled_from(alike)) for _ in range(3)]
+    return [_perhaps_purged(draw, draw(st.sampled_from(alike))) for _ in range(3)]
+
+
+def _perhaps_purged(draw: st.DrawFn, record: Record) -> Record:
+    if isinstance(record, MessageRecord) and record.sent_at and draw(st.integers(0, 3)) == 0:
+        return record.purged()
+    return record
 
 
 same_key = st.composite(_same_key)()
@@ -98,6 +104,37 @@ def with_facts(facts: Message, at: datetime = NOON) -> MessageRecord:
 
 
 KEY_OF_BOM_DIA = "61" + "00065cee63681000" + "371dffcb5007eb1b" + "c9514c7cd65e1c40"
+
+
+class TestPurged:
+    """What stays of a message that was purged."""
+
+    def test_is_its_key_its_time_and_where_it_was_seen(self) -> None:
+        known = replace(
+            with_facts(message()),
+            ack=Ack.READ,
+            text="?",
+            edited_at=LATER,
+            said=frozenset({"x"}),
+            lids=frozenset({BRUNO_LID}),
+            by_phone=True,
+            offer=MediaOffer(offered_at=NOON),
+        )
+        assert not known.is_purged
+        assert not record(text="?", edited_at=LATER).is_purged
+        bare = record(sent_at=NOON, lids=frozenset({BRUNO_LID}), by_phone=True)
+        assert known.purged() == bare
+        assert bare.is_purged
+
+    def test_nothing_brings_it_back(self) -> None:
+        gone = record(sent_at=LATER, lids=frozenset({ANA_LID}))
+        known = replace(with_facts(message()), lids=frozenset({BRUNO_LID}), by_phone=True)
+        whole = record(sent_at=LATER, lids=frozenset({ANA_LID, BRUNO_LID}), by_phone=True)
+        assert either_way(gone, known) == whole
+        assert either_way(gone, record(text="?", edited_at=LATER)) == gone
+
+    def test_the_earlier_time_counts(self) -> None:
+        assert either_way(record(sent_at=LATER), record(sent_at=NOON)) == record(sent_at=NOON)
 
 
 class TestFacts:

@@ -24,6 +24,7 @@ from wagateway.domain.sync import (
     turned,
     unknown_to_engine,
     widened,
+    without_purged,
     woken,
 )
 from wagateway.domain.walk import SETTLE, Page, Row, Walk
@@ -67,6 +68,16 @@ class TestRequest:
     def test_a_walk_begins_once(self) -> None:
         state = SyncState(backward=Walk(began_at=BEGUN, offset=10))
         assert request(state, NOW) == state
+
+    def test_no_walk_goes_where_all_is_purged(self) -> None:
+        state = SyncState(forward=Walk(until=YESTERDAY), backward=Walk(), since=None)
+        assert without_purged(state, None) == state
+        both = Walk(until=NOW)
+        assert without_purged(state, NOW) == SyncState(forward=both, backward=both)
+        earlier = YESTERDAY - (NOW - YESTERDAY)
+        assert without_purged(state, earlier) == SyncState(
+            forward=Walk(until=YESTERDAY), backward=Walk(until=earlier)
+        )
 
     def test_what_is_new_comes_before_history(self) -> None:
         state = SyncState(forward=Walk(until=YESTERDAY), backward=Walk())
