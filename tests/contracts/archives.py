@@ -16,6 +16,7 @@ from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.adapters.timescale._rows import from_rows
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
+from wagateway.adapters.timescale.feed import TimescaleChangeFeed
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import Pool, open_pool
 from wagateway.adapters.timescale.reader import TimescaleReader
@@ -37,6 +38,7 @@ from wagateway.domain.records import (
 )
 from wagateway.ports.archive import Archive, ArchiveReader
 from wagateway.ports.downloads import DownloadStore
+from wagateway.ports.feed import ChangeFeed
 from wagateway.ports.sync import SyncStore
 
 BACKENDS = [pytest.param("memory", id="memory"), *server_params()]
@@ -53,12 +55,14 @@ class Backend:
         reader: ArchiveReader,
         sync: SyncStore,
         downloads: DownloadStore,
+        feed: ChangeFeed,
         records: Records,
     ) -> None:
         self.archive = archive
         self.reader = reader
         self.sync = sync
         self.downloads = downloads
+        self.feed = feed
         self._records = records
 
     async def record(self, *deliveries: Delivery) -> list[Recorded]:
@@ -110,7 +114,8 @@ def in_postgres(pool: Pool) -> Backend:
     """Return the archive of a migrated database."""
     archive, reader = TimescaleArchive(pool), TimescaleReader(pool)
     sync, downloads = TimescaleSyncStore(pool, archive), TimescaleDownloadStore(pool)
-    return Backend(archive, reader, sync, downloads, partial(_stored, pool))
+    feed = TimescaleChangeFeed(pool)
+    return Backend(archive, reader, sync, downloads, feed, partial(_stored, pool))
 
 
 def in_memory() -> Backend:
@@ -121,7 +126,7 @@ def in_memory() -> Backend:
         return archive.records(session)
 
     sync, downloads = InMemorySyncStore(archive), InMemoryDownloadStore(archive)
-    return Backend(archive, archive, sync, downloads, records)
+    return Backend(archive, archive, sync, downloads, archive.feed, records)
 
 
 async def _stored(pool: Pool, session: SessionName) -> list[Record]:

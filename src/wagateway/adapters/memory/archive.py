@@ -5,13 +5,14 @@ Nothing is durable. It behaves as the PostgreSQL adapter does; one contract suit
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 from msgspec import Struct
 from typing_extensions import override
 
+from wagateway.adapters.memory.feed import InMemoryChangeFeed
 from wagateway.domain.archives import (
     ArchiveEntry,
     archive_of,
@@ -39,6 +40,7 @@ from wagateway.domain.events import (
     Source,
     worth_logging,
 )
+from wagateway.domain.feed import ChangeKind, Item, items_of, moved_to
 from wagateway.domain.identity import (
     ChatType,
     Jid,
@@ -49,7 +51,7 @@ from wagateway.domain.identity import (
     resolve_links,
     said_by_a_person,
 )
-from wagateway.domain.ledger import Ledger, Move, judge
+from wagateway.domain.ledger import Change, Ledger, Move, judge
 from wagateway.domain.media import MediaObject
 from wagateway.domain.presentation import Reader, message_view
 from wagateway.domain.projection import links_of, records_of, statuses_of
@@ -96,6 +98,7 @@ class _Book:
         self.links: dict[tuple[Jid, Jid], Link] = {}
         self.files: dict[AuthorKey, FileRecord] = {}
         self.statuses = statuses
+        self.told: list[Item] = []
 
     @property
     def phones(self) -> Mapping[Jid, Jid]:
@@ -104,6 +107,11 @@ class _Book:
     def messages(self) -> list[MessageRecord]:
         return [r for r in self.ledger.records() if isinstance(r, MessageRecord)]
 
+    @property
+    def whose(self) -> tuple[str | None, ...]:
+        """What is known of the account."""
+        return (self.entry.account, self.push_name, self.engine)
+
     def hear(self, delivery: Delivery) -> bool:
         """Take in the links and states that *delivery* tells; return whether one was new."""
         news = False
@@ -111,9 +119,11 @@ class _Book:
             held = self.links.get((link.lid, link.phone))
             self.links[link.lid, link.phone] = held.merged(link) if held else link
             news = news or held is None
-        statuses = {(at, status.value) for at, status in statuses_of(delivery)}
-        news = news or not statuses <= self.statuses
-        self.statuses |= statuses
+        for at, status in statuses_of(delivery):
+            if (at, status.value) not in self.statuses:
+                self.statuses.add((at, status.value))
+                self.told.append(Item(kind=ChangeKind.SESSION, status=status.value))
+                news = True
         return news
 
     def project(self, delivery: Delivery, *, news: bool) -> Recorded:
@@ -125,15 +135,21 @@ class _Book:
             reason = clean_text(f"{type(exc).__name__}: {exc}")[:500]
             return Recorded(outcome=Outcome.FAILED, reason=reason)
 
-    def settle(self, at: datetime) -> None:
-        """Let the files follow what became of their messages; what that brings is due at *at*."""
-        ledger = FileLedger(self.ledger.changes(), at)
+    def settle(self, at: datetime) -> list[Change]:
+        """Let the files follow what became of their messages; what that brings is due at *at*.
+
+        Returns:
+            What changed since it was settled before.
+        """
+        changed = list(self.ledger.changes())
+        ledger = FileLedger(changed, at)
         asked = ledger.asked()
         changes = ledger.changes({key: self.files[key] for key in asked if key in self.files})
         for key in changes.removed:
             del self.files[key]
         self.files |= {file.key: file for file in (*changes.added, *changes.saved)}
         self.ledger.settle()
+        return changed
 
     def follow(self, before: Mapping[Jid, Jid], at: datetime) -> int:
         """Move what is addressed by links that differ from *before*; return messages moved."""
@@ -152,6 +168,8 @@ class _Book:
         self.ledger.move(self.ledger.records(), move)
         if move.old != move.lid:
             self._refresh_activity(move)
+        if moved:
+            self.told.append(moved_to(move))
         return moved
 
     def _refresh_activity(self, move: Move) -> None:
@@ -170,9 +188,11 @@ class _Book:
 class InMemoryArchive(Archive, ArchiveReader):
     """Both sides of the archive in one process's memory."""
 
-    def __init__(self) -> None:
-        """Begin empty."""
+    def __init__(self, *, committed: Callable[[], None] = lambda: None) -> None:
+        """Begin empty; call *committed* after each commit that those who follow are told of."""
         self._lock = asyncio.Lock()
+        self._committed = committed
+        self.feed = InMemoryChangeFeed(lambda id_: self._book_with(id_).entry)
         self._log: list[_LogRow] = []
         self._books: dict[SessionName, list[_Book]] = {}
         self._statuses: dict[SessionName, set[tuple[datetime, str]]] = {}
@@ -186,19 +206,32 @@ class InMemoryArchive(Archive, ArchiveReader):
         """Return every archive, in no order."""
         return [book.entry for books in self._books.values() for book in books]
 
+    def _book_with(self, archive_id: int) -> _Book:
+        [book] = [b for books in self._books.values() for b in books if b.entry.id == archive_id]
+        return book
+
+    def tell(self, archive_id: int, items: Sequence[Item]) -> None:
+        """Tell those who follow what a commit changed, unless it is nothing."""
+        if self.feed.add(archive_id, items):
+            self._committed()
+
+    def _tell_of(self, book: _Book) -> None:
+        items, book.told = book.told, []
+        self.tell(book.entry.id, items)
+
     def known_chats(self, archive_id: int) -> list[ChatRecord]:
         """Return the chats of an archive, in no order."""
-        [book] = [b for books in self._books.values() for b in books if b.entry.id == archive_id]
+        book = self._book_with(archive_id)
         return [r for r in book.ledger.records() if isinstance(r, ChatRecord)]
 
     def phones(self, archive_id: int) -> Mapping[Jid, Jid]:
         """Return which LID is which phone in an archive."""
-        [book] = [b for books in self._books.values() for b in books if b.entry.id == archive_id]
+        book = self._book_with(archive_id)
         return book.phones
 
     def roles(self, archive_id: int, group: Jid) -> Mapping[Jid, Role]:
         """Return the latest role of each member of a group in an archive."""
-        [book] = [b for books in self._books.values() for b in books if b.entry.id == archive_id]
+        book = self._book_with(archive_id)
         members = [r for r in book.ledger.records() if isinstance(r, MemberRecord)]
         members.sort(key=lambda r: r.at)
         return {r.member: r.role for r in members if r.group == group}
@@ -210,7 +243,7 @@ class InMemoryArchive(Archive, ArchiveReader):
 
     def files(self, archive_id: int) -> dict[AuthorKey, FileRecord]:
         """Return the files of an archive by message, to be changed in place."""
-        [book] = [b for books in self._books.values() for b in books if b.entry.id == archive_id]
+        book = self._book_with(archive_id)
         return book.files
 
     def chosen(
@@ -278,7 +311,9 @@ class InMemoryArchive(Archive, ArchiveReader):
             before = book.phones
             held = book.links[lid, phone]
             book.links[lid, phone] = msgspec.structs.replace(held, rejected_at=at)
-            return book.follow(before, at)
+            moved = book.follow(before, at)
+            self._tell_of(book)
+            return moved
 
     @override
     async def link(self, session: SessionName, lid: Jid, phone: Jid, *, at: datetime) -> int:
@@ -287,10 +322,13 @@ class InMemoryArchive(Archive, ArchiveReader):
             before = book.phones
             held = book.links.get((lid, phone))
             book.links[lid, phone] = said_by_a_person(held, lid, phone, at=at)
-            return book.follow(before, at)
+            moved = book.follow(before, at)
+            self._tell_of(book)
+            return moved
 
     def _project(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
         """Project one group; what it says of who is who holds for all of it."""
+        whose = {book: book.whose for books in self._books.values() for book in books}
         books = [self._book_of(delivery) for delivery in deliveries]
         before = [(book, book.phones) for book in dict.fromkeys(books) if book]
         received = {
@@ -302,13 +340,16 @@ class InMemoryArchive(Archive, ArchiveReader):
             for book, delivery in zip(books, deliveries, strict=True)
         ]
         for book, phones in before:
+            if not book.told and whose.get(book) != book.whose:
+                book.told.append(Item(kind=ChangeKind.SESSION))
             book.follow(phones, received[book])
         recorded = [
             book.project(delivery, news=news) if book else judge(delivery, changed=False)
             for book, delivery, news in zip(books, deliveries, told, strict=True)
         ]
         for book, at in received.items():
-            book.settle(at)
+            book.told += items_of(book.settle(at))
+            self._tell_of(book)
         return recorded
 
     def _book_of(self, delivery: Delivery) -> _Book | None:
