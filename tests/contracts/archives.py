@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal, LiteralString
 
@@ -12,6 +13,7 @@ from tests.support.postgres import Kind, Servers, fresh_database, server_params
 
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
+from wagateway.adapters.memory.feed import InProcessWakeUp
 from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.adapters.timescale._rows import from_rows
 from wagateway.adapters.timescale.archive import TimescaleArchive
@@ -38,8 +40,9 @@ from wagateway.domain.records import (
 )
 from wagateway.ports.archive import Archive, ArchiveReader
 from wagateway.ports.downloads import DownloadStore
-from wagateway.ports.feed import ChangeFeed
+from wagateway.ports.feed import ChangeFeed, WakeUp
 from wagateway.ports.sync import SyncStore
+from wagateway.usecases.live import Live
 
 BACKENDS = [pytest.param("memory", id="memory"), *server_params()]
 
@@ -56,6 +59,7 @@ class Backend:
         sync: SyncStore,
         downloads: DownloadStore,
         feed: ChangeFeed,
+        wake_up: WakeUp,
         records: Records,
     ) -> None:
         self.archive = archive
@@ -63,7 +67,18 @@ class Backend:
         self.sync = sync
         self.downloads = downloads
         self.feed = feed
+        self.wake_up = wake_up
         self._records = records
+
+    def live(self, **options: Any) -> Live:  # noqa: ANN401 - whatever Live takes
+        """Return what follows this archive."""
+        return Live(
+            feed=self.feed,
+            reader=self.reader,
+            wake_up=self.wake_up,
+            clock=lambda: datetime.now(UTC),
+            **options,
+        )
 
     async def record(self, *deliveries: Delivery) -> list[Recorded]:
         """Record *deliveries* as one group."""
@@ -112,21 +127,23 @@ async def backend(kind: Kind | Literal["memory"], servers: Servers) -> AsyncIter
 
 def in_postgres(pool: Pool) -> Backend:
     """Return the archive of a migrated database."""
-    archive, reader = TimescaleArchive(pool), TimescaleReader(pool)
+    wake_up = InProcessWakeUp()
+    archive, reader = TimescaleArchive(pool, committed=wake_up.wake), TimescaleReader(pool)
     sync, downloads = TimescaleSyncStore(pool, archive), TimescaleDownloadStore(pool)
     feed = TimescaleChangeFeed(pool)
-    return Backend(archive, reader, sync, downloads, feed, partial(_stored, pool))
+    return Backend(archive, reader, sync, downloads, feed, wake_up, partial(_stored, pool))
 
 
 def in_memory() -> Backend:
     """Return an empty archive in memory."""
-    archive = InMemoryArchive()
+    wake_up = InProcessWakeUp()
+    archive = InMemoryArchive(committed=wake_up.wake)
 
     async def records(session: SessionName) -> list[Record]:
         return archive.records(session)
 
     sync, downloads = InMemorySyncStore(archive), InMemoryDownloadStore(archive)
-    return Backend(archive, archive, sync, downloads, archive.feed, records)
+    return Backend(archive, archive, sync, downloads, archive.feed, wake_up, records)
 
 
 async def _stored(pool: Pool, session: SessionName) -> list[Record]:

@@ -5,7 +5,7 @@ Nothing is durable. It behaves as the PostgreSQL adapter does; one contract suit
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -426,6 +426,19 @@ class InMemoryArchive(Archive, ArchiveReader):
             next=encode_cursor(_position(page[-1])) if page and end < len(rows) else None,
             previous=encode_cursor(_position(page[0])) if page and start > 0 else None,
         )
+
+    @override
+    async def named(
+        self, session: SessionName, keys: Collection[StanzaKey], *, account: Jid | None = None
+    ) -> dict[StanzaKey, list[MessageView]]:
+        book = self._book(session, account)
+        found: dict[StanzaKey, list[MessageView]] = {}
+        messages = sorted((m for m in book.messages() if m.facts), key=_position)
+        for key in keys:
+            wanted = (canonical(key.chat, book.phones), key.stanza)
+            if rows := [m for m in messages if (m.chat, m.stanza) == wanted]:
+                found[key] = self._views(book, rows)
+        return found
 
     def _find_chat(self, book: _Book, candidates: Sequence[Jid]) -> Jid:
         chats = {r.chat for r in book.ledger.records() if isinstance(r, ChatRecord)}
