@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
+import structlog
 from dependency_injector import containers, providers
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres
@@ -18,11 +19,13 @@ from wagateway.adapters.filesystem.media import FilesystemMediaStore
 from wagateway.adapters.inspection.inspector import open_inspector
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
+from wagateway.adapters.memory.feed import InProcessWakeUp
 from wagateway.adapters.memory.media import InMemoryMediaStore
 from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.adapters.minio.bucket import Bucket
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
+from wagateway.adapters.timescale.feed import TimescaleChangeFeed
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import open_pool
 from wagateway.adapters.timescale.reader import TimescaleReader
@@ -34,11 +37,13 @@ from wagateway.domain.errors import InvalidInput, Rejected, StoreUnavailable
 from wagateway.domain.identity import STATUS_CHAT, ChatType
 from wagateway.domain.media import Rules
 from wagateway.domain.patience import Patience
+from wagateway.entrypoints.logs import trace_of
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.variables import FULL, STATUS
 from wagateway.ports.archive import Archive, ArchiveReader
 from wagateway.ports.downloads import DownloadStore
 from wagateway.ports.engine import Engine
+from wagateway.ports.feed import ChangeFeed, WakeUp
 from wagateway.ports.media_store import MediaStore
 from wagateway.ports.sync import SyncStore
 from wagateway.usecases.export_media import ExportMedia
@@ -48,6 +53,7 @@ from wagateway.usecases.group_commit import GroupCommit
 from wagateway.usecases.identity import LinkIdentity, UnlinkIdentity
 from wagateway.usecases.ingest import IngestBody
 from wagateway.usecases.inspect_media import InspectMedia
+from wagateway.usecases.live import Live
 from wagateway.usecases.media_library import MediaLibrary
 from wagateway.usecases.media_work import MediaWorker
 from wagateway.usecases.replay import ReplayLog
@@ -55,9 +61,12 @@ from wagateway.usecases.sync import SyncTurn
 from wagateway.usecases.sync_control import SyncControl
 from wagateway.usecases.sync_people import SyncPeople
 from wagateway.usecases.sync_plan import SyncPlan
+from wagateway.usecases.tidy_feed import TidyFeed
 from wagateway.usecases.turn import Turn
 from wagateway.usecases.verify_media import VerifyMedia
 from wagateway.usecases.work import SyncWorker
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.live")
 
 _LEFT_OVER_S = 24 * 3600.0
 """A file is on its way for minutes; what is older was left by a process that died."""
@@ -82,6 +91,8 @@ class Services:
     library: MediaLibrary
     verify: VerifyMedia
     export: ExportMedia
+    live: Live
+    tidy_feed: TidyFeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,8 @@ class _Store:
     reader: ArchiveReader
     sync: SyncStore
     downloads: DownloadStore
+    feed: ChangeFeed
+    wake_up: WakeUp
 
 
 _PREPARE_EMBEDDED = 5
@@ -100,6 +113,10 @@ _PREPARE_EMBEDDED = 5
 def now() -> datetime:
     """Return the present."""
     return datetime.now(UTC)
+
+
+def _log_defect(defect: Exception) -> None:
+    _log.error("defect", error=type(defect).__name__, trace=list(trace_of(defect)))
 
 
 class Container(containers.DeclarativeContainer):
@@ -113,6 +130,11 @@ class Container(containers.DeclarativeContainer):
     downloads: providers.Dependency[DownloadStore] = providers.Dependency()
     media: providers.Dependency[MediaStore] = providers.Dependency()
     redirects: providers.Dependency[bool] = providers.Dependency()
+    feed: providers.Dependency[ChangeFeed] = providers.Dependency()
+    wake_up: providers.Dependency[WakeUp] = providers.Dependency()
+    streams: providers.Dependency[int] = providers.Dependency()
+    kept_for: providers.Dependency[timedelta] = providers.Dependency()
+    broke: providers.Dependency[Callable[[Exception], None]] = providers.Dependency()
     clock = providers.Object(now)
     engine = providers.Singleton(WahaReader)
     commit = providers.Singleton(GroupCommit, archive, max_groups=writers)
@@ -128,6 +150,16 @@ class Container(containers.DeclarativeContainer):
     )
     verify = providers.Singleton(VerifyMedia, downloads=downloads, media=media, clock=clock)
     export = providers.Singleton(ExportMedia, reader=reader, downloads=downloads, media=media)
+    live = providers.Singleton(
+        Live,
+        feed=feed,
+        reader=reader,
+        wake_up=wake_up,
+        clock=clock,
+        most_streams=streams,
+        broke=broke,
+    )
+    tidy_feed = providers.Singleton(TidyFeed, feed=feed, kept_for=kept_for)
     services = providers.Singleton(
         Services,
         ingest=ingest,
@@ -143,6 +175,8 @@ class Container(containers.DeclarativeContainer):
         library=library,
         verify=verify,
         export=export,
+        live=live,
+        tidy_feed=tidy_feed,
     )
 
 
@@ -177,18 +211,32 @@ async def open_services(
             downloads=providers.Object(store.downloads),
             media=providers.Object(media),
             redirects=providers.Object(settings.media_redirect),
+            feed=providers.Object(store.feed),
+            wake_up=providers.Object(store.wake_up),
+            streams=providers.Object(settings.live_max_streams),
+            kept_for=providers.Object(timedelta(hours=settings.live_retention_hours)),
+            broke=providers.Object(_log_defect),
             interval=providers.Object(timedelta(milliseconds=settings.sync_interval_ms)),
             writers=providers.Object(max(1, min(_MAX_WRITERS, settings.pool_size // 2))),
         )
         container.check_dependencies()
         stack.push_async_callback(container.commit().aclose)
+        stack.push_async_callback(container.live().aclose)
         yield container.services()
 
 
 async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
+    wake_up = InProcessWakeUp()
     if settings.backend == "memory":
-        memory = InMemoryArchive()
-        return _Store(memory, memory, InMemorySyncStore(memory), InMemoryDownloadStore(memory))
+        memory = InMemoryArchive(committed=wake_up.wake)
+        return _Store(
+            memory,
+            memory,
+            InMemorySyncStore(memory),
+            InMemoryDownloadStore(memory),
+            memory.feed,
+            wake_up,
+        )
     url, migration_url = settings.database_url, settings.migration_url
     threshold = settings.prepare_threshold
     if url is None:
@@ -204,12 +252,14 @@ async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
             prepare_threshold=threshold,
         )
     )
-    archive = TimescaleArchive(pool)
+    archive = TimescaleArchive(pool, committed=wake_up.wake)
     return _Store(
         archive,
         TimescaleReader(pool),
         TimescaleSyncStore(pool, archive),
         TimescaleDownloadStore(pool),
+        TimescaleChangeFeed(pool),
+        wake_up,
     )
 
 

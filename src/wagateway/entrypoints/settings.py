@@ -94,6 +94,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         media_lifetime_s: how long the engine keeps a file, 0 (for ever) to a year.
         media_concurrent: downloads at the same time, 1 to 100.
         media_redirect: send who asks for a file to the store, where it has addresses.
+        live_max_streams: how many may follow the archive in one process, 1 to 10,000.
+        live_retention_hours: how long changes are kept for those who follow, 1 to 8,760.
         log_level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
         log_format: ``console`` or ``json``; None: ``console`` on a terminal, else ``json``.
         timezone: of the times that commands show to people and take from them; what is stored
@@ -146,6 +148,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     media_lifetime_s: int = 180
     media_concurrent: int = 8
     media_redirect: bool = False
+    live_max_streams: int = 100
+    live_retention_hours: int = 72
     log_level: str = "info"
     log_format: str | None = None
     timezone: str = "UTC"

@@ -264,6 +264,8 @@ VARIABLES: Mapping[str, Variable] = {
     "WHATSAPP_MEDIA_LIFETIME_S": Variable("media_lifetime_s", _whole(0, 31_536_000)),
     "WHATSAPP_MEDIA_CONCURRENT": Variable("media_concurrent", _whole(1, 100)),
     "WHATSAPP_MEDIA_REDIRECT": Variable("media_redirect", _FLAG),
+    "WHATSAPP_LIVE_MAX_STREAMS": Variable("live_max_streams", _whole(1, 10_000)),
+    "WHATSAPP_LIVE_RETENTION_HOURS": Variable("live_retention_hours", _whole(1, 8760)),
     "WHATSAPP_LOG_LEVEL": Variable("log_level", _one_of(*LOG_LEVELS)),
     "WHATSAPP_LOG_FORMAT": Variable("log_format", _one_of(*LOG_FORMATS)),
     "WHATSAPP_TZ": Variable("timezone", _ZONE),

@@ -99,12 +99,23 @@ class Workers(Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
+async def tidying(services: Services) -> AsyncIterator[None]:
+    """Let the feed forget what is too old while the context is open."""
+    async with _running(services.tidy_feed):
+        yield
+
+
+@asynccontextmanager
 async def working(settings: Settings, services: Services) -> AsyncIterator[Workers]:
-    """Let workers run while the context is open: sync and media, as far as they are switched on."""
-    if settings.engine_url is None or not (settings.sync_enabled or settings.media_enabled):
-        yield Workers()
-        return
+    """Let workers run while the context is open: sync and media, as far as they are switched on.
+
+    The feed is kept tidy in any case.
+    """
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(tidying(services))
+        if settings.engine_url is None or not (settings.sync_enabled or settings.media_enabled):
+            yield Workers()
+            return
         engine = await stack.enter_async_context(open_waha(settings))
         sync = media = None
         if settings.media_enabled:

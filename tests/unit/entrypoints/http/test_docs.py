@@ -37,6 +37,7 @@ ROUTES = {
     ("post", "/api/media/{session}/retry"): {400, 401, 404, 500, 503},
     ("get", "/api/media/{session}/{chat}/{message_id}"): {400, 401, 404, 416, 500, 503},
     ("get", "/api/media/{session}/{chat}/{message_id}/thumbnail"): {400, 401, 404, 416, 500, 503},
+    ("get", "/api/live"): {400, 401, 404, 500, 503},
     ("get", "/health"): {500, 503},
     ("get", "/health/ready"): {500, 503},
     ("get", "/health/live"): {500},
