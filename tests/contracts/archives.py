@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal, LiteralString
 
@@ -12,11 +13,13 @@ from tests.support.postgres import Kind, Servers, server_params
 
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
+from wagateway.adapters.memory.feed import InProcessWakeUp
 from wagateway.adapters.memory.purges import InMemoryPurgeStore
 from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.adapters.timescale._rows import from_rows
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
+from wagateway.adapters.timescale.feed import TimescaleChangeFeed
 from wagateway.adapters.timescale.pool import Pool, open_pool
 from wagateway.adapters.timescale.purges import TimescalePurgeStore
 from wagateway.adapters.timescale.reader import TimescaleReader
@@ -38,8 +41,10 @@ from wagateway.domain.records import (
 )
 from wagateway.ports.archive import Archive, ArchiveReader
 from wagateway.ports.downloads import DownloadStore
+from wagateway.ports.feed import ChangeFeed, WakeUp
 from wagateway.ports.purges import PurgeStore
 from wagateway.ports.sync import SyncStore
+from wagateway.usecases.live import Live
 
 BACKENDS = [pytest.param("memory", id="memory"), *server_params()]
 
@@ -56,6 +61,8 @@ class Backend:
         sync: SyncStore,
         downloads: DownloadStore,
         purges: PurgeStore,
+        feed: ChangeFeed,
+        wake_up: WakeUp,
         records: Records,
     ) -> None:
         self.archive = archive
@@ -63,7 +70,19 @@ class Backend:
         self.sync = sync
         self.downloads = downloads
         self.purges = purges
+        self.feed = feed
+        self.wake_up = wake_up
         self._records = records
+
+    def live(self, **options: Any) -> Live:  # noqa: ANN401 - whatever Live takes
+        """Return what follows this archive."""
+        return Live(
+            feed=self.feed,
+            reader=self.reader,
+            wake_up=self.wake_up,
+            clock=lambda: datetime.now(UTC),
+            **options,
+        )
 
     async def record(self, *deliveries: Delivery) -> list[Recorded]:
         """Record *deliveries* as one group."""
@@ -121,22 +140,25 @@ async def backend(kind: Kind | Literal["memory"], servers: Servers) -> AsyncIter
 
 def in_postgres(pool: Pool) -> Backend:
     """Return the archive of a migrated database."""
-    archive, reader = TimescaleArchive(pool), TimescaleReader(pool)
+    wake_up = InProcessWakeUp()
+    archive, reader = TimescaleArchive(pool, committed=wake_up.wake), TimescaleReader(pool)
     sync, downloads = TimescaleSyncStore(pool, archive), TimescaleDownloadStore(pool)
     purges = TimescalePurgeStore(pool, archive)
-    return Backend(archive, reader, sync, downloads, purges, partial(_stored, pool))
+    feed, records = TimescaleChangeFeed(pool), partial(_stored, pool)
+    return Backend(archive, reader, sync, downloads, purges, feed, wake_up, records)
 
 
 def in_memory() -> Backend:
     """Return an empty archive in memory."""
-    archive = InMemoryArchive()
+    wake_up = InProcessWakeUp()
+    archive = InMemoryArchive(committed=wake_up.wake)
 
     async def records(session: SessionName) -> list[Record]:
         return archive.records(session)
 
     sync, downloads = InMemorySyncStore(archive), InMemoryDownloadStore(archive)
     purges = InMemoryPurgeStore(archive)
-    return Backend(archive, archive, sync, downloads, purges, records)
+    return Backend(archive, archive, sync, downloads, purges, archive.feed, wake_up, records)
 
 
 async def _stored(pool: Pool, session: SessionName) -> list[Record]:

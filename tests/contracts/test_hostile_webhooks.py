@@ -108,6 +108,7 @@ async def gateway(archive: Backend, security: HttpSecurity) -> AsyncIterator[Cli
             media=InMemoryMediaStore(),
             clock=lambda: datetime.now(UTC),
         ),
+        live=archive.live(),
         health=store_health(archive.reader),
         security=security,
         max_body_bytes=4 * 2**20,

@@ -28,6 +28,7 @@ from tests.support.postgres import Servers
 
 from wagateway.domain.errors import NotFound
 from wagateway.domain.events import Account, Delivery
+from wagateway.domain.feed import Item
 from wagateway.domain.identity import Jid, SessionName
 from wagateway.domain.purges import Purge, PurgeCounts
 
@@ -118,6 +119,22 @@ async def postgres(postgres_servers: Servers) -> AsyncIterator[Backend]:
 _runs = itertools.count()
 
 
+class Following:
+    """Reads the feed of an archive from where it began."""
+
+    def __init__(self, archive: Backend) -> None:
+        self._feed = archive.feed
+
+    async def begin(self) -> None:
+        self._place = await self._feed.position()
+
+    async def news(self) -> list[tuple[str, Jid | None, Item]]:
+        """Return what was told since the last time."""
+        page = await self._feed.read(self._place, limit=1000)
+        self._place = page.until
+        return [(one.session, one.account, one.item) for one in page.told]
+
+
 @pytest.mark.embedded
 @pytest.mark.timeout(600)  # a difference that is found is made small first, which takes a while
 @given(acts=st.lists(_acts, min_size=2, max_size=7))
@@ -127,10 +144,14 @@ _runs = itertools.count()
 async def test_both_stores_answer_and_show_the_same(postgres: Backend, acts: list[Act]) -> None:
     session = SessionName(f"run-{next(_runs)}")
     memory = in_memory()
+    told, expected_told = Following(postgres), Following(memory)
+    await told.begin()
+    await expected_told.begin()
     for step, act in enumerate(acts):
         expected = await answer(act, memory, session, step)
         assert await answer(act, postgres, session, step) == expected
         assert await postgres.picture(session) == await memory.picture(session)
+        assert await told.news() == await expected_told.news()
 
 
 _accounts = st.sampled_from([BAKERY, Account(phone=Jid("5511912340002@c.us")), None])
@@ -147,6 +168,9 @@ async def test_both_stores_keep_accounts_apart_alike(
 ) -> None:
     session = SessionName(f"run-{next(_runs)}")
     memory = in_memory()
+    told_by, expected_told = Following(postgres), Following(memory)
+    await told_by.begin()
+    await expected_told.begin()
     for hours, (world, account) in enumerate(told):
         group = [
             msgspec.structs.replace(
@@ -159,6 +183,7 @@ async def test_both_stores_keep_accounts_apart_alike(
             for one in world
         ]
         assert await postgres.record(*group) == await memory.record(*group)
+        assert await told_by.news() == await expected_told.news()
         shown = await postgres.picture(session)
         expected = await memory.picture(session)
         assert shown | {"records": []} == expected | {"records": []}  # of the newest archive only

@@ -162,3 +162,23 @@ async def _half_posted(
     await writer.drain()
     await asyncio.sleep(0.2)
     return reader, writer
+
+
+async def test_whoever_follows_is_told_and_let_go_within_a_second(tmp_path: Path) -> None:
+    async with up(tmp_path) as gateway, gateway.client() as client:
+        async with client.stream("GET", "/api/live", params={"kinds": "message"}) as following:
+            lines = following.aiter_lines()
+            async with asyncio.timeout(10):
+                assert await anext(lines) == ": wagateway"
+                await post(client, "AAA1")
+                while not (line := await anext(lines)).startswith("data: "):
+                    pass
+            assert '"id":"AAA1"' in line
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            stopping = asyncio.create_task(gateway.stop(signal.SIGTERM))
+            async with asyncio.timeout(10):
+                rest = [line async for line in lines]
+            assert loop.time() - began < 1.0
+        assert any("Last-Event-ID" in line for line in rest)
+        assert await stopping == ExitCode.OK

@@ -1,6 +1,6 @@
 """From records to what a reader sees."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -8,8 +8,10 @@ from msgspec import Struct
 
 from wagateway.domain.downloads import KeptFile
 from wagateway.domain.errors import Defect
+from wagateway.domain.feed import Told
 from wagateway.domain.identity import (
     ME,
+    THEM,
     Author,
     ChatType,
     Jid,
@@ -30,6 +32,7 @@ from wagateway.domain.records import (
     VoteRecord,
 )
 from wagateway.domain.views import (
+    ChangeView,
     EditView,
     FileView,
     MediaView,
@@ -108,6 +111,33 @@ def message_view(
         source=facts.source,
         clash=clash,
     )
+
+
+def change_view(told: Told, claims: Sequence[MessageView]) -> ChangeView:
+    """Return *told* as a reader sees it; *claims* are the messages of its id, as they are now."""
+    item = told.item
+    account = told.account or Jid(ME)
+    return ChangeView(
+        kind=item.kind,
+        position=told.position.id,
+        at=told.at,
+        session=told.session,
+        account=told.account,
+        chat_id=item.chat,
+        id=item.stanza,
+        by=None if item.by is None else account if item.by == ME else Jid(item.by),
+        ack=item.ack,
+        status=item.status,
+        was=item.was,
+        message=next((view for view in claims if _is_by(view, item.author)), None)
+        or next(iter(claims), None),
+    )
+
+
+def _is_by(view: MessageView, author: Author | None) -> bool:
+    if author in {ME, THEM}:
+        return view.from_me == (author == ME)
+    return author is not None and view.sender_id == Jid(author)
 
 
 def _applicable(record: MessageRecord, marks: Iterable[Mark]) -> _Marks:

@@ -8,6 +8,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from wagateway.domain.events import Outcome, SessionStatus, Source
+from wagateway.domain.feed import ChangeKind
 from wagateway.domain.identity import ChatType, Jid, Link, SessionName, StanzaId
 from wagateway.domain.media import DownloadStatus
 from wagateway.domain.messages import (
@@ -212,6 +213,39 @@ class SessionView(Struct, frozen=True, kw_only=True):
     status: SessionStatus | None
     status_at: datetime | None
     last_event_at: datetime
+
+
+class ChangeView(Struct, frozen=True, kw_only=True):
+    """One change, as those who follow the archive are told of it.
+
+    Attributes:
+        kind: what it is about; with ``reset``, what came after the place that was asked for is
+            not kept any more, so read the archive anew: the present follows.
+        position: go on after this one by giving it as ``after``; it is opaque.
+        at: when it was archived.
+        session: None with ``reset``.
+        account: whose archive; None until the engine names it.
+        chat_id: None for a session, and for the sync of all its chats.
+        id: the stanza id of the message.
+        by: who did it, where that is not who wrote the message: whose reaction, vote or receipt.
+        ack: how far the message got.
+        status: of the session or of the sync.
+        was: with ``move``: the chat whose messages, or some of them, are in ``chat_id`` now.
+        message: the message as it is now; None with an ``ack``, and where it is not archived.
+    """
+
+    kind: ChangeKind
+    position: str
+    at: datetime
+    session: SessionName | None = None
+    account: Jid | None = None
+    chat_id: Jid | None = None
+    id: StanzaId | None = None
+    by: Jid | None = None
+    ack: Ack | None = None
+    status: str | None = None
+    was: Jid | None = None
+    message: MessageView | None = None
 
 
 class EventView(Struct, frozen=True, kw_only=True):

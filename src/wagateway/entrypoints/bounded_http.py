@@ -1,6 +1,8 @@
 """uvicorn's HTTP/1.1 with bounds on what comes before a request is known."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from typing_extensions import override
@@ -18,6 +20,23 @@ _TOO_LARGE = (
 )
 
 
+STATE_KEY = "wagateway_connection"
+"""Where a request finds its Connection in the state of its scope; other servers put none there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What an answer that goes on for ever must know of where it goes.
+
+    Attributes:
+        stopping: set once the server stops; uvicorn itself waits for such an answer in vain.
+        cut: ends the connection at once, whatever its peer did not take yet.
+    """
+
+    stopping: asyncio.Event
+    cut: Callable[[], None]
+
+
 class BoundedHttp(HttpToolsProtocol):
     """A connection whose peer must come to the point.
 
@@ -30,6 +49,15 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = False
         self._head_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._connection = Connection(asyncio.Event(), self._cut)
+
+    def _cut(self) -> None:
+        self.transport.abort()
+
+    @override
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._connection.stopping.set()
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -54,6 +82,7 @@ class BoundedHttp(HttpToolsProtocol):
     @override
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["state"][STATE_KEY] = self._connection
         if not self._in_head:
             self._await_head()
 

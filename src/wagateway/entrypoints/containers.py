@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
+import structlog
 from dependency_injector import containers, providers
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres
@@ -18,12 +19,14 @@ from wagateway.adapters.filesystem.media import FilesystemMediaStore
 from wagateway.adapters.inspection.inspector import open_inspector
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
+from wagateway.adapters.memory.feed import InProcessWakeUp
 from wagateway.adapters.memory.media import InMemoryMediaStore
 from wagateway.adapters.memory.purges import InMemoryPurgeStore
 from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.adapters.minio.bucket import Bucket
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
+from wagateway.adapters.timescale.feed import TimescaleChangeFeed
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import open_pool
 from wagateway.adapters.timescale.purges import TimescalePurgeStore
@@ -37,11 +40,13 @@ from wagateway.domain.identity import STATUS_CHAT, ChatType
 from wagateway.domain.media import Rules
 from wagateway.domain.patience import Patience
 from wagateway.domain.purges import PurgeCounts
+from wagateway.entrypoints.logs import trace_of
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.variables import FULL, STATUS
 from wagateway.ports.archive import Archive, ArchiveReader
 from wagateway.ports.downloads import DownloadStore
 from wagateway.ports.engine import Engine
+from wagateway.ports.feed import ChangeFeed, WakeUp
 from wagateway.ports.media_store import MediaStore
 from wagateway.ports.purges import PurgeStore
 from wagateway.ports.sync import SyncStore
@@ -52,6 +57,7 @@ from wagateway.usecases.group_commit import GroupCommit
 from wagateway.usecases.identity import LinkIdentity, UnlinkIdentity
 from wagateway.usecases.ingest import IngestBody
 from wagateway.usecases.inspect_media import InspectMedia
+from wagateway.usecases.live import Live
 from wagateway.usecases.media_library import MediaLibrary
 from wagateway.usecases.media_work import MediaWorker
 from wagateway.usecases.purge import PurgeMessages, Retention, Upkeep
@@ -60,10 +66,13 @@ from wagateway.usecases.sync import SyncTurn
 from wagateway.usecases.sync_control import SyncControl
 from wagateway.usecases.sync_people import SyncPeople
 from wagateway.usecases.sync_plan import SyncPlan
+from wagateway.usecases.tidy_feed import TidyFeed
 from wagateway.usecases.turn import Turn
 from wagateway.usecases.upkeep_work import UpkeepWorker
 from wagateway.usecases.verify_media import VerifyMedia
 from wagateway.usecases.work import SyncWorker
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.live")
 
 _LEFT_OVER_S = 24 * 3600.0
 """A file is on its way for minutes; what is older was left by a process that died."""
@@ -90,6 +99,8 @@ class Services:
     export: ExportMedia
     purge: PurgeMessages
     purges: PurgeStore
+    live: Live
+    tidy_feed: TidyFeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,8 @@ class _Store:
     sync: SyncStore
     downloads: DownloadStore
     purges: PurgeStore
+    feed: ChangeFeed
+    wake_up: WakeUp
 
 
 _PREPARE_EMBEDDED = 5
@@ -109,6 +122,10 @@ _PREPARE_EMBEDDED = 5
 def now() -> datetime:
     """Return the present."""
     return datetime.now(UTC)
+
+
+def _log_defect(defect: Exception) -> None:
+    _log.error("defect", error=type(defect).__name__, trace=list(trace_of(defect)))
 
 
 class Container(containers.DeclarativeContainer):
@@ -123,6 +140,11 @@ class Container(containers.DeclarativeContainer):
     media: providers.Dependency[MediaStore] = providers.Dependency()
     purges: providers.Dependency[PurgeStore] = providers.Dependency()
     redirects: providers.Dependency[bool] = providers.Dependency()
+    feed: providers.Dependency[ChangeFeed] = providers.Dependency()
+    wake_up: providers.Dependency[WakeUp] = providers.Dependency()
+    streams: providers.Dependency[int] = providers.Dependency()
+    kept_for: providers.Dependency[timedelta] = providers.Dependency()
+    broke: providers.Dependency[Callable[[Exception], None]] = providers.Dependency()
     clock = providers.Object(now)
     engine = providers.Singleton(WahaReader)
     commit = providers.Singleton(GroupCommit, archive, max_groups=writers)
@@ -144,6 +166,16 @@ class Container(containers.DeclarativeContainer):
     purge = providers.Singleton(PurgeMessages, store=purges, clock=clock)
     verify = providers.Singleton(VerifyMedia, downloads=downloads, media=media, clock=clock)
     export = providers.Singleton(ExportMedia, reader=reader, downloads=downloads, media=media)
+    live = providers.Singleton(
+        Live,
+        feed=feed,
+        reader=reader,
+        wake_up=wake_up,
+        clock=clock,
+        most_streams=streams,
+        broke=broke,
+    )
+    tidy_feed = providers.Singleton(TidyFeed, feed=feed, kept_for=kept_for)
     services = providers.Singleton(
         Services,
         ingest=ingest,
@@ -161,6 +193,8 @@ class Container(containers.DeclarativeContainer):
         export=export,
         purge=purge,
         purges=purges,
+        live=live,
+        tidy_feed=tidy_feed,
     )
 
 
@@ -196,23 +230,32 @@ async def open_services(
             media=providers.Object(media),
             purges=providers.Object(store.purges),
             redirects=providers.Object(settings.media_redirect),
+            feed=providers.Object(store.feed),
+            wake_up=providers.Object(store.wake_up),
+            streams=providers.Object(settings.live_max_streams),
+            kept_for=providers.Object(timedelta(hours=settings.live_retention_hours)),
+            broke=providers.Object(_log_defect),
             interval=providers.Object(timedelta(milliseconds=settings.sync_interval_ms)),
             writers=providers.Object(max(1, min(_MAX_WRITERS, settings.pool_size // 2))),
         )
         container.check_dependencies()
         stack.push_async_callback(container.commit().aclose)
+        stack.push_async_callback(container.live().aclose)
         yield container.services()
 
 
 async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
+    wake_up = InProcessWakeUp()
     if settings.backend == "memory":
-        memory = InMemoryArchive()
+        memory = InMemoryArchive(committed=wake_up.wake)
         return _Store(
             memory,
             memory,
             InMemorySyncStore(memory),
             InMemoryDownloadStore(memory),
             InMemoryPurgeStore(memory),
+            memory.feed,
+            wake_up,
         )
     url, migration_url = settings.database_url, settings.migration_url
     threshold = settings.prepare_threshold
@@ -229,13 +272,15 @@ async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
             prepare_threshold=threshold,
         )
     )
-    archive = TimescaleArchive(pool)
+    archive = TimescaleArchive(pool, committed=wake_up.wake)
     return _Store(
         archive,
         TimescaleReader(pool),
         TimescaleSyncStore(pool, archive),
         TimescaleDownloadStore(pool),
         TimescalePurgeStore(pool, archive),
+        TimescaleChangeFeed(pool),
+        wake_up,
     )
 
 

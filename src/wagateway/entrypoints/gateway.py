@@ -6,6 +6,7 @@ from datetime import datetime
 
 from wagateway.domain.errors import InvalidInput
 from wagateway.domain.events import Source
+from wagateway.domain.feed import TOLD, kinds_named
 from wagateway.domain.identity import (
     ChatType,
     Jid,
@@ -20,6 +21,7 @@ from wagateway.domain.messages import Kind
 from wagateway.domain.purges import PurgeCounts
 from wagateway.domain.text import MAX_ID_CHARS, clean_id
 from wagateway.domain.views import (
+    ChangeView,
     ChatPage,
     ContactPage,
     EventPage,
@@ -40,6 +42,8 @@ from wagateway.usecases.replay import Replayed
 from wagateway.usecases.sync_control import ChatCoverage, SessionCoverage, SyncReport
 
 _PAGE = 500
+_LOOK_S = 60.0
+"""How long to wait for a change before waiting again."""
 _ANY = LogFilter()
 
 
@@ -545,6 +549,46 @@ class Gateway:
             stanza=None if message_id is None else stanza_id(message_id),
             statuses=statuses,
         )
+
+    async def changes(
+        self,
+        *,
+        session: str | None = None,
+        chat: str | None = None,
+        kinds: Collection[str] = TOLD,
+        after: str | None = None,
+    ) -> AsyncIterator[ChangeView]:
+        """Follow the archive: yield each change once it is committed, in the order of commits.
+
+        Args:
+            session: only of this one.
+            chat: only of this chat of *session*, as in messages(); it need not exist yet.
+            kinds: only these, such as ``message`` and ``edit``; all when there is none.
+            after: ``position`` of the last change that was handled; from now on when None.
+
+        Yields:
+            Changes, without an end: until the loop is left or the gateway is closed. One of kind
+            ``reset`` says that what came after *after* is not kept any more, and is not yielded.
+
+        Raises:
+            NotFound: no such session.
+            InvalidInput: a malformed argument, or *chat* without *session*.
+            Unavailable: too many follow the archive in this process already.
+        """
+        if chat is not None and session is None:
+            raise InvalidInput("chat is given together with session")
+        stream = await self._services.live.follow(
+            session=None if session is None else _session(session),
+            chat=_chat(chat) or (),
+            kinds=kinds_named(kinds),
+            after=after,
+        )
+        try:
+            while (found := await stream.next(_LOOK_S)) is not None:
+                for change in found:
+                    yield change
+        finally:
+            stream.close()
 
     async def ping(self) -> None:
         """Return when the store answers; for the health check of the service around."""

@@ -56,6 +56,7 @@ def build_app(
         reader=services.reader,
         sync=services.sync,
         library=services.library,
+        live=services.live,
         health=health or store_health(services.reader),
         security=HttpSecurity(
             api_token=secrets.api_token,

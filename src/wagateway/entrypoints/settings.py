@@ -97,6 +97,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         retention_days: of messages, since they were sent, and no longer of the raw log; None: for
             ever.
         event_log_retention_days: of the raw log, since it was received; None: as long as messages.
+        live_max_streams: how many may follow the archive in one process, 1 to 10,000.
+        live_retention_hours: how long changes are kept for those who follow, 1 to 8,760.
         log_level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
         log_format: ``console`` or ``json``; None: ``console`` on a terminal, else ``json``.
         timezone: of the times that commands show to people and take from them; what is stored
@@ -151,6 +153,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     media_redirect: bool = False
     retention_days: int | None = None
     event_log_retention_days: int | None = None
+    live_max_streams: int = 100
+    live_retention_hours: int = 72
     log_level: str = "info"
     log_format: str | None = None
     timezone: str = "UTC"

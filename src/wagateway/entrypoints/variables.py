@@ -268,6 +268,8 @@ VARIABLES: Mapping[str, Variable] = {
     "WHATSAPP_EVENT_LOG_RETENTION_DAYS": Variable(
         "event_log_retention_days", _whole(1, _MOST_DAYS)
     ),
+    "WHATSAPP_LIVE_MAX_STREAMS": Variable("live_max_streams", _whole(1, 10_000)),
+    "WHATSAPP_LIVE_RETENTION_HOURS": Variable("live_retention_hours", _whole(1, 8760)),
     "WHATSAPP_LOG_LEVEL": Variable("log_level", _one_of(*LOG_LEVELS)),
     "WHATSAPP_LOG_FORMAT": Variable("log_format", _one_of(*LOG_FORMATS)),
     "WHATSAPP_TZ": Variable("timezone", _ZONE),

@@ -117,14 +117,22 @@ class Workers(Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
+async def tidying(services: Services) -> AsyncIterator[None]:
+    """Let the feed forget what is too old while the context is open."""
+    async with _running(services.tidy_feed):
+        yield
+
+
+@asynccontextmanager
 async def working(settings: Settings, services: Services) -> AsyncIterator[Workers]:
     """Let workers run while the context is open.
 
-    Upkeep in any case; sync and media, as far as they are switched on.
+    Upkeep, and tidying the feed, in any case; sync and media, as far as they are switched on.
     """
     async with AsyncExitStack() as stack:
         upkeep = upkeep_worker(settings, services, told=log_purged, troubled=log_upkeep_trouble)
         await stack.enter_async_context(_running(upkeep))
+        await stack.enter_async_context(tidying(services))
         if settings.engine_url is None or not (settings.sync_enabled or settings.media_enabled):
             yield Workers()
             return

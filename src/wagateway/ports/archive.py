@@ -1,19 +1,21 @@
 """The archive: what is written into it, and how it is read."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from msgspec import Struct
 
 from wagateway.domain.events import Delivery, Outcome, Recorded, Source
 from wagateway.domain.identity import ChatType, Jid, SessionName, StanzaId
+from wagateway.domain.records import StanzaKey
 from wagateway.domain.views import (
     ChatPage,
     ContactPage,
     EventPage,
     LinkView,
     MessagePage,
+    MessageView,
     SessionView,
 )
 
@@ -145,6 +147,21 @@ class ArchiveReader(ABC):
 
         Raises:
             NotFound: none of *chat* is a chat of this session.
+        """
+
+    @abstractmethod
+    async def named(
+        self, session: SessionName, keys: Collection[StanzaKey], *, account: Jid | None = None
+    ) -> dict[StanzaKey, list[MessageView]]:
+        """Return the messages of *keys*, each in its current state; those that are not there lack.
+
+        Args:
+            session: the engine's session name.
+            keys: chat and stanza id; a hidden id that is linked stands for its phone.
+            account: whose archive, see above.
+
+        Returns:
+            By the key as it was given; more than one where authors claim one id.
         """
 
     @abstractmethod

@@ -9,10 +9,11 @@ from msgspec import Struct
 
 from wagateway.domain.coverage import Evidence
 from wagateway.domain.events import Delivery, Recorded, Role
+from wagateway.domain.feed import ChangeKind, Item
 from wagateway.domain.identity import Jid, SessionName
 from wagateway.domain.purges import Cutoffs
 from wagateway.domain.spans import Spans
-from wagateway.domain.sync import SyncState
+from wagateway.domain.sync import SyncState, SyncStatus
 from wagateway.ports.engine import EngineChat
 
 
@@ -46,11 +47,23 @@ class SyncTask(Struct, frozen=True, kw_only=True):
     revision: int = 0
 
 
+def sync_item(chat: Jid | None, status: SyncStatus) -> Item:
+    """Return what a task's state is to those who follow the archive."""
+    return Item(kind=ChangeKind.SYNC, chat=chat, status=status)
+
+
+def is_told(deliveries: Sequence[Delivery], keep_until: datetime | None) -> bool:
+    """Tell whether who follows the archive is told of a save(): a page, or the end of a turn."""
+    return bool(deliveries) or keep_until is None
+
+
 class SyncStore(ABC):
     """What workers share; all instants are given, aware UTC, so that no store asks for the time.
 
     A hidden id is its phone once both are known to be one: their tasks become one, which
     reads the chat again and is complete only where both were.
+
+    What save() and change() store is told in the feed of the archive; see is_told().
 
     Any method may raise StoreUnavailable: it may or may not have acted; repeating it is safe.
     """

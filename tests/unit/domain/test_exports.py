@@ -11,6 +11,7 @@ from wagateway.domain.exports import MAX_NAME_BYTES, ExportedFile, export_names,
 from wagateway.domain.identity import Jid, SessionName, StanzaId
 from wagateway.domain.media import DownloadStatus
 from wagateway.domain.messages import Kind
+from wagateway.domain.mimetype import ending_of
 from wagateway.domain.views import FileView, MediaView
 
 NOON = datetime(2026, 10, 3, 12, tzinfo=UTC)
@@ -152,4 +153,4 @@ def test_every_file_system_takes_every_name(filename: str, chat: str, mimetype: 
         assert not set(name) & set('<>:"/\\|?*\x00')
         assert name.isprintable()
         assert name[:4] == "2026"
-        assert name.rpartition(".")[2] in {"jpg", "bin"}
+        assert name.rpartition(".")[2] == (ending_of(mimetype or "") or "bin")

@@ -1,3 +1,4 @@
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -299,3 +300,43 @@ async def test_files_can_be_fetched_again(gateway: Gateway, tmp_path: Path) -> N
         await gateway.retry_files("vendas", "Ana")
     with pytest.raises(NotFound):
         await gateway.retry_files("none")
+
+
+async def test_changes_are_followed_as_they_come(gateway: Gateway) -> None:
+    await gateway.ingest(body(1))
+    found = []
+    changes = gateway.changes(session="vendas", chat="+55 11 98765-0102", kinds=["message"])
+    following = asyncio.ensure_future(anext(changes))
+    await asyncio.sleep(0.1)
+    await gateway.ingest(body(2, 3))
+    found.append(await following)
+    found.append(await anext(changes))
+    await changes.aclose()  # type: ignore[attr-defined] # a generator
+    assert [change.message and change.message.text for change in found] == [
+        "mensagem 2",
+        "mensagem 3",
+    ]
+    async with asyncio.timeout(5):
+        async for change in gateway.changes(after=found[0].position):
+            assert change.id == found[1].id
+            break
+
+
+@pytest.mark.parametrize(
+    "asked", [{"chat": ANA}, {"kinds": ["gossip"]}, {"after": "42"}, {"session": "x" * 1000}]
+)
+async def test_what_cannot_be_followed_is_refused(gateway: Gateway, asked: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        await anext(gateway.changes(**asked))
+
+
+async def test_closing_ends_whoever_follows() -> None:
+    async with Gateway.open(Settings.in_memory()) as gateway:
+        following = asyncio.create_task(_kinds(gateway))
+        await asyncio.sleep(0.1)
+    async with asyncio.timeout(2):
+        assert await following == []
+
+
+async def _kinds(gateway: Gateway) -> list[str]:
+    return [change.kind async for change in gateway.changes()]

@@ -175,6 +175,7 @@ async def judged(services: Services, truth: Truth) -> Report:
         reader=services.reader,
         sync=services.sync,
         library=services.library,
+        live=services.live,
         health=store_health(services.reader),
         security=HttpSecurity(api_token=TOKEN, webhook_token=TOKEN),
     )

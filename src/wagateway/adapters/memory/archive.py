@@ -5,7 +5,7 @@ Nothing is durable. It behaves as the PostgreSQL adapter does; one contract suit
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import count
 
@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from typing_extensions import override
 
+from wagateway.adapters.memory.feed import InMemoryChangeFeed
 from wagateway.domain.archives import (
     ArchiveEntry,
     archive_of,
@@ -41,6 +42,7 @@ from wagateway.domain.events import (
     Source,
     worth_logging,
 )
+from wagateway.domain.feed import ChangeKind, Item, items_of, moved_to
 from wagateway.domain.identity import (
     ChatType,
     Jid,
@@ -52,7 +54,7 @@ from wagateway.domain.identity import (
     resolve_links,
     said_by_a_person,
 )
-from wagateway.domain.ledger import Ledger, Move, judge
+from wagateway.domain.ledger import Change, Ledger, Move, judge
 from wagateway.domain.media import MediaObject
 from wagateway.domain.presentation import Reader, message_view
 from wagateway.domain.projection import links_of, records_of, statuses_of
@@ -101,6 +103,7 @@ class _Book:
         self.files: dict[AuthorKey, FileRecord] = {}
         self.statuses = statuses
         self.purges: dict[tuple[Jid | None, str], Purge] = {}
+        self.told: list[Item] = []
 
     @property
     def phones(self) -> Mapping[Jid, Jid]:
@@ -109,6 +112,11 @@ class _Book:
     def messages(self) -> list[MessageRecord]:
         return [r for r in self.ledger.records() if isinstance(r, MessageRecord)]
 
+    @property
+    def whose(self) -> tuple[str | None, ...]:
+        """What is known of the account."""
+        return (self.entry.account, self.push_name, self.engine)
+
     def hear(self, delivery: Delivery) -> bool:
         """Take in the links and states that *delivery* tells; return whether one was new."""
         news = False
@@ -116,9 +124,11 @@ class _Book:
             held = self.links.get((link.lid, link.phone))
             self.links[link.lid, link.phone] = held.merged(link) if held else link
             news = news or held is None
-        statuses = {(at, status.value) for at, status in statuses_of(delivery)}
-        news = news or not statuses <= self.statuses
-        self.statuses |= statuses
+        for at, status in statuses_of(delivery):
+            if (at, status.value) not in self.statuses:
+                self.statuses.add((at, status.value))
+                self.told.append(Item(kind=ChangeKind.SESSION, status=status.value))
+                news = True
         return news
 
     def project(self, delivery: Delivery, *, news: bool) -> Recorded:
@@ -130,15 +140,21 @@ class _Book:
             reason = clean_text(f"{type(exc).__name__}: {exc}")[:500]
             return Recorded(outcome=Outcome.FAILED, reason=reason)
 
-    def settle(self, at: datetime) -> None:
-        """Let the files follow what became of their messages; what that brings is due at *at*."""
-        ledger = FileLedger(self.ledger.changes(), at)
+    def settle(self, at: datetime) -> list[Change]:
+        """Let the files follow what became of their messages; what that brings is due at *at*.
+
+        Returns:
+            What changed since it was settled before.
+        """
+        changed = list(self.ledger.changes())
+        ledger = FileLedger(changed, at)
         asked = ledger.asked()
         changes = ledger.changes({key: self.files[key] for key in asked if key in self.files})
         for key in changes.removed:
             del self.files[key]
         self.files |= {file.key: file for file in (*changes.added, *changes.saved)}
         self.ledger.settle()
+        return changed
 
     def follow(self, before: Mapping[Jid, Jid], at: datetime) -> int:
         """Move what is addressed by links that differ from *before*; return messages moved."""
@@ -193,6 +209,8 @@ class _Book:
         self.ledger.move(self.ledger.records(), move)
         if move.old != move.lid:
             self._refresh_activity(move)
+        if moved:
+            self.told.append(moved_to(move))
         return moved
 
     def _refresh_activity(self, move: Move) -> None:
@@ -211,11 +229,13 @@ class _Book:
 class InMemoryArchive(Archive, ArchiveReader):
     """Both sides of the archive in one process's memory."""
 
-    def __init__(self) -> None:
-        """Begin empty."""
+    def __init__(self, *, committed: Callable[[], None] = lambda: None) -> None:
+        """Begin empty; call *committed* after each commit that those who follow are told of."""
         self._lock = asyncio.Lock()
         self._log: dict[int, _LogRow] = {}
         self._log_ids = count(1)
+        self._committed = committed
+        self.feed = InMemoryChangeFeed(lambda id_: self._book_with(id_).entry)
         self._books: dict[SessionName, list[_Book]] = {}
         self._statuses: dict[SessionName, set[tuple[datetime, str]]] = {}
         self._objects: dict[str, MediaObject] = {}
@@ -228,19 +248,32 @@ class InMemoryArchive(Archive, ArchiveReader):
         """Return every archive, in no order."""
         return [book.entry for books in self._books.values() for book in books]
 
+    def _book_with(self, archive_id: int) -> _Book:
+        [book] = [b for books in self._books.values() for b in books if b.entry.id == archive_id]
+        return book
+
+    def tell(self, archive_id: int, items: Sequence[Item]) -> None:
+        """Tell those who follow what a commit changed, unless it is nothing."""
+        if self.feed.add(archive_id, items):
+            self._committed()
+
+    def _tell_of(self, book: _Book) -> None:
+        items, book.told = book.told, []
+        self.tell(book.entry.id, items)
+
     def known_chats(self, archive_id: int) -> list[ChatRecord]:
         """Return the chats of an archive, in no order."""
-        [book] = [b for books in self._books.values() for b in books if b.entry.id == archive_id]
+        book = self._book_with(archive_id)
         return [r for r in book.ledger.records() if isinstance(r, ChatRecord)]
 
     def phones(self, archive_id: int) -> Mapping[Jid, Jid]:
         """Return which LID is which phone in an archive."""
-        [book] = [b for books in self._books.values() for b in books if b.entry.id == archive_id]
+        book = self._book_with(archive_id)
         return book.phones
 
     def roles(self, archive_id: int, group: Jid) -> Mapping[Jid, Role]:
         """Return the latest role of each member of a group in an archive."""
-        [book] = [b for books in self._books.values() for b in books if b.entry.id == archive_id]
+        book = self._book_with(archive_id)
         members = [r for r in book.ledger.records() if isinstance(r, MemberRecord)]
         members.sort(key=lambda r: r.at)
         return {r.member: r.role for r in members if r.group == group}
@@ -252,7 +285,7 @@ class InMemoryArchive(Archive, ArchiveReader):
 
     def files(self, archive_id: int) -> dict[AuthorKey, FileRecord]:
         """Return the files of an archive by message, to be changed in place."""
-        [book] = [b for books in self._books.values() for b in books if b.entry.id == archive_id]
+        book = self._book_with(archive_id)
         return book.files
 
     def chosen(
@@ -364,7 +397,9 @@ class InMemoryArchive(Archive, ArchiveReader):
             before = book.phones
             held = book.links[lid, phone]
             book.links[lid, phone] = msgspec.structs.replace(held, rejected_at=at)
-            return book.follow(before, at)
+            moved = book.follow(before, at)
+            self._tell_of(book)
+            return moved
 
     @override
     async def link(self, session: SessionName, lid: Jid, phone: Jid, *, at: datetime) -> int:
@@ -373,10 +408,13 @@ class InMemoryArchive(Archive, ArchiveReader):
             before = book.phones
             held = book.links.get((lid, phone))
             book.links[lid, phone] = said_by_a_person(held, lid, phone, at=at)
-            return book.follow(before, at)
+            moved = book.follow(before, at)
+            self._tell_of(book)
+            return moved
 
     def _project(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
         """Project one group; what it says of who is who holds for all of it."""
+        whose = {book: book.whose for books in self._books.values() for book in books}
         books = [self._book_of(delivery) for delivery in deliveries]
         before = [(book, book.phones) for book in dict.fromkeys(books) if book]
         received = {
@@ -388,13 +426,16 @@ class InMemoryArchive(Archive, ArchiveReader):
             for book, delivery in zip(books, deliveries, strict=True)
         ]
         for book, phones in before:
+            if not book.told and whose.get(book) != book.whose:
+                book.told.append(Item(kind=ChangeKind.SESSION))
             book.follow(phones, received[book])
         recorded = [
             book.project(delivery, news=news) if book else judge(delivery, changed=False)
             for book, delivery, news in zip(books, deliveries, told, strict=True)
         ]
         for book, at in received.items():
-            book.settle(at)
+            book.told += items_of(book.settle(at))
+            self._tell_of(book)
         return recorded
 
     def _book_of(self, delivery: Delivery) -> _Book | None:
@@ -486,6 +527,19 @@ class InMemoryArchive(Archive, ArchiveReader):
         found = self._find_chat(book, chat)
         known = [m for m in book.messages() if (m.chat, m.stanza) == (found, stanza) and m.sent_at]
         return bool(known) and all(message.is_purged for message in known)
+
+    @override
+    async def named(
+        self, session: SessionName, keys: Collection[StanzaKey], *, account: Jid | None = None
+    ) -> dict[StanzaKey, list[MessageView]]:
+        book = self._book(session, account)
+        found: dict[StanzaKey, list[MessageView]] = {}
+        messages = sorted((m for m in book.messages() if m.facts), key=_position)
+        for key in keys:
+            wanted = (canonical(key.chat, book.phones), key.stanza)
+            if rows := [m for m in messages if (m.chat, m.stanza) == wanted]:
+                found[key] = self._views(book, rows)
+        return found
 
     def _find_chat(self, book: _Book, candidates: Sequence[Jid]) -> Jid:
         chats = {r.chat for r in book.ledger.records() if isinstance(r, ChatRecord)}

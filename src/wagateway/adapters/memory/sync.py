@@ -18,7 +18,7 @@ from wagateway.domain.spans import BEGINNING, Spans, intersection, span, union
 from wagateway.domain.sync import SyncState, SyncStatus
 from wagateway.domain.walk import Walk
 from wagateway.ports.engine import EngineChat
-from wagateway.ports.sync import Archived, SyncStore, SyncTask
+from wagateway.ports.sync import Archived, SyncStore, SyncTask, is_told, sync_item
 
 _Key = tuple[int, Jid | None]
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -153,7 +153,12 @@ class InMemorySyncStore(SyncStore):
         self._store(key, state, lease=None if keep_until is None else task.lease)
         if proven:
             self._coverage[key] = union(self._coverage.get(key, ()), proven)
+        if is_told(deliveries, keep_until):
+            self._tell(key, state)
         return recorded
+
+    def _tell(self, key: _Key, state: SyncState) -> None:
+        self._archive.tell(key[0], [sync_item(key[1], state.status)])
 
     def _store(self, key: _Key, state: SyncState, *, lease: str | None = None) -> None:
         held = self._held[key]
@@ -180,6 +185,7 @@ class InMemorySyncStore(SyncStore):
         if held is None or held.revision != task.revision:
             return False
         self._store(_key(task), task.state)
+        self._tell(_key(task), task.state)
         return True
 
     @override

@@ -13,7 +13,7 @@ _COMMENT = re.compile(rb"^--.*\n", re.MULTILINE)
 
 def _load() -> Mapping[str, bytes]:
     found: dict[str, bytes] = {}
-    for file in ("queries.sql", "sync.sql", "downloads.sql", "purges.sql"):
+    for file in ("queries.sql", "sync.sql", "downloads.sql", "purges.sql", "feed.sql"):
         text = resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
         _, *parts = _NAME.split(text)
         named = zip(parts[::2], parts[1::2], strict=True)

@@ -26,6 +26,7 @@ from wagateway.adapters.timescale._rows import (
 )
 from wagateway.adapters.timescale.pool import Connection
 from wagateway.domain.downloads import FileLedger, FileRecord
+from wagateway.domain.feed import Item, moved_to
 from wagateway.domain.identity import Jid
 from wagateway.domain.ledger import Change, Ledger, Move
 from wagateway.domain.purges import Cutoffs, PurgeCounts, counts_of, cutoffs
@@ -84,6 +85,8 @@ class Writing:
         self.purges: Sequence[tuple[Jid | None, datetime]] = ()
         self.cutoffs = Cutoffs()
         self.files_removed = 0
+        self.told: list[Item] = []
+        """What those who follow the archive are told of this transaction; see tell()."""
 
     def heed(self, phones: Mapping[Jid, Jid]) -> None:
         """Take up nothing that is purged, where *phones* tells which LID is which phone."""
@@ -139,6 +142,10 @@ class Writing:
     def batch(self) -> Batch:
         """Begin a batch of statements of this archive."""
         return Batch(session_id=self._session_id, session=self._session)
+
+    def tell(self, batch: Batch) -> None:
+        """Add what was *told* to *batch*; nothing is written where that is nothing."""
+        batch.add("add_changes", self.told)
 
     async def load(self, records: Iterable[Record]) -> list[Record]:
         """Return what the store has under the keys of *records*; siblings of messages too."""
@@ -266,12 +273,15 @@ class Writing:
     async def move(self, move: Move, phones: Mapping[Jid, Jid]) -> int:
         """Follow a changed link in all tables; return how many messages moved."""
         if move.old == move.lid:
-            return await self._move_all(move)
-        moved = await self._move_some(move, phones)
-        await self._conn.execute(
-            QUERIES["refresh_activity"],
-            {"session_id": self._session_id, "chats": [move.old, move.new]},
-        )
+            moved = await self._move_all(move)
+        else:
+            moved = await self._move_some(move, phones)
+            await self._conn.execute(
+                QUERIES["refresh_activity"],
+                {"session_id": self._session_id, "chats": [move.old, move.new]},
+            )
+        if moved:
+            self.told.append(moved_to(move))
         return moved
 
     async def _move_all(self, move: Move) -> int:

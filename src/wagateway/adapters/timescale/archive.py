@@ -51,6 +51,7 @@ from wagateway.domain.events import (
     Recorded,
     worth_logging,
 )
+from wagateway.domain.feed import ChangeKind, Item, items_of
 from wagateway.domain.identity import (
     Jid,
     Link,
@@ -125,12 +126,17 @@ class _Known(Struct, frozen=True, kw_only=True):
     statuses: frozenset[_Status]
 
 
+def _nothing() -> None:
+    """Nobody waits for commits."""
+
+
 class TimescaleArchive(Archive):
     """The write side over a pool of connections."""
 
-    def __init__(self, pool: Pool) -> None:
-        """Write through *pool*, which stays the caller's."""
+    def __init__(self, pool: Pool, *, committed: Callable[[], None] = _nothing) -> None:
+        """Write through *pool*, which stays the caller's; call *committed* after each commit."""
         self._pool = pool
+        self._committed = committed
 
     @override
     async def record(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
@@ -149,20 +155,27 @@ class TimescaleArchive(Archive):
         return await self.record(deliveries[:half]) + await self.record(deliveries[half:])
 
     async def record_with(
-        self, deliveries: Sequence[Delivery], then: Callable[[Connection], Awaitable[None]]
+        self,
+        session: SessionName,
+        deliveries: Sequence[Delivery],
+        then: Callable[[Connection], Awaitable[None]],
     ) -> list[Recorded]:
-        """Record *deliveries* and do *then* in the same transaction.
+        """Record *deliveries*, of *session* alone, and do *then* in the same transaction.
 
         Where the database refuses a delivery, all are recorded one by one before *then* is done:
         what it writes never becomes true before they are.
         """
 
         async def act(conn: Connection) -> list[Recorded]:
-            recorded = await _record(conn, deliveries, bulk=True) if deliveries else []
+            if not deliveries:
+                await only_then(conn)
+                return []
+            recorded = await _record(conn, deliveries, bulk=True)
             await then(conn)
             return recorded
 
         async def only_then(conn: Connection) -> None:
+            await _begin(conn, [session])
             await then(conn)
 
         try:
@@ -259,7 +272,9 @@ class TimescaleArchive(Archive):
             for left in reversed(range(_TRIES)):
                 try:
                     async with self._pool.connection() as conn:
-                        return await _in_transaction(conn, act, bulk=bulk)
+                        done = await _in_transaction(conn, act, bulk=bulk)
+                    self._committed()
+                    return done  # noqa: TRY300 - what follows is another try
                 except _WORTH_REPEATING:
                     if not left:
                         raise
@@ -382,11 +397,13 @@ async def _project(
             for each in known.purges
             if each.session_id == share.entry.id
         ]
+        writing.told += _session_items(share, told, known)
         batch = writing.batch()
         mine = set[Jid]().union(*(lids[position] for position in share.positions))
         mine |= purged_lids(writing)
         phones = await _learn(writing, deliveries, share, mine, known.links)
         recorded |= await _project_share(writing, batch, deliveries, share, phones)
+        writing.tell(batch)
     before = {entry.id: entry for entry in known.entries}
     entries = [share.entry for share in shares]
     batch.add("touch_sessions", [entry for entry in entries if entry != before.get(entry.id)])
@@ -395,6 +412,23 @@ async def _project(
         recorded.get(position) or judge(delivery, changed=False)
         for position, delivery in enumerate(deliveries)
     ]
+
+
+def _session_items(share: _Share, told: Mapping[_Status, int], known: _Known) -> list[Item]:
+    """Return what is new of the session itself: its states, or whose it is."""
+    states = [
+        Item(kind=ChangeKind.SESSION, status=status.status)
+        for status, position in told.items()
+        if position in share.positions and status not in known.statuses
+    ]
+    before = next((entry for entry in known.entries if entry.id == share.entry.id), None)
+    if states or (before is not None and _account_of(before) == _account_of(share.entry)):
+        return states
+    return [Item(kind=ChangeKind.SESSION)]
+
+
+def _account_of(entry: _Entry) -> tuple[str | None, ...]:
+    return (entry.account, entry.push_name, entry.engine)
 
 
 def _told_statuses(deliveries: Sequence[Delivery]) -> dict[_Status, int]:
@@ -523,7 +557,9 @@ async def _project_share(
     for position, records in projected.items():
         news = position in share.news
         recorded[position] = ledger.apply(deliveries[position], records, news=news)
-    await writing.prepare(batch, ledger.changes())
+    changes = list(ledger.changes())
+    await writing.prepare(batch, changes)
+    writing.told += items_of(changes)
     return recorded
 
 
@@ -616,4 +652,6 @@ async def _relink(writing: Writing, links: list[Link], changed: Link) -> int:
     pair = (changed.lid, changed.phone)
     others = [link for link in links if (link.lid, link.phone) != pair]
     after = resolve_links([*others, changed])
-    return await _follow(writing, resolve_links(links), after)
+    moved = await _follow(writing, resolve_links(links), after)
+    await writing.execute("add_changes", writing.told)
+    return moved

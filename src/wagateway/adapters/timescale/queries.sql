@@ -857,6 +857,24 @@ WHERE m.session_id = %(session_id)s::int AND m.chat_id = %(chat)s::text
 ORDER BY m.sent_at ASC, m.stanza_id ASC, m.author ASC
 LIMIT %(limit)s::int;
 
+-- name: named_messages
+-- The messages of a chat that have one of the given stanza ids.
+SELECT m.chat_id AS chat, m.stanza_id AS stanza, m.author, m.sent_at, m.waha_id, m.sender_id AS sender, m.sender_name,
+    m.from_me, m.kind, m.subtype, m.completeness, m.text, m.reply_to, m.mentions, m.forwarded,
+    m.forwarding_score, m.view_once, m.link_preview, m.location, m.contacts, m.poll, m.event, m.media, m.source,
+    s.facts_key, s.ack, s.text AS edited_text, s.edited_at, s.lids, s.by_phone, s.media_offer
+FROM whatsapp_gateway.message_state AS s
+CROSS JOIN LATERAL (
+    SELECT t.*
+    FROM whatsapp_gateway.messages AS t
+    WHERE (t.session_id, t.chat_id, t.sent_at, t.stanza_id, t.author)
+        = (s.session_id, s.chat_id, s.sent_at, s.stanza_id, s.author)
+    OFFSET 0
+) AS m
+WHERE s.session_id = %(session_id)s::int AND s.chat_id = %(chat)s::text
+  AND s.stanza_id = ANY (%(stanzas)s::text[]) AND s.facts_key IS NOT NULL
+ORDER BY m.sent_at, m.stanza_id, m.author;
+
 -- name: message_claims
 -- How many messages claim each of the given stanza ids; more than one is a clash.
 SELECT t.stanza_id, count(*) AS claims

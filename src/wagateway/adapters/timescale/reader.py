@@ -1,7 +1,7 @@
 """Reads of the archive in PostgreSQL: each answer from one snapshot, and within a time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -38,6 +38,7 @@ from wagateway.domain.identity import (
     Link,
     SessionName,
     StanzaId,
+    canonical,
     chat_type,
     resolve_links,
     servers_of,
@@ -50,6 +51,7 @@ from wagateway.domain.records import (
     MessageRecord,
     ReactionRecord,
     RevocationRecord,
+    StanzaKey,
     VoteRecord,
 )
 from wagateway.domain.views import (
@@ -143,6 +145,26 @@ class TimescaleReader(ArchiveReader):
             found = await find_chat(conn, entry, chat)
             rows = await fetch(conn, "is_purged", session_id=entry.id, chat=found, stanza=stanza)
         return bool(rows[0]["is_purged"])
+
+    @override
+    async def named(
+        self, session: SessionName, keys: Collection[StanzaKey], *, account: Jid | None = None
+    ) -> dict[StanzaKey, list[MessageView]]:
+        asked: dict[Jid, list[StanzaKey]] = {}
+        found: dict[StanzaKey, list[MessageView]] = {}
+        async with self._snapshot() as conn:
+            entry = await entry_of(conn, session, account)
+            phones = await phones_of(conn, entry, {key.chat for key in keys})
+            for key in keys:
+                asked.setdefault(canonical(key.chat, phones), []).append(key)
+            for chat, mine in sorted(asked.items()):
+                place = _Place(conn, entry, chat)
+                stanzas = sorted({key.stanza for key in mine})
+                views = await _views(place, await place.fetch("named_messages", stanzas=stanzas))
+                for key in mine:
+                    if named := [view for view in views if view.id == key.stanza]:
+                        found[key] = named
+        return found
 
     @override
     async def chats(

@@ -25,7 +25,7 @@ from wagateway.domain.purges import Cutoffs, before_when
 from wagateway.domain.spans import Span, Spans
 from wagateway.domain.sync import SyncState, SyncStatus
 from wagateway.ports.engine import EngineChat
-from wagateway.ports.sync import Archived, SyncStore, SyncTask
+from wagateway.ports.sync import Archived, SyncStore, SyncTask, is_told, sync_item
 
 
 class TimescaleSyncStore(SyncStore):
@@ -110,8 +110,10 @@ class TimescaleSyncStore(SyncStore):
             if ours and proven:
                 spans = {"spans": _multirange(proven)} | _key(task)
                 await conn.execute(QUERIES["add_coverage"], spans)
+            if ours and is_told(deliveries, keep_until):
+                await _tell(conn, task, values["status"])
 
-        recorded = await self._archive.record_with(deliveries, then)
+        recorded = await self._archive.record_with(task.archive.session, deliveries, then)
         if not ours:  # what the page tells is true all the same, a link of the chat's own id too
             raise LeaseLost
         return recorded
@@ -129,7 +131,17 @@ class TimescaleSyncStore(SyncStore):
     @override
     async def change(self, task: SyncTask) -> bool:
         values = _values(task.state) | _key(task) | {"revision": task.revision}
-        return bool(await self._rows("change_sync", **values))
+        changed = False
+
+        async def then(conn: Connection) -> None:
+            nonlocal changed
+            cursor = await conn.execute(QUERIES["change_sync"], values)
+            changed = bool(await cursor.fetchall())
+            if changed:
+                await _tell(conn, task, task.state.status)
+
+        await self._archive.record_with(task.archive.session, (), then)
+        return changed
 
     @override
     async def latest(self, archive: Archived, *, wait: timedelta) -> datetime | None:
@@ -281,6 +293,12 @@ def _task(row: Row) -> SyncTask:
 def _turn(task: SyncTask) -> tuple[bool, int, float, str]:
     latest = -task.active_at.timestamp() if task.active_at else float("inf")
     return (task.chat is not None, task.state.turns, latest, task.chat or "")
+
+
+async def _tell(conn: Connection, task: SyncTask, status: SyncStatus) -> None:
+    rows = msgspec.json.encode([sync_item(task.chat, status)]).decode()
+    values = {"session_id": task.archive.id, "rows": rows}
+    await conn.execute(QUERIES["add_changes"], values)
 
 
 async def _saved(conn: Connection, values: Mapping[str, object]) -> bool:

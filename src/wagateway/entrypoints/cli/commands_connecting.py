@@ -66,6 +66,57 @@ def database_url(*, data_dir: Path | None, as_json: bool) -> None:
     run_database_url(Place(data_dir=data_dir, database_url=None), as_json=as_json)
 
 
+@click.command(cls=Command)
+@click.argument("session", required=False)
+@data_dir_option
+@database_url_option
+@click.option(
+    "--chat",
+    metavar="CHAT",
+    help="Only this chat of SESSION: a JID, a hidden id or a phone number.",
+)
+@click.option(
+    "--kinds",
+    metavar="KINDS",
+    help="Only these, separated by commas: message, edit, revocation, reaction, vote, ack, move, "
+    "session, sync. Default: all.",
+)
+@click.option(
+    "--after",
+    metavar="POSITION",
+    help="Go on after this change: its position, as --json shows it. Default: from now on.",
+)
+@json_option
+def live(
+    *,
+    session: str | None,
+    data_dir: Path | None,
+    database_url: str | None,
+    chat: str | None,
+    kinds: str | None,
+    after: str | None,
+    as_json: bool,
+) -> None:
+    """Show what changes in the archive, as it changes: messages, edits, deletions, reactions, acks.
+
+    Works beside a running `wagateway up`, since it reads the database; also what other machines
+    write is shown, within a second. Ctrl-C or SIGTERM stops it. With --json each change is a line
+    of its own, with the message as it is then.
+
+    \b
+    Examples:
+      wagateway live
+      wagateway live default --chat +5511987650102
+      wagateway live default --kinds message,edit --json
+    """  # noqa: D301 - \b keeps click from re-wrapping
+    from wagateway.entrypoints.cli.live import Selection, run_live
+
+    if chat is not None and session is None:
+        raise click.UsageError("--chat is a chat of one session: name the SESSION, too.")
+    which = Selection(session=session, chat=chat, kinds=kinds, after=after)
+    run_live(Place(data_dir=data_dir, database_url=database_url), which, as_json=as_json)
+
+
 @click.command(
     cls=Command,
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},

@@ -23,7 +23,7 @@ class ExitCode(IntEnum):
 
 
 MEANINGS: dict[ExitCode, str] = {
-    ExitCode.OK: "done; up, api and demo also after Ctrl-C or SIGTERM",
+    ExitCode.OK: "done; up, api, live and demo also after Ctrl-C or SIGTERM",
     ExitCode.FAILED: "refused or not found, or doctor or simulate check found something wrong; "
     "simulate also when deliveries were given up, sync when something was not read, media verify "
     "and export when a file is not as it should be",

@@ -4,7 +4,7 @@ import sys
 
 import rich_click as click
 
-from wagateway.entrypoints.cli.commands_connecting import database_url, psql, waha_env
+from wagateway.entrypoints.cli.commands_connecting import database_url, live, psql, waha_env
 from wagateway.entrypoints.cli.commands_media import media
 from wagateway.entrypoints.cli.commands_purging import purge
 from wagateway.entrypoints.cli.commands_serving import api, demo, up
@@ -59,7 +59,7 @@ def program(**_: object) -> None:
 
 for _command in (
     *(up, demo, doctor, waha_env, psql, database_url),
-    *(sync, coverage, worker, media),
+    *(sync, coverage, worker, media, live),
     *(api, migrate, replay, purge, identity, simulate, version),
 ):
     program.add_command(_command)

@@ -12,6 +12,7 @@ from wagateway.entrypoints.http.api import api_router
 from wagateway.entrypoints.http.auth import HttpSecurity, api_gate, api_guard
 from wagateway.entrypoints.http.docs import documentation, front_door
 from wagateway.entrypoints.http.health import Health, health_router
+from wagateway.entrypoints.http.live import live_router
 from wagateway.entrypoints.http.media import media_router
 from wagateway.entrypoints.http.openapi import openapi_config
 from wagateway.entrypoints.http.problems import ERROR_HANDLERS
@@ -19,6 +20,7 @@ from wagateway.entrypoints.http.security_headers import with_security_headers
 from wagateway.entrypoints.http.sync import sync_router
 from wagateway.entrypoints.http.webhooks import Ingest, Intake, receive_event
 from wagateway.ports.archive import ArchiveReader
+from wagateway.usecases.live import Live
 from wagateway.usecases.media_library import MediaLibrary
 from wagateway.usecases.sync_control import SyncControl
 
@@ -31,6 +33,7 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
     reader: ArchiveReader,
     sync: SyncControl,
     library: MediaLibrary,
+    live: Live,
     health: Health,
     security: HttpSecurity,
     max_body_bytes: int = 16 * 2**20,
@@ -45,6 +48,7 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
         reader: what ``/api`` reads.
         sync: answers and obeys ``/api/sync`` and ``/api/coverage``.
         library: what ``/api/media`` reads.
+        live: what ``/api/live`` follows.
         health: what ``/health`` tells, without a token.
         security: tokens and keys.
         max_body_bytes: of a webhook; larger ones are refused without being read.
@@ -63,6 +67,7 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
         api_router(api_guard(security)),
         sync_router(api_guard(security)),
         media_router(api_guard(security)),
+        live_router(api_guard(security)),
         health_router(),
     ]
     app = Litestar(
@@ -72,6 +77,7 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
             "reader": Provide(lambda: reader, sync_to_thread=False),
             "sync": Provide(lambda: sync, sync_to_thread=False),
             "library": Provide(lambda: library, sync_to_thread=False),
+            "live": Provide(lambda: live, sync_to_thread=False),
             "health": Provide(lambda: health, sync_to_thread=False),
         },
         exception_handlers=dict(ERROR_HANDLERS),

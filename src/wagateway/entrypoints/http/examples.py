@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from wagateway.domain.coverage import Gap, GapReason, Next
 from wagateway.domain.events import Outcome, SessionStatus, Source
+from wagateway.domain.feed import ChangeKind, Position
 from wagateway.domain.health import Health, HealthLevel
 from wagateway.domain.identity import ChatType, Jid, SessionName, StanzaId
 from wagateway.domain.media import DownloadStatus
@@ -14,6 +15,7 @@ from wagateway.domain.messages import Ack, Kind
 from wagateway.domain.spans import Span
 from wagateway.domain.sync import SyncStatus
 from wagateway.domain.views import (
+    ChangeView,
     ChatPage,
     ChatView,
     ContactPage,
@@ -128,6 +130,17 @@ MESSAGES = MessagePage(
     ],
     next=_CURSOR,
     previous=None,
+)
+
+CHANGE = ChangeView(
+    kind=ChangeKind.MESSAGE,
+    position=Position("5d41402a", 52, 7, 1).id,
+    at=_AT,
+    session=_SESSION,
+    account=_ME,
+    chat_id=_ANA,
+    id=MESSAGES.messages[0].id,
+    message=MESSAGES.messages[0],
 )
 
 CHATS = ChatPage(

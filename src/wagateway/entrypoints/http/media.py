@@ -275,7 +275,7 @@ async def list_files(
         before=before or None,
         limit=limit,
     )
-    files = [_with_addresses(each, account) for each in page.files]
+    files = [with_address(each, account) for each in page.files]
     return msgspec.structs.replace(page, files=files)
 
 
@@ -384,11 +384,12 @@ async def _pieces(
 
 def with_addresses(page: MessagePage, account: str | None) -> MessagePage:
     """Return *page* with where this API has the files; *account* as it was asked for."""
-    messages = [_with_addresses(each, account) for each in page.messages]
+    messages = [with_address(each, account) for each in page.messages]
     return msgspec.structs.replace(page, messages=messages)
 
 
-def _with_addresses(view: _View, account: str | None) -> _View:
+def with_address(view: _View, account: str | None) -> _View:
+    """Return *view* with where this API has its file; *account* as it was asked for."""
     media: MediaView | None = view.media
     parts = (view.session, view.chat_id, view.id)
     if media is None:

@@ -59,6 +59,7 @@ _TAGS = [
         description="Which parts of the history are complete, and the sync that makes them so.",
     ),
     Tag(name="Media", description="Attached files: stored, previewed, and fetched again."),
+    Tag(name="Live", description="What changes, as it changes: server-sent events."),
     Tag(name="Event log", description="Everything that the engine told, raw, and its outcome."),
     Tag(name="Webhooks", description="Where the engine posts its events."),
     Tag(name="Health", description="For people, container runtimes and load balancers."),

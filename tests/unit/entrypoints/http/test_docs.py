@@ -42,6 +42,7 @@ ROUTES = {
     ("get", "/api/media/{session}/{chat}/{message_id}/thumbnail"): {
         *(400, 401, 404, 410, 416, 500, 503),
     },
+    ("get", "/api/live"): {400, 401, 404, 500, 503},
     ("get", "/health"): {500, 503},
     ("get", "/health/ready"): {500, 503},
     ("get", "/health/live"): {500},

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
+from wagateway.adapters.memory.feed import InProcessWakeUp
 from wagateway.adapters.memory.media import InMemoryMediaStore
 from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.domain.errors import StoreUnavailable
@@ -33,8 +34,10 @@ from wagateway.entrypoints.http.app import create_app
 from wagateway.entrypoints.http.auth import HttpSecurity
 from wagateway.entrypoints.http.health import Health, store_health
 from wagateway.ports.archive import ArchiveReader
+from wagateway.ports.feed import WakeUp
 from wagateway.ports.media_store import MediaStore
 from wagateway.usecases.ingest import Ingested
+from wagateway.usecases.live import Live
 from wagateway.usecases.media_library import MediaLibrary
 from wagateway.usecases.sync_control import SyncControl
 
@@ -101,6 +104,7 @@ def application(
     reader: ArchiveReader | None = None,
     sync: SyncControl | None = None,
     library: MediaLibrary | None = None,
+    live: Live | None = None,
     health: Health | None = None,
     security: HttpSecurity = TOKEN_ONLY,
     **options: Any,  # noqa: ANN401 - whatever create_app takes
@@ -114,6 +118,7 @@ def application(
         reader=reader,
         sync=sync or SyncControl(store=store, reader=reader, clock=lambda: datetime.now(UTC)),
         library=library or library_of(memory, InMemoryMediaStore()),
+        live=live or live_of(memory),
         health=health or store_health(reader),
         security=security,
         **options,
@@ -127,6 +132,17 @@ def library_of(archive: InMemoryArchive, media: MediaStore) -> MediaLibrary:
         downloads=InMemoryDownloadStore(archive),
         media=media,
         clock=lambda: datetime.now(UTC),
+    )
+
+
+def live_of(archive: InMemoryArchive, wake_up: WakeUp | None = None, **options: Any) -> Live:  # noqa: ANN401 - whatever Live takes
+    """Return what follows *archive*."""
+    return Live(
+        feed=archive.feed,
+        reader=archive,
+        wake_up=wake_up or InProcessWakeUp(),
+        clock=lambda: datetime.now(UTC),
+        **options,
     )
 
 
