@@ -26,6 +26,7 @@ from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import open_pool
 from wagateway.adapters.timescale.reader import TimescaleReader
+from wagateway.adapters.timescale.storage import StoragePlan
 from wagateway.adapters.timescale.sync import TimescaleSyncStore
 from wagateway.adapters.waha.client import open_engine
 from wagateway.adapters.waha.fetching import FetchLimits, open_files
@@ -61,6 +62,8 @@ from wagateway.usecases.work import SyncWorker
 
 _LEFT_OVER_S = 24 * 3600.0
 """A file is on its way for minutes; what is older was left by a process that died."""
+_MOVED_UNASKED = 100_000
+"""Rows that move into chunks in a second or two; a start may take that long."""
 _MAX_WRITERS = 4
 """Transactions at once; half of the connections are left to the readers in any case."""
 
@@ -196,7 +199,9 @@ async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
         server = await stack.enter_async_context(EmbeddedPostgres.running(settings.data_dir))
         url = server.url
     if settings.auto_migrate:
-        await migrate(migration_url or url)
+        await migrate(
+            migration_url or url, storage=storage_plan(settings, most_rows=_MOVED_UNASKED)
+        )
     pool = await stack.enter_async_context(
         open_pool(
             url,
@@ -210,6 +215,16 @@ async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
         TimescaleReader(pool),
         TimescaleSyncStore(pool, archive),
         TimescaleDownloadStore(pool),
+    )
+
+
+def storage_plan(settings: Settings, *, most_rows: int | None = None) -> StoragePlan:
+    """Return how the tables shall be laid out; without a limit, however long moving rows takes."""
+    return StoragePlan(
+        timescale=settings.timescale == "auto",
+        chunk_days=settings.chunk_days,
+        compress_after_days=settings.compress_after_days,
+        most_rows=most_rows,
     )
 
 
