@@ -24,7 +24,7 @@ from tests.support.deliveries import (
     revoked,
     seen,
 )
-from tests.support.postgres import Servers, fresh_database
+from tests.support.postgres import USUAL, Servers, fresh_database
 from tests.support.reading import only, outcomes, texts
 
 from wagateway.adapters.timescale.migrate import migrate
@@ -1113,7 +1113,7 @@ def _comparable(task: DownloadTask) -> DownloadTask:
 
 @pytest.fixture(scope="module")
 async def pool(postgres_servers: Servers) -> AsyncIterator[Pool]:
-    async with fresh_database(await postgres_servers.url("embedded")) as url:
+    async with fresh_database(await postgres_servers.url(USUAL)) as url:
         await migrate(url)
         async with open_pool(url, max_size=4) as pool:
             yield pool

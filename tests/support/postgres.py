@@ -29,6 +29,8 @@ Kind = Literal["embedded", "container", "external", "pooled"]
 
 IMAGE = os.environ.get("WAGATEWAY_TEST_IMAGE", "timescale/timescaledb:2.22.0-pg17")
 EXTERNAL_URL = os.environ.get("WAGATEWAY_TEST_DATABASE_URL", "")
+USUAL: Kind = "external" if EXTERNAL_URL else "embedded"
+"""The server of tests that need one, whichever it is: the one that the environment names."""
 
 _LEAKED = """
 SELECT count(*) FROM pg_stat_activity
@@ -161,7 +163,7 @@ async def fresh_database(server_url: str, *, template: str = "template1") -> Asy
         template: a database that nobody is connected to, copied as it is.
     """
     name = f"wagateway_test_{uuid4().hex}"
-    await _execute(server_url, "CREATE DATABASE {} TEMPLATE {}", name, template)
+    await _create(server_url, name, template)
     try:
         yield database_url(server_url, name)
         leaked = await _leaked(server_url, name)
@@ -175,6 +177,16 @@ def database_url(server_url: str, name: str) -> str:
     if "://" in server_url:
         return urlsplit(server_url)._replace(path=f"/{name}").geturl()
     return make_conninfo(server_url, dbname=name)
+
+
+async def _create(url: str, name: str, template: str) -> None:
+    """Make a database; TimescaleDB, which looks into each database, is given time to leave."""
+    for _ in range(100):
+        try:
+            return await _execute(url, "CREATE DATABASE {} TEMPLATE {}", name, template)
+        except psycopg.errors.ObjectInUse:
+            await asyncio.sleep(0.1)
+    raise TimeoutError(f"the server would not let go of {template}")
 
 
 async def _drop(url: str, name: str) -> None:
