@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 from hypothesis import settings
-from tests.support.postgres import Servers, all_servers
+from tests.support.postgres import USUAL, Servers, all_servers
 from tests.support.s3 import S3Server, S3Servers
 
 if settings.get_current_profile_name() == "default":  # the mutation check brings its own
@@ -73,7 +73,13 @@ async def postgres_servers() -> AsyncIterator[Servers]:
 
 @pytest.fixture(scope="session")
 async def postgres_server(postgres_servers: Servers) -> str:
-    """URL of the embedded server, whose role may create databases."""
+    """URL of the usual server, whose role may create databases."""
+    return await postgres_servers.url(USUAL)
+
+
+@pytest.fixture(scope="session")
+async def embedded_server(postgres_servers: Servers) -> str:
+    """URL of the embedded server, for what only it has."""
     return await postgres_servers.url("embedded")
 
 

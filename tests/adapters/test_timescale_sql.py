@@ -1,6 +1,7 @@
 """What the archive offers to people who read it by SQL: search words and views."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, LiteralString
 
 import pytest
@@ -171,21 +172,25 @@ class TestViews:
             ("quiet", BAKERY.phone, None),
         ]
 
-    async def test_statistics_count_per_chat_and_hour(self, pool: Pool) -> None:
+    async def test_statistics_count_by_hour_chat_kind_and_direction(self, pool: Pool) -> None:
         late = NOON + 3599 * SECOND
+        photo = partial(seen, kind=Kind.IMAGE, media=MediaFacts())
         await record(
             pool,
-            delivery(seen()),
-            delivery(seen(stanza="A2", from_me=True, sent_at=late)),
-            delivery(seen(stanza="A3", sent_at=late + SECOND, kind=Kind.IMAGE, media=MediaFacts())),
-            delivery(seen(chat=BRUNO)),
+            delivery(seen("oi")),
+            delivery(seen("tudo bem?", stanza="A2", sent_at=late)),
+            delivery(seen("tudo", stanza="A3", from_me=True, sent_at=late)),
+            delivery(photo("veja", stanza="A4", sent_at=late + SECOND)),
+            delivery(photo(None, stanza="A5", sent_at=late + SECOND)),
+            delivery(photo("", chat=BRUNO)),
         )
         assert await rows(
             pool,
-            "SELECT session, chat_id, hour, messages, sent, received, with_media"
-            " FROM whatsapp_gateway.messages_hourly_stats ORDER BY chat_id, hour",
+            "SELECT session, chat_id, hour, kind, from_me, messages, with_text, with_media"
+            " FROM whatsapp_gateway.messages_hourly_stats ORDER BY chat_id, hour, from_me",
         ) == [
-            (SESSION, ANA, NOON, 2, 1, 1, 0),
-            (SESSION, ANA, late + SECOND, 1, 0, 1, 1),
-            (SESSION, BRUNO, NOON, 1, 0, 1, 0),
+            (SESSION, ANA, NOON, "text", False, 2, 2, 0),
+            (SESSION, ANA, NOON, "text", True, 1, 1, 0),
+            (SESSION, ANA, late + SECOND, "image", False, 2, 1, 2),
+            (SESSION, BRUNO, NOON, "image", False, 1, 0, 1),
         ]

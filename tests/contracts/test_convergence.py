@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.contracts.archives import Backend, backend, in_memory
 from tests.support.deliveries import twin_worlds, worlds
-from tests.support.postgres import Servers
+from tests.support.postgres import USUAL, Servers
 
 from wagateway.domain.events import Delivery
 from wagateway.domain.identity import SessionName
@@ -66,7 +66,7 @@ async def test_any_retelling_of_pictures_leaves_the_same_previews_in_memory(
 
 @pytest.fixture(scope="module")
 async def postgres(postgres_servers: Servers) -> AsyncIterator[Backend]:
-    async with backend("embedded", postgres_servers) as found:
+    async with backend(USUAL, postgres_servers) as found:
         yield found
 
 

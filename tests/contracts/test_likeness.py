@@ -24,7 +24,7 @@ from tests.support.deliveries import (
     twin_worlds,
     worlds,
 )
-from tests.support.postgres import Servers
+from tests.support.postgres import USUAL, Servers
 
 from wagateway.domain.errors import NotFound
 from wagateway.domain.events import Account, Delivery
@@ -112,7 +112,7 @@ async def answer(act: Act, archive: Backend, session: SessionName, step: int) ->
 
 @pytest.fixture(scope="module")
 async def postgres(postgres_servers: Servers) -> AsyncIterator[Backend]:
-    async with backend("embedded", postgres_servers) as found:
+    async with backend(USUAL, postgres_servers) as found:
         yield found
 
 

@@ -30,7 +30,12 @@ Kind = Literal["embedded", "container", "external", "pooled"]
 
 IMAGE = os.environ.get("WAGATEWAY_TEST_IMAGE", "timescale/timescaledb:2.22.0-pg17")
 EXTERNAL_URL = os.environ.get("WAGATEWAY_TEST_DATABASE_URL", "")
+USUAL: Kind = "external" if EXTERNAL_URL else "embedded"
+"""The server of tests that need one, whichever it is: the one that the environment names."""
 
+_CREATE: Literal["CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy"] = (
+    "CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy"
+)
 _LEAKED = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -119,7 +124,7 @@ class Servers:
         return self._pooler.url(direct_url)
 
     @asynccontextmanager
-    async def migrated(self, kind: Kind = "embedded") -> AsyncIterator[str]:
+    async def migrated(self, kind: Kind = USUAL) -> AsyncIterator[str]:
         """Yield a `fresh_database` with our schema in it: a copy, since to migrate takes longer."""
         server_url = await self.url(kind)
         if kind not in self._migrated:
@@ -176,8 +181,7 @@ async def fresh_database(server_url: str, *, template: str = "template1") -> Asy
         template: a database that nobody is connected to, copied as it is.
     """
     name = f"wagateway_test_{uuid4().hex}"
-    # Copied as files, since the log of a copy page by page would be written as well.
-    await _execute(server_url, "CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy", name, template)
+    await _create(server_url, name, template)
     try:
         yield database_url(server_url, name)
         leaked = await _leaked(server_url, name)
@@ -191,6 +195,17 @@ def database_url(server_url: str, name: str) -> str:
     if "://" in server_url:
         return urlsplit(server_url)._replace(path=f"/{name}").geturl()
     return make_conninfo(server_url, dbname=name)
+
+
+async def _create(url: str, name: str, template: str) -> None:
+    """Make a database; TimescaleDB, which looks into each database, is given time to leave."""
+    for _ in range(100):
+        try:
+            # Copied as files, since the log of a copy page by page would be written as well.
+            return await _execute(url, _CREATE, name, template)
+        except psycopg.errors.ObjectInUse:
+            await asyncio.sleep(0.1)
+    raise TimeoutError(f"the server would not let go of {template}")
 
 
 async def _drop(url: str, name: str) -> None:

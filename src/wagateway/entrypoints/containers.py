@@ -31,6 +31,7 @@ from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import open_pool
 from wagateway.adapters.timescale.purges import TimescalePurgeStore
 from wagateway.adapters.timescale.reader import TimescaleReader
+from wagateway.adapters.timescale.storage import StoragePlan
 from wagateway.adapters.timescale.sync import TimescaleSyncStore
 from wagateway.adapters.waha.client import open_engine
 from wagateway.adapters.waha.fetching import FetchLimits, open_files
@@ -76,6 +77,8 @@ _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.li
 
 _LEFT_OVER_S = 24 * 3600.0
 """A file is on its way for minutes; what is older was left by a process that died."""
+_MOVED_UNASKED = 100_000
+"""Rows that move into chunks in a second or two; a start may take that long."""
 _MAX_WRITERS = 4
 """Transactions at once; half of the connections are left to the readers in any case."""
 
@@ -264,7 +267,9 @@ async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
         server = await stack.enter_async_context(EmbeddedPostgres.running(settings.data_dir))
         url = server.url
     if settings.auto_migrate:
-        await migrate(migration_url or url)
+        await migrate(
+            migration_url or url, storage=storage_plan(settings, most_rows=_MOVED_UNASKED)
+        )
     pool = await stack.enter_async_context(
         open_pool(
             url,
@@ -281,6 +286,16 @@ async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
         TimescalePurgeStore(pool, archive),
         TimescaleChangeFeed(pool),
         wake_up,
+    )
+
+
+def storage_plan(settings: Settings, *, most_rows: int | None = None) -> StoragePlan:
+    """Return how the tables shall be laid out; without a limit, however long moving rows takes."""
+    return StoragePlan(
+        timescale=settings.timescale == "auto",
+        chunk_days=settings.chunk_days,
+        compress_after_days=settings.compress_after_days,
+        most_rows=most_rows,
     )
 
 

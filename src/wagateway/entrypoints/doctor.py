@@ -10,11 +10,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wagateway.adapters.timescale.migrate import status
+from wagateway.adapters.timescale.migrate import status, storage_of
 from wagateway.domain.errors import WagatewayError
 from wagateway.domain.events import Outcome, SessionStatus
 from wagateway.entrypoints.addresses import local_url
-from wagateway.entrypoints.containers import open_services
+from wagateway.entrypoints.containers import open_services, storage_plan
 from wagateway.entrypoints.findings import Finding, Verdict, fail, ok, skipped, warn
 from wagateway.entrypoints.http.auth import (
     API_TOKEN_HEADER,
@@ -26,6 +26,7 @@ from wagateway.entrypoints.http.health import HealthReport, HealthStatus
 from wagateway.entrypoints.media_check import media_finding
 from wagateway.entrypoints.secrets import GatewaySecrets, known_secrets
 from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.storage_check import storage_finding
 from wagateway.entrypoints.waha_check import Heard, silence_finding, waha_findings
 from wagateway.entrypoints.waha_webhook import WEBHOOK_PATH
 from wagateway.ports.archive import ArchiveReader, LogFilter
@@ -145,6 +146,8 @@ async def _opened(settings: Settings) -> AsyncGenerator[Finding | Heard]:
         yield skipped("log", "the schema is not up to date")
         return
     yield ok("schema", f"it is up to date, at {schema.applied[-1].name}")
+    found = await storage_of(settings.migration_url or "")
+    yield storage_finding(found, storage_plan(settings))
     async with open_services(replace(settings, auto_migrate=False)) as services:
         yield await _log(services.reader)
         current = [s for s in await services.reader.sessions() if s.current]

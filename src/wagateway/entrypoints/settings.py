@@ -57,6 +57,11 @@ class Settings(Struct, frozen=True, kw_only=True):
             PgBouncer before 1.22 needs.
         data_dir: the embedded server's data, and the secrets that were generated.
         auto_migrate: bring the schema up to date on start; `wagateway api` never does.
+        timescale: ``auto`` uses TimescaleDB where it is; ``off`` leaves the tables as they are.
+        chunk_days: what a new chunk of a hypertable covers, 1 to 3650; None: 90 days of messages,
+            30 of the log.
+        compress_after_days: age at which messages are compressed, to 36500, where TimescaleDB can
+            do that; 0: never.
         host: where the HTTP server listens.
         port: its port, 1 to 65535.
         api_token: opens the HTTP API; None: not configured.
@@ -114,6 +119,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     prepare_threshold: int | None = None
     data_dir: Path = field(default_factory=lambda: default_data_dir(os.environ))
     auto_migrate: bool = True
+    timescale: str = "auto"
+    chunk_days: int | None = None
+    compress_after_days: int = 90
     host: str = "127.0.0.1"
     port: int = 4011
     api_token: str | None = None

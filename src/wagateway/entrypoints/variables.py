@@ -24,6 +24,7 @@ from wagateway.entrypoints.strength import STRONG, is_strong, weakness
 
 MEMORY_URL = "memory://"
 MEDIA_STORES = ("filesystem", "minio")
+TIMESCALE = ("auto", "off")
 MEDIA_KINDS = (
     MessageKind.IMAGE,
     MessageKind.VIDEO,
@@ -224,6 +225,9 @@ VARIABLES: Mapping[str, Variable] = {
     "WHATSAPP_DB_POOL_SIZE": Variable("pool_size", _whole(1, 1000)),
     "WHATSAPP_DB_PREPARE_THRESHOLD": Variable("prepare_threshold", _whole(0, 1000)),
     "WHATSAPP_AUTO_MIGRATE": Variable("auto_migrate", _FLAG),
+    "WHATSAPP_DB_TIMESCALE": Variable("timescale", _one_of(*TIMESCALE)),
+    "WHATSAPP_DB_CHUNK_DAYS": Variable("chunk_days", _whole(1, 3650)),
+    "WHATSAPP_DB_COMPRESS_AFTER_DAYS": Variable("compress_after_days", _whole(0, _MOST_DAYS)),
     "WHATSAPP_DATA_DIR": Variable("data_dir", _FOLDER),
     "WHATSAPP_GATEWAY_API_HOST": Variable("host", _HOST),
     "WHATSAPP_GATEWAY_API_PORT": Variable("port", _PORT),

@@ -20,6 +20,7 @@ NAMES_OF_EXAMPLES = {
     "WHATSAPP_DATABASE_DIRECT_URL",
     "WHATSAPP_DATABASE_URL",
     "WHATSAPP_DATA_DIR",
+    "WHATSAPP_DB_CHUNK_DAYS",
     "WHATSAPP_DB_HOST",
     "WHATSAPP_DB_PREPARE_THRESHOLD",
     "WHATSAPP_EVENT_LOG_RETENTION_DAYS",
@@ -161,6 +162,9 @@ def test_all_problems_are_told_at_once_with_what_is_accepted_and_without_secrets
         ("CORE_URL", "http://waha:port"),
         ("TZ", "../../etc/passwd"),
         ("DB_PREPARE_THRESHOLD", "never"),
+        ("DB_TIMESCALE", "on"),
+        ("DB_CHUNK_DAYS", "0"),
+        ("DB_COMPRESS_AFTER_DAYS", "-1"),
     ],
 )
 def test_a_malformed_value_is_refused_by_name(name: str, text: str) -> None:

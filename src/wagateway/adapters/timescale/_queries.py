@@ -11,9 +11,9 @@ _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _COMMENT = re.compile(rb"^--.*\n", re.MULTILINE)
 
 
-def _load() -> Mapping[str, bytes]:
+def _load(*names: str) -> Mapping[str, bytes]:
     found: dict[str, bytes] = {}
-    for file in ("queries.sql", "sync.sql", "downloads.sql", "purges.sql", "feed.sql"):
+    for file in names:
         text = resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
         _, *parts = _NAME.split(text)
         named = zip(parts[::2], parts[1::2], strict=True)
@@ -21,8 +21,12 @@ def _load() -> Mapping[str, bytes]:
     return found
 
 
-QUERIES: Mapping[str, bytes] = _load()
+QUERIES: Mapping[str, bytes] = _load(
+    "queries.sql", "sync.sql", "downloads.sql", "purges.sql", "feed.sql"
+)
 """SQL by name, with ``%(named)s`` values."""
+STORAGE_QUERIES: Mapping[str, bytes] = _load("storage.sql")
+"""Likewise, what lays out the tables; most of it is there only where TimescaleDB is."""
 
 # A statement more costs more than what it does, on both sides: a delivery alone touches some ten
 # tables, with a row or none in each. So what one moment needs goes as one statement. Which tables

@@ -265,10 +265,25 @@ class Writing:
             else:
                 place = {"new_chat": target.chat, "new_author": target.author}
                 moved.append(message_values(before) | place)
-        await self.execute("remove_facts", dropped)
+        await self._change_facts("remove_facts", dropped)
         await self.execute("remove_words", dropped)
-        await self.execute("move_facts", moved)
+        await self._change_facts("move_facts", moved)
         await self.execute("move_words", moved)
+
+    async def _change_facts(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run a named statement on facts that are there, *rows* of the ledger."""
+        if not rows:
+            return
+        times = [row["sent_at"] for row in rows]
+        values = {
+            "session_id": self._session_id,
+            "rows": msgspec.json.encode(rows).decode(),
+            "chats": sorted({row["chat"] for row in rows}),
+            "first": min(times),
+            "last": max(times),
+        }
+        # Prepared, it may come to a plan for any values, which knows nothing of chunks.
+        await self._conn.execute(QUERIES[query], values, prepare=False)
 
     async def move(self, move: Move, phones: Mapping[Jid, Jid]) -> int:
         """Follow a changed link in all tables; return how many messages moved."""

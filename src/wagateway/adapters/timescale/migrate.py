@@ -23,6 +23,8 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row
 
 from wagateway.adapters.timescale._errors import translated_errors
+from wagateway.adapters.timescale.arrange import arrange, look
+from wagateway.adapters.timescale.storage import Storage, StoragePlan
 from wagateway.domain.errors import Conflict, Defect, InvalidInput, Rejected, StoreUnavailable
 
 OLDEST_SERVER = 15
@@ -33,6 +35,7 @@ _NO_TRANSACTION = re.compile(r"--\s*wagateway:\s*no-transaction\s*")
 _LOCK_KEY = int.from_bytes(hashlib.sha256(b"wagateway migrations").digest()[:8], signed=True)
 _LOCK_POLL_S = 0.25
 _CONNECT_S = 10
+_AS_USUAL = StoragePlan()
 _LIMITS = "SET lock_timeout = '10s'; SET statement_timeout = 0"
 
 _CREATE_SCHEMA = "CREATE SCHEMA whatsapp_gateway"
@@ -103,13 +106,20 @@ class Status:
 
 
 async def migrate(
-    url: str, *, migrations: Sequence[Migration] | None = None, wait_s: float = 120.0
+    url: str,
+    *,
+    migrations: Sequence[Migration] | None = None,
+    storage: StoragePlan = _AS_USUAL,
+    wait_s: float = 120.0,
 ) -> list[Migration]:
     """Apply all pending migrations, one starter at a time however many there are.
+
+    After those of the package, the tables are laid out: see `arrange`.
 
     Args:
         url: libpq URL of the database itself: behind a pooler the lock would not hold.
         migrations: by ascending version; those of the package when None.
+        storage: how the tables shall be laid out.
         wait_s: how long to wait for another starter.
 
     Returns:
@@ -133,6 +143,9 @@ async def migrate(
         pending = _compared(await _ledger(conn), known).pending
         for migration in pending:
             await _apply(conn, migration)
+        if migrations is None:
+            with _translated("Laying out the tables"):
+                await arrange(conn, storage)
         return list(pending)
 
 
@@ -151,6 +164,18 @@ async def status(url: str, *, migrations: Sequence[Migration] | None = None) -> 
     known = packaged_migrations() if migrations is None else tuple(migrations)
     async with _connected(url, "Looking at the schema") as conn:
         return _compared(await _ledger(conn), known)
+
+
+async def storage_of(url: str) -> Storage:
+    """Return how a database keeps the archive; changes nothing.
+
+    Raises:
+        InvalidInput: *url* cannot be read.
+        Rejected: the server is too old.
+        StoreUnavailable: no connection; the last line of the text is what to do.
+    """
+    async with _connected(url, "Looking at the tables") as conn:
+        return await look(conn)
 
 
 def packaged_migrations() -> tuple[Migration, ...]:

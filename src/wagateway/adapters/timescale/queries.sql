@@ -10,7 +10,8 @@
 -- Serialises writers of the same sessions until the transaction ends; keys come sorted, so that two
 -- processes never wait for each other in a circle. Nobody waits for ever, neither for the lock nor
 -- for a statement, and the commit is on disk when it returns, whatever the server's default is. What
--- is read as JSON has its times in UTC.
+-- is read as JSON has its times in UTC. A message that moves may lie in a compressed chunk of TimescaleDB,
+-- which refuses to unpack more than 100,000 rows in a transaction unless told otherwise.
 WITH limits AS MATERIALIZED (
     SELECT
         set_config('lock_timeout', '5s', true),
@@ -21,7 +22,9 @@ WITH limits AS MATERIALIZED (
             CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on'
                 ELSE current_setting('synchronous_commit') END,
             true
-        )
+        ),
+        CASE WHEN current_setting('timescaledb.max_tuples_decompressed_per_dml_transaction', true) IS NOT NULL
+            THEN set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', true) END
 )
 SELECT pg_advisory_xact_lock(%(space)s::int, k.key)
 FROM limits, unnest(%(keys)s::int[]) AS k (key);
@@ -224,20 +227,26 @@ FROM json_to_recordset(%(rows)s::json) AS r (
 );
 
 -- name: remove_facts
--- Messages' facts, because better ones replace them.
+-- Messages' facts, because better ones replace them. The chats and times that the rows name are told apart
+-- too: only by constants does TimescaleDB know which chunks, and which batches of compressed ones, it need
+-- not touch.
 DELETE FROM whatsapp_gateway.messages AS t
 USING json_to_recordset(%(rows)s::json) AS r (chat text, stanza text, author text, sent_at timestamptz)
 WHERE t.session_id = %(session_id)s::int AND t.chat_id = r.chat AND t.stanza_id = r.stanza
-  AND t.author = r.author AND t.sent_at = r.sent_at;
+  AND t.author = r.author AND t.sent_at = r.sent_at
+  AND t.chat_id = ANY (%(chats)s::text[])
+  AND t.sent_at >= %(first)s::timestamptz AND t.sent_at <= %(last)s::timestamptz;
 
 -- name: move_facts
--- Messages' facts to their new addresses.
+-- Messages' facts to their new addresses; chats and times as in remove_facts.
 UPDATE whatsapp_gateway.messages AS t
 SET chat_id = r.new_chat, author = r.new_author
 FROM json_to_recordset(%(rows)s::json)
     AS r (chat text, stanza text, author text, sent_at timestamptz, new_chat text, new_author text)
 WHERE t.session_id = %(session_id)s::int AND t.chat_id = r.chat AND t.stanza_id = r.stanza
-  AND t.author = r.author AND t.sent_at = r.sent_at;
+  AND t.author = r.author AND t.sent_at = r.sent_at
+  AND t.chat_id = ANY (%(chats)s::text[])
+  AND t.sent_at >= %(first)s::timestamptz AND t.sent_at <= %(last)s::timestamptz;
 
 -- name: save_words
 -- Search vectors of current texts. Very long texts are searchable by their first 50,000 characters.

@@ -35,6 +35,9 @@ def migrate(
     Safe to run at any time and from several machines at once: one migrates, the others wait. It
     needs the database itself: behind PgBouncer, set WHATSAPP_DATABASE_DIRECT_URL.
 
+    Where TimescaleDB is, messages and the log become hypertables: a table that holds rows is locked
+    while they move, which it says before. WHATSAPP_DB_TIMESCALE=off leaves the tables alone.
+
     With --status the exit code is 1 when something is pending.
 
     \b

@@ -5,12 +5,15 @@ import asyncio
 import rich_click as click
 from msgspec import Struct
 
-from wagateway.adapters.timescale.migrate import Status, migrate, status
+from wagateway.adapters.timescale.migrate import Status, migrate, status, storage_of
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import echo_json
 from wagateway.entrypoints.cli.place import database, settings_at
+from wagateway.entrypoints.containers import storage_plan
+from wagateway.entrypoints.findings import Finding
 from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.storage_check import storage_finding
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -19,12 +22,14 @@ class Report(Struct, frozen=True, kw_only=True):
     Attributes:
         up_to_date: whether nothing is pending any more.
         applied_now: by this command.
+        storage: how the tables are kept, as `wagateway doctor` tells it; None before there are any.
     """
 
     up_to_date: bool
     applied: list[str]
     pending: list[str]
     applied_now: list[str]
+    storage: Finding | None
 
 
 def run_migrate(place: Place, *, only_status: bool, as_json: bool) -> ExitCode:
@@ -47,21 +52,23 @@ def run_migrate(place: Place, *, only_status: bool, as_json: bool) -> ExitCode:
 
 async def _compare(settings: Settings) -> Report:
     async with database(settings) as opened:
-        return _report(await status(_url(opened)), [])
+        return await _report(opened, [])
 
 
 async def _migrate(settings: Settings) -> Report:
     async with database(settings, create=True) as opened:
-        now = [migration.name for migration in await migrate(_url(opened))]
-        return _report(await status(_url(opened)), now)
+        applied = await migrate(_url(opened), storage=storage_plan(opened))
+        return await _report(opened, [migration.name for migration in applied])
 
 
 def _url(opened: Settings) -> str:
     return opened.migration_url or ""
 
 
-def _report(found: Status, now: list[str]) -> Report:
+async def _report(opened: Settings, now: list[str]) -> Report:
+    found = await status(_url(opened))
     return Report(
+        storage=await _storage(opened, found),
         up_to_date=not found.pending,
         applied=[row.name for row in found.applied],
         pending=[migration.name for migration in found.pending],
@@ -69,10 +76,19 @@ def _report(found: Status, now: list[str]) -> Report:
     )
 
 
+async def _storage(opened: Settings, found: Status) -> Finding | None:
+    if found.pending:
+        return None
+    return storage_finding(await storage_of(_url(opened)), storage_plan(opened))
+
+
 def _lines(report: Report) -> list[str]:
     lines = [f"applied now  {name}" for name in report.applied_now]
     lines += [f"applied      {name}" for name in report.applied if name not in report.applied_now]
     lines += [f"pending      {name}" for name in report.pending]
+    if report.storage:
+        lines.append(f"storage      {report.storage.found}")
+        lines += [f"             {report.storage.mend}"] if report.storage.mend else []
     if report.up_to_date:
         return [*lines, "The schema is up to date."]
     return [*lines, "The schema is behind: run `wagateway migrate`."]

@@ -123,6 +123,7 @@ async def test_everything_works_from_waha_to_the_archive(url: str, tmp_path: Pat
         "secrets",
         "database",
         "schema",
+        "storage",
         "log",
         "media",
         "api",
