@@ -321,11 +321,11 @@ class Live:
         for stream in list(self._open):
             stream.close()
         self._wake_up.wake()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_LETTING_GO_S)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for breaks_off in (False, True, True):  # a driver asks the server first, then lets go
+            for task in self._tasks if breaks_off else ():
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=_LETTING_GO_S)
 
     def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Begin *work*, which aclose() waits for."""
@@ -377,8 +377,8 @@ class Live:
         try:
             while self._joined and self._place is not None and not self._closing:
                 if not await self._read_page(self._place):
+                    await asyncio.sleep(_REST_S)
                     await self._wake_up.wait(self._look_every_s)
-                await asyncio.sleep(_REST_S)
         except Exception as exc:  # noqa: BLE001 - nobody waits for this task's result
             self.broke(exc)
             for stream in list(self._joined):
