@@ -1,4 +1,4 @@
-"""S3 servers for tests: SeaweedFS from a wheel, or one that the environment names.
+"""S3 servers for tests: SeaweedFS from a wheel, MinIO in a container, or one that is named.
 
 A server starts when it is first asked for; each use has a bucket of its own.
 """
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -23,10 +23,16 @@ from uuid import uuid4
 import pytest
 import urllib3
 from minio import Minio
+from testcontainers.core.container import DockerContainer
+from tests.support.postgres import docker_answers
 
 from wagateway.adapters.minio.bucket import Bucket
 
-Kind = Literal["s3", "s3-external"]
+Kind = Literal["s3", "s3-container", "s3-external"]
+
+IMAGE = os.environ.get(
+    "WAGATEWAY_TEST_MINIO_IMAGE", "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
+)
 
 EXTERNAL_ENDPOINT = os.environ.get("WAGATEWAY_TEST_S3_ENDPOINT", "")
 ACCESS_KEY = "wagateway-test"
@@ -35,6 +41,7 @@ SECRET_KEY = "kV7-3qXw_9TzRb2LmPd5"
 _BINARY = Path(sys.executable).with_name("weed")
 _INTEL_MAC = sys.platform == "darwin" and platform.machine() == "x86_64"
 _PORTS = ("master", "volume", "filer", "s3", "admin")
+_MINIO_PORT = 9000
 _LOWEST, _EPHEMERAL = 10_000, 32_768
 _READY_WITHIN_S = 60.0
 _WATCHDOG = 'read -r _; kill -KILL "$1"; rm -rf "$2"'
@@ -53,6 +60,14 @@ def server_params() -> list[object]:
     )
     return [
         pytest.param("s3", id="s3", marks=needs_s3),
+        pytest.param(
+            "s3-container",
+            id="s3-container",
+            marks=[
+                pytest.mark.container,
+                pytest.mark.skipif(not docker_answers(), reason="Docker does not answer"),
+            ],
+        ),
         pytest.param("s3-external", id="s3-external", marks=[pytest.mark.external, unnamed]),
     ]
 
@@ -124,18 +139,36 @@ class S3Servers:
     def get(self, kind: Kind) -> S3Server:
         """Return the server of *kind*."""
         if kind not in self._found:
-            self._found[kind] = (
-                external() if kind == "s3-external" else self._stack.enter_context(seaweed())
-            )
+            start = {"s3": seaweed, "s3-container": container, "s3-external": external}[kind]
+            self._found[kind] = self._stack.enter_context(start())
         return self._found[kind]
 
 
-def external() -> S3Server:
-    """Return the server that the environment names."""
+@contextmanager
+def container() -> Iterator[S3Server]:
+    """Run MinIO from its pinned image, or what `WAGATEWAY_TEST_MINIO_IMAGE` names."""
+    # The class for MinIO waits by an interface that forks lack; all of them have these settings.
+    server = (
+        DockerContainer(IMAGE)
+        .with_exposed_ports(_MINIO_PORT)
+        .with_env("MINIO_ROOT_USER", ACCESS_KEY)
+        .with_env("MINIO_ROOT_PASSWORD", SECRET_KEY)
+        .with_command(f"server /data --address :{_MINIO_PORT}")
+    )
+    with server:
+        url = f"http://127.0.0.1:{server.get_exposed_port(_MINIO_PORT)}"
+        if not _answers(url, lambda: True):
+            raise RuntimeError(f"{IMAGE} does not answer within {_READY_WITHIN_S:.0f} s")
+        yield S3Server(url, (ACCESS_KEY, SECRET_KEY))
+
+
+@contextmanager
+def external() -> Iterator[S3Server]:
+    """Use the server that the environment names."""
     names = ("WAGATEWAY_TEST_S3_ACCESS_KEY", "WAGATEWAY_TEST_S3_SECRET_KEY")
     if absent := [name for name in names if not os.environ.get(name)]:
         raise LookupError(f"WAGATEWAY_TEST_S3_ENDPOINT is set without {' and '.join(absent)}")
-    return S3Server(EXTERNAL_ENDPOINT, (os.environ[names[0]], os.environ[names[1]]))
+    yield S3Server(EXTERNAL_ENDPOINT, (os.environ[names[0]], os.environ[names[1]]))
 
 
 @contextmanager
@@ -238,12 +271,16 @@ def _is_free(port: int) -> bool:
 
 
 def _is_ready(server: _Process) -> bool:
+    return _answers(f"http://127.0.0.1:{server.port}", lambda: server.process.poll() is None)
+
+
+def _answers(url: str, runs: Callable[[], bool]) -> bool:
     http = urllib3.PoolManager(timeout=5.0, retries=False)
     deadline = time.monotonic() + _READY_WITHIN_S
-    while time.monotonic() < deadline and server.process.poll() is None:
+    while time.monotonic() < deadline and runs():
         with suppress(urllib3.exceptions.HTTPError):
             # It listens before it knows its keys, and says 503 for a while.
-            if http.request("GET", f"http://127.0.0.1:{server.port}/").status in {200, 403}:
+            if http.request("GET", f"{url}/").status in {200, 403}:
                 return True
         time.sleep(0.05)
     return False
