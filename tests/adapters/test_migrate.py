@@ -34,6 +34,13 @@ async def database(postgres_server: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
+async def embedded(embedded_server: str) -> AsyncIterator[str]:
+    """The same on the server whose superuser, and whose socket, are known."""
+    async with fresh_database(embedded_server) as url:
+        yield url
+
+
+@pytest.fixture
 def files(tmp_path: Path) -> Files:
     """Write files, by name without ending, and read them all as migrations."""
 
@@ -293,20 +300,20 @@ class TestRefusals:
             await status(url, migrations=())
         assert "secret" not in str(caught.value)
 
-    async def test_a_role_without_rights(self, database: str, files: Files) -> None:
+    async def test_a_role_without_rights(self, embedded: str, files: Files) -> None:
         known = files(m0001_create_a="CREATE TABLE whatsapp_gateway.a ();")
-        async with role(database) as guest:
+        async with role(embedded) as guest:
             with pytest.raises(Rejected, match="needs more rights"):
                 await migrate(guest, migrations=known)
 
     async def test_a_role_that_may_only_use_a_ready_schema_is_enough(
-        self, database: str, files: Files
+        self, embedded: str, files: Files
     ) -> None:
         known = files(m0001_create_a="CREATE TABLE whatsapp_gateway.a ();")
-        async with role(database) as guest:
+        async with role(embedded) as guest:
             owner = urlsplit(guest).username
             await run(
-                database,
+                embedded,
                 f"CREATE SCHEMA whatsapp_gateway; GRANT ALL ON SCHEMA whatsapp_gateway TO {owner}",
             )
             assert len(await migrate(guest, migrations=known)) == 1
@@ -316,12 +323,12 @@ class TestRefusals:
         with pytest.raises(Rejected, match="needs what this server lacks"):
             await migrate(database, migrations=known)
 
-    async def test_a_connection_pooler(self, database: str, files: Files) -> None:
-        async with pooler(database) as pooled:
+    async def test_a_connection_pooler(self, embedded: str, files: Files) -> None:
+        async with pooler(embedded) as pooled:
             assert (await status(pooled, migrations=())).applied == ()
             with pytest.raises(Conflict, match="direct connection"):
                 await migrate(pooled, migrations=files(m0001_create_a="CREATE TABLE a ();"))
-        assert await rows(database, "SELECT to_regclass('a')::text") == [(None,)]
+        assert await rows(embedded, "SELECT to_regclass('a')::text") == [(None,)]
 
 
 class TestFiles:

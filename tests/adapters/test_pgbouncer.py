@@ -38,15 +38,15 @@ CLIENTS = 12
 
 
 @pytest.fixture(scope="module")
-async def pooler(postgres_server: str) -> AsyncIterator[PgBouncer]:
-    async with PgBouncer.running(postgres_server) as found:
+async def pooler(embedded_server: str) -> AsyncIterator[PgBouncer]:
+    async with PgBouncer.running(embedded_server) as found:
         yield found
 
 
 @pytest.fixture
-async def direct(postgres_server: str) -> AsyncIterator[str]:
+async def direct(embedded_server: str) -> AsyncIterator[str]:
     """An empty database, not through PgBouncer."""
-    async with fresh_database(postgres_server) as url:
+    async with fresh_database(embedded_server) as url:
         yield url
 
 

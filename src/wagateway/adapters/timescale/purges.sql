@@ -200,6 +200,7 @@ WITH RECURSIVE names AS (
     DELETE FROM whatsapp_gateway.event_log AS t
     USING old
     WHERE t.event_id = old.event_id AND t.received_at = old.received_at
+      AND t.received_at < %(before)s::timestamptz
     RETURNING t.event_id
 )
 SELECT count(*) AS log_rows FROM gone;
