@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 _BLOCK = re.compile(r"```sql\n(.*?)```", re.DOTALL)
 
 
-@pytest.mark.parametrize(("page", "least"), [("README.md", 5), ("docs/MEDIA.md", 3)])
+@pytest.mark.parametrize(
+    ("page", "least"), [("README.md", 5), ("docs/MEDIA.md", 3), ("docs/OPERATING.md", 1)]
+)
 async def test_every_query_that_is_shown_runs(postgres_server: str, page: str, least: int) -> None:
     blocks = _BLOCK.findall((ROOT / page).read_text())
     statements = [part for block in blocks for part in block.split(";") if part.strip()]
