@@ -36,6 +36,10 @@ USUAL: Kind = "external" if EXTERNAL_URL else "embedded"
 _CREATE: Literal["CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy"] = (
     "CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy"
 )
+_END_SCHEDULERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = %s AND backend_type LIKE 'TimescaleDB%%'
+"""
 _LEAKED = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -132,6 +136,7 @@ class Servers:
             await migrate(url)
             name = str(conninfo_to_dict(url)["dbname"])
             await _execute(server_url, "ALTER DATABASE {} ALLOW_CONNECTIONS false", name)
+            await _end_schedulers(server_url, name)
             self._migrated[kind] = name
         async with fresh_database(server_url, template=self._migrated[kind]) as url:
             yield url
@@ -206,6 +211,12 @@ async def _create(url: str, name: str, template: str) -> None:
         except psycopg.errors.ObjectInUse:
             await asyncio.sleep(0.1)
     raise TimeoutError(f"the server would not let go of {template}")
+
+
+async def _end_schedulers(url: str, name: str) -> None:
+    """End what TimescaleDB runs in a database; it does not come back to one that lets nobody in."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        await conn.execute(_END_SCHEDULERS, [name])
 
 
 async def _drop(url: str, name: str) -> None:
