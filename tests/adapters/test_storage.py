@@ -14,7 +14,17 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 from tests.contracts.archives import in_postgres
-from tests.support.deliveries import ANA, NOON, SECOND, SESSION, delivery, seen
+from tests.support.deliveries import (
+    ANA,
+    ANA_LID,
+    BRUNO,
+    NOON,
+    SECOND,
+    SESSION,
+    delivery,
+    linked,
+    seen,
+)
 from tests.support.postgres import fresh_database
 
 from wagateway.adapters.timescale import arrange as arranging
@@ -31,6 +41,7 @@ from wagateway.adapters.timescale.storage import (
     steps,
 )
 from wagateway.domain.errors import StoreUnavailable
+from wagateway.domain.identity import Jid
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.settings import Settings
 
@@ -63,11 +74,13 @@ async def execute(url: str, statement: LiteralString, *values: object) -> list[t
         return await cursor.fetchall() if cursor.description else []
 
 
-async def fill(url: str, *, days: int) -> None:
+async def fill(url: str, *, days: int, chat: Jid = ANA) -> None:
     """Record a message a day, from noon of today on back."""
     async with open_pool(url, max_size=2) as pool:
         told = [
-            delivery(seen(f"dia {n}", stanza=f"A{n}", sent_at=NOON - n * timedelta(days=1)))
+            delivery(
+                seen(f"dia {n}", chat=chat, stanza=f"A{n}", sent_at=NOON - n * timedelta(days=1))
+            )
             for n in range(days)
         ]
         await in_postgres(pool).record(*told)
@@ -268,7 +281,8 @@ class TestOnFullEdition:
         assert await execute(full, count) == [(41, 41, 41)]
 
     async def test_compressed_messages_move_and_go(self, full: str) -> None:
-        await fill(full, days=40)
+        await fill(full, days=40, chat=ANA_LID)
+        await fill(full, days=3, chat=BRUNO)
         chunks = await execute(
             full, "SELECT compress_chunk(c)::text FROM show_chunks('whatsapp_gateway.messages') c"
         )
@@ -278,10 +292,18 @@ class TestOnFullEdition:
         assert messages.compressed == len(chunks)
         async with open_pool(full, max_size=2) as pool:
             backend = in_postgres(pool)
-            better = seen("melhor", stanza="A7", sent_at=NOON - timedelta(days=7))
+            at = NOON - timedelta(days=7)
+            better = seen("melhor", chat=ANA_LID, stanza="A7", sent_at=at)
             await backend.record(delivery(better, at=NOON - SECOND))
+            await backend.record(delivery(linked()))
             page = await backend.reader.messages(SESSION, [ANA], limit=100)
-            assert len(page.messages) == 40
+            days = [f"dia {n}" for n in range(40)]
+            days[7] = "melhor"  # earlier seen, so its facts replaced what was compressed
+            assert [view.text for view in page.messages] == days
+            others = await backend.reader.messages(SESSION, [BRUNO], limit=100)
+            assert len(others.messages) == 3
+        await fill(full, days=41, chat=ANA_LID)  # into chunks that are compressed
+        assert await texts(full) == {*days, "dia 40"}
 
 
 @asynccontextmanager
