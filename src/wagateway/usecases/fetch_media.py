@@ -191,9 +191,8 @@ class FetchMedia:
         state = turn.task.download
         if not again:
             return await self._from(state.offer, file)
-        if is_untried(
-            state
-        ):  # the engine may keep files for longer than is known, or its clock differs
+        if is_untried(state):
+            # The engine may keep files for longer than is known, or its clock differs.
             with suppress(NotFound, InvalidInput):
                 return await self._from(state.offer, file)
         stored = await self._stored(turn.task, file)
