@@ -1,5 +1,6 @@
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -25,6 +26,8 @@ def pytest_configure() -> None:
 
     Most tests of the database and nearly all journeys otherwise wait for the disk.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell began us in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # what tests start is told by it
     if "TMPDIR" not in os.environ and _has_room(_MEMORY):
         os.environ["TMPDIR"] = str(_MEMORY)
         tempfile.tempdir = None
