@@ -508,6 +508,7 @@ async def open_media_worker(
                 downloads=services.downloads,
                 clock=now,
                 folder=folder,
+                rest=plan.rest,
             )
         yield MediaWorker(
             fetch=fetch,

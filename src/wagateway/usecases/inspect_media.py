@@ -17,7 +17,6 @@ from wagateway.ports.media_store import MediaStore
 
 _MOST_LOOKS = 3
 """At one file: one that ends each of them by killing the worker is left alone."""
-_LATER = timedelta(minutes=1)
 _PREVIEW = "image/webp"
 
 
@@ -27,6 +26,7 @@ class InspectMedia:
 
     Attributes:
         folder: where the file lies meanwhile.
+        rest: how long a file waits for its look where a store is away.
     """
 
     inspector: MediaInspector
@@ -34,6 +34,7 @@ class InspectMedia:
     downloads: DownloadStore
     clock: Clock
     folder: Path
+    rest: timedelta = timedelta(seconds=10)
 
     async def __call__(self, file: MediaObject) -> Inspection:
         """Look into *file* and store what is found.
@@ -50,7 +51,7 @@ class InspectMedia:
                 found = Inspection(mimetype=file.mimetype, problem="it is not in the media store")
             except Unavailable:
                 with suppress(Unavailable):  # that was no look at the file
-                    await self.downloads.inspect_again(file.sha256, now=self.clock() + _LATER)
+                    await self.downloads.inspect_again(file.sha256, now=self.clock() + self.rest)
                 raise
         await self.downloads.save_inspection(file.sha256, found, now=self.clock())
         return found
