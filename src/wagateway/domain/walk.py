@@ -127,7 +127,7 @@ def step(walk: Walk, page: Page) -> Step:
         walk = _doubted(walk, max(times))
     if _continues(walk, page, newest=times[0]):
         return _taken(walk, page, times)
-    if walk.short:  # the engine shows fewer than asked for, or has forgotten more than the overlap
+    if walk.short:  # the engine shows fewer than asked for, has forgotten much, or goes on filling
         return _taken(_doubted(walk), page, times)
     if walk.retreats < _RETREATS and not _within_one_second(walk, page):
         return Step(walk=_stepped_back(walk, page))
@@ -145,7 +145,7 @@ def proven(walk: Walk, *, at_end: bool = False) -> Spans:
 
 
 def _continues(walk: Walk, page: Page, *, newest: datetime) -> bool:
-    if page.offset == 0 or walk.reached is None or walk.blanks:
+    if page.offset == 0 or walk.reached is None:
         return True
     if walk.short:  # where rows are left out, any that is shown again will do
         return newest >= walk.reached

@@ -197,13 +197,23 @@ class TestDisturbance:
         assert not further.ended
         assert further.walk.reached == row(2).sent_at
 
+    def test_what_comes_behind_an_empty_page_proves_nothing_in_between(self) -> None:
+        """A list that goes on filling may have filled the place of the empty page meanwhile."""
+        walk = BEGUN
+        for numbers in [(19, 18, 17), (), (3, 2)]:
+            walk = step(walk, page(walk.offset, *numbers)).walk
+        assert walk.reached == row(2).sent_at
+        [span] = proven(walk)
+        assert span.begin == row(18).sent_at
+
     def test_only_empty_pages_in_a_row_are_the_end(self) -> None:
         walk = BEGUN
         for numbers in [(9, 8, 7), (), (3, 2), ()]:
             done = step(walk, page(walk.offset, *numbers))
             assert not done.ended
             walk = done.walk
-        assert step(walk, page(walk.offset)).at_end
+        done = step(walk, page(walk.offset))
+        assert (done.ended, done.at_end) == (True, False)  # nobody knows what was in between
 
     def test_a_list_that_does_not_hold_together_is_passed_without_a_proof(self) -> None:
         walk = BEGUN
@@ -356,11 +366,11 @@ class Traffic:
 
     def __init__(self, listing: Listing, chance: random.Random) -> None:
         self.listing, self.chance = listing, chance
-        self.next = 100_000
+        self.next, self.oldest = 100_000, 0
         self.gone: set[Listed] = set()
 
     def happen(self) -> None:
-        self.chance.choice([self.arrive, self.forget, self.shuffle])()
+        self.chance.choice([self.arrive, self.forget, self.shuffle, self.fill])()
 
     def arrive(self) -> None:
         for _ in range(self.chance.randint(1, 5)):
@@ -373,16 +383,22 @@ class Traffic:
         self.gone |= set(self.listing.rows[start:end])
         del self.listing.rows[start:end]
 
+    def fill(self) -> None:
+        """Show what is older than all before, as after a phone was paired."""
+        for _ in range(self.chance.randint(1, 40)):
+            self.oldest -= 1
+            self.listing.rows.append(row(self.oldest))
+
     def shuffle(self) -> None:
         """Change the order inside each second."""
         self.listing.rows.sort(key=lambda r: (r.sent_at, self.chance.random()), reverse=True)
 
 
-@settings(max_examples=500)
+@settings(max_examples=1000)
 @given(
     count=st.integers(0, 120),
     spread=st.sampled_from([1, 3, LIMIT - OVERLAP]),
-    events=st.lists(st.sampled_from(["nothing", "crash", "happen"]), max_size=25),
+    events=st.lists(st.sampled_from(["nothing", "crash", "happen", "fill"]), max_size=25),
     chance=st.randoms(use_true_random=False),
 )
 def test_skips_nothing_that_the_engine_still_offers(
@@ -395,6 +411,8 @@ def test_skips_nothing_that_the_engine_still_offers(
     for event in [*events, *("nothing",) * 200]:
         if event == "happen":
             traffic.happen()
+        if event == "fill":
+            traffic.fill()
         answer = listing.page(walk.offset)
         done = step(walk, answer)
         if event == "crash":
@@ -402,7 +420,8 @@ def test_skips_nothing_that_the_engine_still_offers(
         seen |= set(answer.rows)
         walk = done.walk
         for span in proven(walk, at_end=done.at_end):
-            missing = {r for r in rows if r.sent_at in span} - seen - traffic.gone
+            listed = {*rows, *listing.rows}
+            missing = {r for r in listed if r.sent_at in span} - seen - traffic.gone
             assert not missing, "proven, and not seen"
         if done.ended:
             break
