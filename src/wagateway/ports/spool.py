@@ -1,0 +1,90 @@
+"""Where deliveries wait, durably, while the database is away."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from wagateway.domain.events import Source
+
+
+class SpooledBody(Struct, frozen=True, kw_only=True):
+    """One body as the engine sent it.
+
+    Attributes:
+        body: one envelope, or a JSON array of envelopes.
+        received_at: aware UTC.
+        source: which way it came.
+    """
+
+    body: bytes
+    received_at: datetime
+    source: Source = Source.WEBHOOK
+
+
+class SpoolEntry(Struct, frozen=True, kw_only=True):
+    """What one call of put() kept: bodies that are let go of together, in their order.
+
+    Attributes:
+        key: what the spool knows it by.
+    """
+
+    key: str
+    bodies: tuple[SpooledBody, ...]
+
+
+class SpoolDepth(Struct, frozen=True, kw_only=True):
+    """What waits in a spool.
+
+    Attributes:
+        entries: that wait to be recorded.
+        size_bytes: of these, about.
+        oldest_at: when the first of them was kept; None where nothing waits.
+        set_aside: entries that could not be recorded, and are kept for people to look at.
+    """
+
+    entries: int = 0
+    size_bytes: int = 0
+    oldest_at: datetime | None = None
+    set_aside: int = 0
+
+
+class Spool(ABC):
+    """Keeps bodies until they are recorded; it can give one twice, and never less than it took.
+
+    Several processes may share one. Any method may raise StoreUnavailable: the spool is away, too
+    slow, or gives no proof that it is durable; put() may have kept what it was given even so.
+    """
+
+    @abstractmethod
+    async def put(self, bodies: Sequence[SpooledBody]) -> None:
+        """Keep *bodies*, one or more; return once they are on disk.
+
+        Raises:
+            StoreUnavailable: also when it is full.
+        """
+
+    @abstractmethod
+    async def oldest(self, *, limit: int) -> Sequence[SpoolEntry]:
+        """Return up to *limit* entries, 1 or more, in the order of their arrival.
+
+        They stay until let_go(). Who called last has the spool to itself for a while; others get
+        nothing meanwhile, so that the same is not recorded by each. That is a courtesy: were the
+        same recorded twice, the second time is a repetition.
+        """
+
+    @abstractmethod
+    async def let_go(self, keys: Collection[str]) -> None:
+        """Remove entries that are recorded; those that are gone already are no error."""
+
+    @abstractmethod
+    async def set_aside(self, key: str) -> None:
+        """Take an entry out of the way that cannot be recorded, and keep it for people.
+
+        One that is gone already is no error.
+        """
+
+    @abstractmethod
+    async def depth(self) -> SpoolDepth:
+        """Return what waits."""
