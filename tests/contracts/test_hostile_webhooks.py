@@ -29,10 +29,10 @@ KEY = "hmac-key-of-this-test"
 SENT_S = 1_791_000_123
 ANA = "5511987650102@c.us"
 GROUP = "120363000000000101@g.us"
-STORED = {"stored": 1, "duplicates": 0, "ignored": 0, "failed": 0}
-DUPLICATE = {"stored": 0, "duplicates": 1, "ignored": 0, "failed": 0}
-IGNORED = {"stored": 0, "duplicates": 0, "ignored": 1, "failed": 0}
-FAILED = {"stored": 0, "duplicates": 0, "ignored": 0, "failed": 1}
+STORED = {"stored": 1, "duplicates": 0, "ignored": 0, "failed": 0, "spooled": 0}
+DUPLICATE = {"stored": 0, "duplicates": 1, "ignored": 0, "failed": 0, "spooled": 0}
+IGNORED = {"stored": 0, "duplicates": 0, "ignored": 1, "failed": 0, "spooled": 0}
+FAILED = {"stored": 0, "duplicates": 0, "ignored": 0, "failed": 1, "spooled": 0}
 
 
 def payload(text: object = "Bom dia!", stanza: str = "A1", **over: object) -> dict[str, Any]:
@@ -222,7 +222,7 @@ async def test_whatever_is_an_event_is_kept(
 async def test_a_bad_element_disturbs_no_neighbour(client: Client) -> None:
     good, better = envelope(payload("um", "A1")), envelope(payload("dois", "A2"))
     answer = await client.post(as_json([good, 7, envelope(None), better]))
-    assert answer.json() == {"stored": 2, "duplicates": 0, "ignored": 1, "failed": 1}
+    assert answer.json() == {"stored": 2, "duplicates": 0, "ignored": 1, "failed": 1, "spooled": 0}
     assert sorted(map(str, await client.texts())) == ["dois", "um"]
 
 

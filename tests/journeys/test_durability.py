@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -43,10 +43,11 @@ def body(number: int) -> bytes:
 
 
 @asynccontextmanager
-async def up(data_dir: Path, port: int) -> AsyncIterator[subprocess.Popen[bytes]]:
+async def up(data_dir: Path, port: int, **settings: str) -> AsyncIterator[subprocess.Popen[bytes]]:
     """Run `wagateway up` until it answers; kill what is left of it afterwards."""
     environ = {name: value for name, value in os.environ.items() if "WHATSAPP" not in name}
     environ |= {"WHATSAPP_GATEWAY_API_TOKEN": API_TOKEN, "WHATSAPP_WEBHOOK_TOKEN": TOKEN}
+    environ |= settings
     command = [sys.executable, "-m", "wagateway.entrypoints.cli", "up"]
     process = subprocess.Popen(
         [*command, "--data-dir", str(data_dir), "--port", str(port)],
@@ -96,6 +97,17 @@ async def until(reached: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
+async def drained(client: httpx.AsyncClient) -> None:
+    """Wait until the database is there, and nothing waits in the spool."""
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(httpx.TransportError):
+                parts = (await client.get("/health")).json()["parts"]
+                if parts["store"]["status"] == parts["spool"]["status"] == "ok":
+                    return
+            await asyncio.sleep(0.05)
+
+
 async def archived(client: httpx.AsyncClient) -> list[str]:
     """Return the ids of all messages, page by page."""
     found: list[str] = []
@@ -136,6 +148,7 @@ async def test_what_was_answered_200_survives_the_death_of_gateway_and_database(
         await flood
     assert len(answered) > 200
     async with up(data_dir, port) as gateway, client_of(port) as client:
+        await drained(client)
         kept = await archived(client)
         assert answered <= set(kept)
         assert len(kept) == len(set(kept))
@@ -155,6 +168,7 @@ async def test_a_database_restart_under_load_loses_and_mixes_nothing(tmp_path: P
         while len(answered) < 1500:
             await deliver(client, range(1500), answered)
         assert len(answered) == 1500
+        await drained(client)
         page = await client.get(f"/api/messages/vendas/{ANA}", params={"limit": "500"})
         texts = {message["id"]: message["text"] for message in page.json()["messages"]}
         assert texts == {id_: f"mensagem {id_[1:]}" for id_ in texts}
@@ -166,7 +180,7 @@ async def test_a_database_restart_under_load_loses_and_mixes_nothing(tmp_path: P
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 async def test_a_database_that_hangs_is_a_503_before_waha_gives_up(tmp_path: Path) -> None:
     data_dir, port = tmp_path / "data", free_port()
-    async with up(data_dir, port), client_of(port) as client:
+    async with up(data_dir, port, WHATSAPP_SPOOL="off"), client_of(port) as client:
         assert (await client.post("/webhooks/messages", content=body(1))).status_code == 200
         with frozen(database_pid(data_dir)):
             first = await client.post("/webhooks/messages", content=body(2), timeout=8)
@@ -180,3 +194,27 @@ async def test_a_database_that_hangs_is_a_503_before_waha_gives_up(tmp_path: Pat
             while len(answered) < 3:
                 await deliver(client, range(1, 4), answered)
         assert sorted(await archived(client)) == ["S1", "S2", "S3"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+async def test_what_comes_while_the_database_hangs_is_spooled_and_outlives_a_kill(
+    tmp_path: Path,
+) -> None:
+    data_dir, port = tmp_path / "data", free_port()
+    answered: set[str] = set()
+    async with up(data_dir, port) as gateway, client_of(port) as client:
+        assert (await client.post("/webhooks/messages", content=body(1))).json()["stored"] == 1
+        with frozen(database_pid(data_dir)):
+            first = await client.post("/webhooks/messages", content=body(2), timeout=8)
+            assert (first.status_code, first.json()["spooled"]) == (200, 1)
+            at_once = await client.post("/webhooks/messages", content=body(3), timeout=2)
+            assert at_once.json()["spooled"] == 1
+            await deliver(client, range(4, 300), answered)
+            assert len(answered) == 296
+            ready = await client.get("/health/ready", timeout=5)
+            assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+            os.kill(gateway.pid, signal.SIGKILL)
+    async with up(data_dir, port), client_of(port) as client:
+        await drained(client)
+        kept = await archived(client)
+    assert sorted(kept) == sorted(f"S{n}" for n in range(1, 300))

@@ -34,8 +34,9 @@ from wagateway.adapters.embedded.server import EmbeddedPostgres
 from wagateway.adapters.minio.bucket import Bucket
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.domain.media import MediaKey
-from wagateway.entrypoints.containers import open_media, open_services
+from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.stores import open_media
 from wagateway.ports.media_store import MediaStore
 from wagateway.simulator.bait import Bait
 from wagateway.simulator.engine import EngineName

@@ -15,15 +15,12 @@ import structlog
 from dependency_injector import containers, providers
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres
-from wagateway.adapters.filesystem.media import FilesystemMediaStore
 from wagateway.adapters.inspection.inspector import open_inspector
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
 from wagateway.adapters.memory.feed import InProcessWakeUp
-from wagateway.adapters.memory.media import InMemoryMediaStore
 from wagateway.adapters.memory.purges import InMemoryPurgeStore
 from wagateway.adapters.memory.sync import InMemorySyncStore
-from wagateway.adapters.minio.bucket import Bucket
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
 from wagateway.adapters.timescale.feed import TimescaleChangeFeed
@@ -43,6 +40,7 @@ from wagateway.domain.patience import Patience
 from wagateway.domain.purges import PurgeCounts
 from wagateway.entrypoints.logs import trace_of
 from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.stores import open_media, open_spool
 from wagateway.entrypoints.variables import FULL, STATUS
 from wagateway.ports.archive import Archive, ArchiveReader
 from wagateway.ports.downloads import DownloadStore
@@ -50,6 +48,7 @@ from wagateway.ports.engine import Engine
 from wagateway.ports.feed import ChangeFeed, WakeUp
 from wagateway.ports.media_store import MediaStore
 from wagateway.ports.purges import PurgeStore
+from wagateway.ports.spool import Spool
 from wagateway.ports.sync import SyncStore
 from wagateway.usecases.export_media import ExportMedia
 from wagateway.usecases.fetch_media import FetchMedia, FetchTurn, MediaPlan
@@ -63,6 +62,7 @@ from wagateway.usecases.media_library import MediaLibrary
 from wagateway.usecases.media_work import MediaWorker
 from wagateway.usecases.purge import PurgeMessages, Retention, Upkeep
 from wagateway.usecases.replay import ReplayLog
+from wagateway.usecases.spooling import Away, SpoolBodies
 from wagateway.usecases.sync import SyncTurn
 from wagateway.usecases.sync_control import SyncControl
 from wagateway.usecases.sync_people import SyncPeople
@@ -88,6 +88,7 @@ class Services:
     """What the entrypoints call: use cases, and both sides of the archive."""
 
     ingest: IngestBody
+    spool: Spool | None
     archive: Archive
     reader: ArchiveReader
     replay: ReplayLog
@@ -135,6 +136,8 @@ class Container(containers.DeclarativeContainer):
     """Everything but what is given: the two sides of the archive, opened, and its writers."""
 
     archive: providers.Dependency[Archive] = providers.Dependency()
+    spool: providers.Dependency[Spool | None] = providers.Dependency()
+    spool_bodies: providers.Dependency[SpoolBodies | None] = providers.Dependency()
     reader: providers.Dependency[ArchiveReader] = providers.Dependency()
     store: providers.Dependency[SyncStore] = providers.Dependency()
     writers: providers.Dependency[int] = providers.Dependency()
@@ -151,7 +154,10 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Object(now)
     engine = providers.Singleton(WahaReader)
     commit = providers.Singleton(GroupCommit, archive, max_groups=writers)
-    ingest = providers.Singleton(IngestBody, engine=engine, commit=commit, clock=clock)
+    away = providers.Singleton(Away)
+    ingest = providers.Singleton(
+        IngestBody, engine=engine, commit=commit, clock=clock, spool=spool_bodies, away=away
+    )
     replay = providers.Singleton(ReplayLog, engine=engine, archive=archive)
     link = providers.Singleton(LinkIdentity, archive=archive, clock=clock)
     unlink = providers.Singleton(UnlinkIdentity, archive=archive, clock=clock)
@@ -182,6 +188,7 @@ class Container(containers.DeclarativeContainer):
     services = providers.Singleton(
         Services,
         ingest=ingest,
+        spool=spool,
         archive=archive,
         reader=reader,
         replay=replay,
@@ -224,9 +231,13 @@ async def open_services(
         settings = msgspec.structs.replace(settings, database_url=database_url, direct_url=None)
     async with AsyncExitStack() as stack:
         media = await stack.enter_async_context(open_media(settings))
+        spool = await stack.enter_async_context(open_spool(settings))
+        spool_bodies = None if spool is None else SpoolBodies(spool)
         store = await _opened(stack, settings)
         container = Container(
             archive=providers.Object(store.archive),
+            spool=providers.Object(spool),
+            spool_bodies=providers.Object(spool_bodies),
             reader=providers.Object(store.reader),
             store=providers.Object(store.sync),
             downloads=providers.Object(store.downloads),
@@ -242,6 +253,8 @@ async def open_services(
             writers=providers.Object(max(1, min(_MAX_WRITERS, settings.pool_size // 2))),
         )
         container.check_dependencies()
+        if spool_bodies is not None:  # closed last: it takes what the database did not
+            stack.push_async_callback(spool_bodies.aclose)
         stack.push_async_callback(container.commit().aclose)
         stack.push_async_callback(container.live().aclose)
         yield container.services()
@@ -326,41 +339,6 @@ def media_rules(settings: Settings) -> Rules:
         outgoing=settings.media_outgoing,
         oldest=None if age is None else timedelta(days=age),
         lifetime=timedelta(seconds=lifetime) if lifetime else None,
-    )
-
-
-@asynccontextmanager
-async def open_media(settings: Settings) -> AsyncIterator[MediaStore]:
-    """Yield where *settings* keep files; nothing is asked or made yet.
-
-    An archive that keeps nothing keeps no files either, whichever store is named.
-
-    Raises:
-        Rejected: the extra ``s3`` is needed, and not installed.
-    """
-    if settings.backend == "memory":
-        yield InMemoryMediaStore()
-    elif settings.media_store == "filesystem":
-        yield FilesystemMediaStore(settings.media_folder.expanduser().absolute())
-    else:
-        try:
-            from wagateway.adapters.minio.media import open_minio  # noqa: PLC0415 - an extra
-        except ModuleNotFoundError as exc:
-            raise Rejected(
-                "WHATSAPP_MEDIA_STORE=minio needs the SDK of MinIO: pip install 'wagateway[s3]'"
-            ) from exc
-        async with open_minio(_bucket(settings)) as store:
-            yield store
-
-
-def _bucket(settings: Settings) -> Bucket:
-    return Bucket(
-        url=settings.minio_address,
-        name=settings.minio_bucket,
-        access_key=settings.minio_user or "",
-        secret_key=settings.minio_password or "",
-        region=settings.minio_region,
-        public_url=settings.minio_public_url,
     )
 
 

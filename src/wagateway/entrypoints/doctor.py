@@ -26,6 +26,7 @@ from wagateway.entrypoints.http.health import HealthReport, HealthStatus
 from wagateway.entrypoints.media_check import media_finding
 from wagateway.entrypoints.secrets import GatewaySecrets, known_secrets
 from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.spool_check import spool_finding
 from wagateway.entrypoints.storage_check import storage_finding
 from wagateway.entrypoints.waha_check import Heard, silence_finding, waha_findings
 from wagateway.entrypoints.waha_webhook import WEBHOOK_PATH
@@ -86,6 +87,7 @@ async def examine(
                 heard = found
             else:
                 yield found
+    yield await spool_finding(settings)
     yield await media_finding(settings)
     async with aclosing(_api(settings, secrets)) as api:
         async for finding in api:
@@ -248,9 +250,12 @@ def _ill(health: httpx.Response, url: str) -> Finding | None:
             f"what answers at {url} is not wagateway",
             "Stop that program, or choose another port by WHATSAPP_GATEWAY_API_PORT.",
         )
-    if report.status is HealthStatus.DOWN:
-        down = ", ".join(n for n, part in report.parts.items() if part.status is HealthStatus.DOWN)
-        return fail(_API, f"it runs, but says that it is down: {down}", "Its log says why.")
+    down = [name for name, part in report.parts.items() if part.status is HealthStatus.DOWN]
+    if down:
+        told = ", ".join(down)
+        return fail(
+            _API, f"it runs, but says of a part that it is down: {told}", "Its log says why."
+        )
     return None
 
 

@@ -33,7 +33,7 @@ from wagateway.domain.views import (
 )
 from wagateway.entrypoints.containers import Services, open_services
 from wagateway.entrypoints.settings import Settings, load_settings
-from wagateway.entrypoints.worker import beating, working
+from wagateway.entrypoints.worker import beating, draining, working
 from wagateway.ports.archive import LogFilter
 from wagateway.ports.downloads import RETRIED
 from wagateway.usecases.ingest import Ingested
@@ -86,13 +86,16 @@ class Gateway:
             )
         async with open_services(settings) as services:
             if not worker:
-                yield cls(services)
+                async with draining(services):
+                    yield cls(services)
                 return
             async with beating(services.store), working(settings, services):
                 yield cls(services)
 
     async def ingest(self, body: bytes, *, source: Source = Source.WEBHOOK) -> Ingested:
         """Take in one webhook body; when this returns, its events are durable.
+
+        While the database is away they are on disk in the spool, and recorded later.
 
         Whoever may call this may write into the archive: check the sender first. Answer WAHA
         with 2xx only after it, so that WAHA repeats what was not kept; repetitions do no harm.

@@ -2,18 +2,17 @@
 
 import asyncio
 import hashlib
-import os
 import secrets
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from wagateway.adapters.embedded.account import user_name
 from wagateway.domain.errors import Conflict, WagatewayError
 from wagateway.domain.media import file_key
-from wagateway.entrypoints.containers import open_media
 from wagateway.entrypoints.findings import Finding, fail, ok, skipped
+from wagateway.entrypoints.folders import why_not_tried
 from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.stores import open_media
 from wagateway.ports.media_store import MediaStore
 
 _MEDIA = "media"
@@ -58,19 +57,8 @@ def _why_not(settings: Settings) -> str | None:
         return "files are not kept: WHATSAPP_MEDIA_ENABLED is false"
     if settings.backend == "memory":
         return "memory:// keeps no files"
-    return _why_not_in(settings.media_folder) if settings.media_store == "filesystem" else None
-
-
-def _why_not_in(folder: Path) -> str | None:
-    folder = folder.expanduser()
-    try:
-        owner = folder.stat().st_uid
-    except FileNotFoundError:
-        return f"{folder} is not there yet; the first file makes it"
-    except OSError:
-        return None  # trying tells more
-    if os.geteuid() == 0 and owner != 0:  # what root makes there, its owner could not use
-        return f"{folder} belongs to {user_name(owner)}: run this as that user"
+    if settings.media_store == "filesystem":
+        return why_not_tried(settings.media_folder, maker="the first file")
     return None
 
 

@@ -24,7 +24,7 @@ from wagateway.entrypoints.bounded_http import BoundedHttp
 from wagateway.entrypoints.containers import Services
 from wagateway.entrypoints.http.app import create_app
 from wagateway.entrypoints.http.auth import HttpSecurity
-from wagateway.entrypoints.http.health import Health, store_health
+from wagateway.entrypoints.http.health import Health, store_health, with_spool
 from wagateway.entrypoints.http.webhooks import Ingest
 from wagateway.entrypoints.secrets import GatewaySecrets
 from wagateway.entrypoints.settings import Settings
@@ -57,7 +57,7 @@ def build_app(
         sync=services.sync,
         library=services.library,
         live=services.live,
-        health=health or store_health(services.reader),
+        health=health or with_spool(store_health(services.reader), services.spool),
         security=HttpSecurity(
             api_token=secrets.api_token,
             webhook_token=secrets.webhook_token,

@@ -68,6 +68,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         webhook_token: what the engine sends in a header; None: not configured.
         webhook_hmac_key: what the engine signs with; None: not configured.
         max_body_bytes: of one webhook, 64 KiB to 1 GiB.
+        spool: where webhooks wait while the database is away: ``auto`` and ``filesystem`` mean
+            ``spool_folder``; ``off``: nowhere, and they are refused.
+        spool_dir: that folder; None: the folder ``spool`` in ``data_dir``.
+        spool_max_bytes: that may wait, 1 MiB to 1 TiB.
         engine_url: WAHA's address; None: not configured.
         engine_store_url: of the S3 server into which WAHA puts files; None: it keeps them itself.
         engine_key: WAHA's key.
@@ -128,6 +132,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     webhook_token: str | None = None
     webhook_hmac_key: str | None = None
     max_body_bytes: int = 16 * 2**20
+    spool: str = "auto"
+    spool_dir: Path | None = None
+    spool_max_bytes: int = 2**30
     engine_url: str | None = None
     engine_store_url: str | None = None
     engine_key: str | None = None
@@ -212,6 +219,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def media_folder(self) -> Path:
         """Where files are kept, when they are in a folder."""
         return self.media_dir or self.data_dir / "media"
+
+    @property
+    def spool_folder(self) -> Path:
+        """Where webhooks wait, when they wait in a folder."""
+        return self.spool_dir or self.data_dir / "spool"
 
     @property
     def minio_address(self) -> str:

@@ -25,6 +25,7 @@ from wagateway.entrypoints.strength import STRONG, is_strong, weakness
 MEMORY_URL = "memory://"
 MEDIA_STORES = ("filesystem", "minio")
 TIMESCALE = ("auto", "off")
+SPOOLS = ("auto", "filesystem", "off")
 MEDIA_KINDS = (
     MessageKind.IMAGE,
     MessageKind.VIDEO,
@@ -237,6 +238,9 @@ VARIABLES: Mapping[str, Variable] = {
     "WHATSAPP_WEBHOOK_MAX_BODY_BYTES": Variable(
         "max_body_bytes", _whole(64 * 2**10, 1024 * _MEBIBYTE)
     ),
+    "WHATSAPP_SPOOL": Variable("spool", _one_of(*SPOOLS)),
+    "WHATSAPP_SPOOL_DIR": Variable("spool_dir", _FOLDER),
+    "WHATSAPP_SPOOL_MAX_BYTES": Variable("spool_max_bytes", _whole(_MEBIBYTE, 2**40)),
     "WHATSAPP_CORE_URL": Variable("engine_url", _WEB, secret=True),
     "WHATSAPP_CORE_S3_URL": Variable("engine_store_url", _ENDPOINT),
     "WHATSAPP_API_KEY": Variable("engine_key", _TEXT, secret=True),

@@ -13,7 +13,7 @@ import structlog
 from msgspec import Struct
 
 from wagateway.domain.coverage import BEAT, STILL_UP
-from wagateway.domain.errors import WagatewayError
+from wagateway.domain.errors import StoreUnavailable, WagatewayError
 from wagateway.domain.purges import PurgeCounts
 from wagateway.entrypoints.containers import (
     Services,
@@ -28,12 +28,14 @@ from wagateway.entrypoints.settings import Settings
 from wagateway.ports.sync import SyncStore
 from wagateway.usecases.fetch_media import FetchTurn
 from wagateway.usecases.media_work import MediaWorkerState
+from wagateway.usecases.spooling import DrainSpool
 from wagateway.usecases.sync import WAITING
 from wagateway.usecases.turn import Turn
 from wagateway.usecases.work import WorkerState
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.sync")
 _upkeep_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.upkeep")
+_spool_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.spool")
 _media_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.media")
 
 
@@ -109,6 +111,19 @@ def log_upkeep_trouble(problem: str | None) -> None:
         _upkeep_log.warning("upkeep_cannot_work", reason=problem)
 
 
+def log_drained(entries: int) -> None:
+    """Log that something of the spool is recorded now."""
+    _spool_log.info("spool_drained", entries=entries)
+
+
+def log_spool_trouble(problem: str | None) -> None:
+    """Log that the spool cannot be used or drained, or that it goes on."""
+    if problem is None:
+        _spool_log.info("spool_goes_on")
+    else:
+        _spool_log.warning("spool_waits", reason=problem)
+
+
 class Workers(Struct, frozen=True, kw_only=True):
     """What the workers of this process tell of themselves; None where there is none."""
 
@@ -124,15 +139,41 @@ async def tidying(services: Services) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def draining(services: Services) -> AsyncIterator[None]:
+    """Record what waits in the spool, where there is one, while the context is open."""
+    if services.spool is None:
+        yield
+        return
+    ingest = services.ingest
+    drain = DrainSpool(
+        spool=services.spool,
+        engine=ingest.engine,
+        commit=ingest.commit,
+        away=ingest.away,
+        told=log_drained,
+        troubled=log_spool_trouble,
+        broke=log_defect,
+    )
+    try:
+        await services.spool.prepare()
+    except StoreUnavailable as exc:  # it may be usable later, and the database is what counts
+        log_spool_trouble(str(exc))
+    async with _running(drain):
+        yield
+
+
+@asynccontextmanager
 async def working(settings: Settings, services: Services) -> AsyncIterator[Workers]:
     """Let workers run while the context is open.
 
-    Upkeep, and tidying the feed, in any case; sync and media, as far as they are switched on.
+    Upkeep, tidying the feed and draining the spool in any case; sync and media, as far as they are
+    switched on.
     """
     async with AsyncExitStack() as stack:
         upkeep = upkeep_worker(settings, services, told=log_purged, troubled=log_upkeep_trouble)
         await stack.enter_async_context(_running(upkeep))
         await stack.enter_async_context(tidying(services))
+        await stack.enter_async_context(draining(services))
         if settings.engine_url is None or not (settings.sync_enabled or settings.media_enabled):
             yield Workers()
             return

@@ -58,6 +58,14 @@ class Spool(ABC):
     """
 
     @abstractmethod
+    async def prepare(self) -> None:
+        """Make its place where it is absent, and prove that it keeps what it is given.
+
+        Raises:
+            StoreUnavailable: it cannot be used; the message says what to do.
+        """
+
+    @abstractmethod
     async def put(self, bodies: Sequence[SpooledBody]) -> None:
         """Keep *bodies*, one or more; return once they are on disk.
 

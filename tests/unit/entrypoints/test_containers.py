@@ -26,7 +26,6 @@ from wagateway.entrypoints.containers import (
     Container,
     Services,
     media_rules,
-    open_media,
     open_media_worker,
     open_services,
     open_waha,
@@ -34,6 +33,7 @@ from wagateway.entrypoints.containers import (
     retention,
 )
 from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.stores import open_media
 from wagateway.simulator.serving import in_thread
 from wagateway.usecases.purge import Retention
 

@@ -26,6 +26,7 @@ NAMES_OF_EXAMPLES = {
     "WHATSAPP_EVENT_LOG_RETENTION_DAYS",
     "WHATSAPP_LOG_FORMAT",
     "WHATSAPP_MEDIA_DIR",
+    "WHATSAPP_SPOOL_DIR",
     "WHATSAPP_MEDIA_KINDS",
     "WHATSAPP_MEDIA_MAX_AGE_DAYS",
     "WHATSAPP_MEDIA_SKIP_CHATS",
@@ -353,6 +354,9 @@ class TestMedia:
             CORE_S3_URL="https://waha-files.s3.example",
             RETENTION_DAYS="365",
             EVENT_LOG_RETENTION_DAYS="1",
+            SPOOL="Filesystem",
+            SPOOL_DIR="/srv/spool",
+            SPOOL_MAX_BYTES="1048576",
         )
         assert got == Settings(
             data_dir=got.data_dir,
@@ -381,11 +385,16 @@ class TestMedia:
             engine_store_url="https://waha-files.s3.example",
             retention_days=365,
             event_log_retention_days=1,
+            spool="filesystem",
+            spool_dir=Path("/srv/spool"),
+            spool_max_bytes=2**20,
         )
 
     def test_files_lie_beside_the_database_unless_told_otherwise(self) -> None:
         assert load(DATA_DIR="/srv/wa").media_folder == Path("/srv/wa/media")
         assert load(DATA_DIR="/srv/wa", MEDIA_DIR="/srv/x").media_folder == Path("/srv/x")
+        assert load(DATA_DIR="/srv/wa").spool_folder == Path("/srv/wa/spool")
+        assert load(DATA_DIR="/srv/wa", SPOOL_DIR="/srv/x").spool_folder == Path("/srv/x")
 
     def test_minio_is_looked_for_at_its_port_or_its_address(self) -> None:
         assert load().minio_address == "http://127.0.0.1:9302"
@@ -410,6 +419,9 @@ class TestMedia:
             ("RETENTION_DAYS", "0"),
             ("RETENTION_DAYS", "36501"),
             ("EVENT_LOG_RETENTION_DAYS", "never"),
+            ("SPOOL", "yes"),
+            ("SPOOL_MAX_BYTES", "1048575"),
+            ("SPOOL_MAX_BYTES", "1GB"),
             ("MEDIA_CONCURRENT", "0"),
             ("MEDIA_OUTGOING", "perhaps"),
             ("CORE_S3_URL", "waha-files.s3.example"),

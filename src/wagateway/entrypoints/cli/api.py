@@ -21,7 +21,7 @@ from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.secrets import GatewaySecrets, configured_secrets
 from wagateway.entrypoints.serve import base_url, build_app, listen, run_until_stopped, serve
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.worker import beating, tidying
+from wagateway.entrypoints.worker import beating, draining, tidying
 
 _RESPAWN_S = 1.0
 _LAST_S = 30.0
@@ -79,6 +79,7 @@ async def _serve(settings: Settings, secrets: GatewaySecrets, listener: socket.s
         open_services(settings) as services,
         beating(services.store),
         tidying(services),
+        draining(services),
     ):
         await serve(build_app(settings, services, secrets), listener, on_ready=announce)
 

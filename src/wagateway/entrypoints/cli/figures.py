@@ -51,6 +51,7 @@ class Tally:
             duplicates=self.total.duplicates + answer.duplicates,
             ignored=self.total.ignored + answer.ignored,
             failed=self.total.failed + answer.failed,
+            spooled=self.total.spooled + answer.spooled,
         )
         return answer
 

@@ -9,7 +9,7 @@ from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import note
 from wagateway.entrypoints.cli.place import schema_warning, settings_at
 from wagateway.entrypoints.containers import now, open_services
-from wagateway.entrypoints.http.health import store_health, with_workers
+from wagateway.entrypoints.http.health import store_health, with_spool, with_workers
 from wagateway.entrypoints.logs import configure_logging
 from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets
 from wagateway.entrypoints.serve import build_app, listen, run_until_stopped, serve
@@ -52,7 +52,8 @@ async def _up(settings: Settings, secrets: GatewaySecrets, listener: socket.sock
     ):
         warning = await schema_warning(settings)
         parts = {"sync": workers.sync, "media": workers.media}
-        health = with_workers(store_health(services.reader), parts, now, alone=False)
+        working_health = with_workers(store_health(services.reader), parts, now, alone=False)
+        health = with_spool(working_health, services.spool)
 
         def announce() -> None:
             click.echo("\n".join(ready_lines(settings, secrets, listener)))

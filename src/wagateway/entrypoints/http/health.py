@@ -20,6 +20,7 @@ from wagateway.domain.views import SessionView
 from wagateway.entrypoints.http.problems import documented
 from wagateway.ports.archive import ArchiveReader
 from wagateway.ports.clock import Clock
+from wagateway.ports.spool import Spool, SpoolDepth
 
 _STUCK = timedelta(minutes=2)
 """A worker looks for work every second or so; longer than a hanging database may hold it."""
@@ -100,7 +101,11 @@ class _Question(Generic[_Told]):
 
 
 def _worst(parts: Mapping[str, PartHealth]) -> HealthStatus:
-    return max((part.status for part in parts.values()), key=list(HealthStatus).index)
+    return max((part.status for part in parts.values()), key=_badness)
+
+
+def _badness(status: HealthStatus) -> int:
+    return list(HealthStatus).index(status)
 
 
 def _sessions_part(asked: asyncio.Task[list[SessionView]]) -> PartHealth:
@@ -151,6 +156,43 @@ def with_workers(
         return HealthReport(status=_worst(parts), parts=parts)
 
     return report
+
+
+def with_spool(store: Health, spool: Spool | None, *, timeout_s: float = 2.0) -> Health:
+    """Return the health check *store* with what waits in *spool* as another part.
+
+    Where one of database and spool is down, the whole is degraded: it takes webhooks, which a load
+    balancer would else send to nobody.
+    """
+    if spool is None:
+        return store
+    depth = _Question(spool.depth, timeout_s)
+
+    async def report() -> HealthReport:
+        told, part = await store(), _spool_part(await depth())
+        ways = {told.parts["store"].status, part.status}
+        intake = ways.pop() if len(ways) == 1 else HealthStatus.DEGRADED
+        rest = [each.status for name, each in told.parts.items() if name != "store"]
+        parts = {**told.parts, "spool": part}
+        return HealthReport(status=max([intake, *rest], key=_badness), parts=parts)
+
+    return report
+
+
+def _spool_part(asked: asyncio.Task[SpoolDepth]) -> PartHealth:
+    reason = _trouble(asked)
+    if reason is not None:
+        _log.warning("spool_down", reason=reason)
+        detail = "The spool cannot be used; the log says why."
+        return PartHealth(status=HealthStatus.DOWN, detail=detail)
+    depth = asked.result()
+    told = []
+    if depth.entries:
+        told.append("Webhooks wait in the spool until the database takes them.")
+    if depth.set_aside:
+        told.append("Some could not be recorded and were set aside; the log says why.")
+    status = HealthStatus.DEGRADED if told else HealthStatus.OK
+    return PartHealth(status=status, detail=" ".join(told) or None)
 
 
 def _worker_part(name: str, state: Working, now: datetime, *, alone: bool) -> PartHealth:
@@ -211,8 +253,9 @@ async def _answer(health: Health) -> Response[HealthReport]:
 async def whole(health: NamedDependency[SkipValidation[Health]]) -> Response[HealthReport]:
     """Return the state of the whole and of each part; no token is needed.
 
-    `degraded` still answers 200, since a restart would mend nothing: something is slower, or a
-    session is stopped, failed or not paired in WAHA (part `sessions`).
+    `degraded` still answers 200, since a restart would mend nothing: something is slower, webhooks
+    wait in the spool for the database (part `spool`), or a session is stopped, failed or not paired
+    in WAHA (part `sessions`).
     """
     return await _answer(health)
 
@@ -224,7 +267,10 @@ async def whole(health: NamedDependency[SkipValidation[Health]]) -> Response[Hea
     responses={**_documented_report(), **documented(500)},
 )
 async def ready(health: NamedDependency[SkipValidation[Health]]) -> Response[HealthReport]:
-    """Return 200 when requests can be served, else 503: for load balancers."""
+    """Return 200 when webhooks can be taken, else 503: for load balancers.
+
+    While the database is away and a spool takes them, other requests get a 503.
+    """
     return await _answer(health)
 
 

@@ -114,6 +114,7 @@ async def test_everything_works_from_waha_to_the_archive(url: str, tmp_path: Pat
                 engine_key=KEY,
             )
             settings.media_folder.mkdir(mode=0o700, parents=True)
+            settings.spool_folder.mkdir(mode=0o700)
             found = await report(settings)
     assert found.ok
     assert found.broken is None
@@ -125,6 +126,7 @@ async def test_everything_works_from_waha_to_the_archive(url: str, tmp_path: Pat
         "schema",
         "storage",
         "log",
+        "spool",
         "media",
         "api",
         "webhook",

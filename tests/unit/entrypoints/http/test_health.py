@@ -18,6 +18,8 @@ from tests.unit.entrypoints.http.world import (
 from typing_extensions import override
 
 from wagateway.adapters.memory.archive import InMemoryArchive
+from wagateway.adapters.memory.spool import InMemorySpool
+from wagateway.domain.errors import StoreUnavailable
 from wagateway.domain.events import Account, SessionChanged, SessionStatus
 from wagateway.domain.views import SessionView
 from wagateway.entrypoints.http.app import create_health_app
@@ -26,8 +28,10 @@ from wagateway.entrypoints.http.health import (
     HealthStatus,
     PartHealth,
     store_health,
+    with_spool,
     with_workers,
 )
+from wagateway.ports.spool import SpoolDepth, SpooledBody
 from wagateway.usecases.media_work import MediaWorkerState
 from wagateway.usecases.work import WorkerState
 
@@ -203,3 +207,64 @@ async def test_a_worker_beside_a_database_that_is_away_is_down() -> None:
     workers = {"sync": WorkerState(beat_at=NOON), "media": None}
     health = with_workers(store_health(AwayArchive()), workers, lambda: NOON, alone=True)
     assert (await health()).status is HealthStatus.DOWN
+
+
+class _Spool(InMemorySpool):
+    """A spool that may be away."""
+
+    def __init__(self, *, away: bool) -> None:
+        super().__init__(lambda: NOON)
+        self.away = away
+
+    @override
+    async def depth(self) -> SpoolDepth:
+        if self.away:
+            raise StoreUnavailable("redis.internal refused")
+        return await super().depth()
+
+
+@pytest.mark.parametrize(
+    ("store_away", "spool_away", "status"),
+    [
+        (False, False, "ok"),
+        (True, False, "degraded"),
+        (False, True, "degraded"),
+        (True, True, "down"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/health", "/health/ready"])
+async def test_webhooks_need_the_database_or_the_spool(
+    path: str, *, store_away: bool, spool_away: bool, status: str
+) -> None:
+    reader = AwayArchive() if store_away else InMemoryArchive()
+    health = with_spool(store_health(reader), _Spool(away=spool_away))
+    async with client_of(create_health_app(health)) as client:
+        answer = await client.get(path)
+    assert answer.status_code == (503 if status == "down" else 200)
+    told = answer.json()
+    assert told["status"] == status
+    assert told["parts"]["store"]["status"] == ("down" if store_away else "ok")
+    assert told["parts"]["spool"]["status"] == ("down" if spool_away else "ok")
+    assert "redis.internal" not in answer.text
+
+
+async def test_what_waits_in_the_spool_and_what_was_set_aside_is_told() -> None:
+    spool = _Spool(away=False)
+    health = with_spool(store_health(InMemoryArchive()), spool)
+    body = SpooledBody(body=b"{}", received_at=NOON)
+    await spool.put([body])
+    await spool.put([body])
+    report = await health()
+    assert report.status is report.parts["spool"].status is HealthStatus.DEGRADED
+    assert report.parts["spool"].detail == (
+        "Webhooks wait in the spool until the database takes them."
+    )
+    await spool.set_aside("1")
+    await spool.let_go(["2"])
+    detail = (await health()).parts["spool"].detail
+    assert detail == "Some could not be recorded and were set aside; the log says why."
+
+
+async def test_without_a_spool_there_is_no_such_part() -> None:
+    report = await with_spool(store_health(InMemoryArchive()), None)()
+    assert "spool" not in report.parts

@@ -75,7 +75,13 @@ async def post(
 async def test_answers_what_became_of_the_events() -> None:
     response, ingest = await post(TOKEN_ONLY, RIGHT_TOKEN)
     assert response.status_code == 200
-    assert response.json() == {"stored": 1, "duplicates": 2, "ignored": 3, "failed": 4}
+    assert response.json() == {
+        "stored": 1,
+        "duplicates": 2,
+        "ignored": 3,
+        "failed": 4,
+        "spooled": 0,
+    }
     assert ingest.bodies == [BODY]
 
 

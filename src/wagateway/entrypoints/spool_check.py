@@ -1,0 +1,69 @@
+"""Can webhooks wait while the database is away, and do any?"""
+
+import asyncio
+
+from wagateway.domain.errors import WagatewayError
+from wagateway.entrypoints.findings import Finding, fail, ok, skipped, warn
+from wagateway.entrypoints.folders import why_not_tried
+from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.stores import open_spool
+from wagateway.ports.spool import SpoolDepth
+
+_SPOOL = "spool"
+_PATIENCE_S = 10.0
+
+
+async def spool_finding(settings: Settings, *, patience_s: float = _PATIENCE_S) -> Finding:
+    """Tell whether the spool can be used, and what waits in it."""
+    if settings.spool == "off" and settings.backend != "memory":
+        return warn(
+            _SPOOL,
+            "it is switched off: while the database is away, webhooks are refused, and WAHA gives "
+            "up repeating them after a while",
+            "Set WHATSAPP_SPOOL=auto.",
+        )
+    reason = await asyncio.to_thread(_why_not, settings)
+    if reason is not None:
+        return skipped(_SPOOL, reason)
+    name = f"the folder {settings.spool_folder.expanduser()}"
+    mend = "Let this user write there, or choose another folder by WHATSAPP_SPOOL_DIR."
+    try:
+        async with asyncio.timeout(patience_s):
+            depth = await _tried(settings)
+    except TimeoutError:
+        return fail(_SPOOL, f"{name} does not answer within {patience_s:g} s", mend)
+    except WagatewayError as exc:
+        return fail(_SPOOL, f"{name} cannot be used: {exc}", mend)
+    return _judged(name, depth)
+
+
+def _why_not(settings: Settings) -> str | None:
+    """Return why nothing is tried; None where it can be."""
+    if settings.backend == "memory":
+        return "memory:// keeps nothing"
+    return why_not_tried(settings.spool_folder, maker="`wagateway up` or `api`")
+
+
+async def _tried(settings: Settings) -> SpoolDepth:
+    async with open_spool(settings) as spool:
+        if spool is None:
+            return SpoolDepth()
+        await spool.prepare()
+        return await spool.depth()
+
+
+def _judged(name: str, depth: SpoolDepth) -> Finding:
+    if depth.set_aside:
+        return warn(
+            _SPOOL,
+            f"{name} holds {depth.set_aside} that could not be recorded and were set aside",
+            "Look at the log, which says why; they are kept in `aside` until you remove them.",
+        )
+    if depth.oldest_at is not None:
+        return warn(
+            _SPOOL,
+            f"webhooks wait in {name}, {depth.entries} groups of them, since "
+            f"{depth.oldest_at:%Y-%m-%d %H:%M:%S} UTC",
+            "They are recorded by `wagateway up`, `api` or `worker` once the database answers.",
+        )
+    return ok(_SPOOL, f"{name} takes webhooks while the database is away; none wait")

@@ -1,0 +1,178 @@
+"""A spool in a folder: what the disk, a crash and other processes do to it."""
+
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from wagateway.adapters.filesystem.spool import FilesystemSpool
+from wagateway.domain.errors import StoreUnavailable
+from wagateway.ports.spool import SpooledBody
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+MANY = 10**9
+
+KILLED = """
+import asyncio, os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from wagateway.adapters.filesystem.spool import FilesystemSpool
+from wagateway.ports.spool import SpooledBody
+
+async def main():
+    spool = FilesystemSpool(Path(sys.argv[1]), max_bytes=10**9)
+    for n in range(50):
+        await spool.put([SpooledBody(body=b"%d" % n, received_at=datetime.now(UTC))])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def spool(folder: Path) -> Iterator[FilesystemSpool]:
+    kept = FilesystemSpool(folder, max_bytes=MANY)
+    yield kept
+    kept.close()
+
+
+def body(text: str) -> SpooledBody:
+    return SpooledBody(body=text.encode(), received_at=NOON)
+
+
+async def texts(spool: FilesystemSpool) -> list[str]:
+    return [each.body.decode() for entry in await spool.oldest(limit=999) for each in entry.bodies]
+
+
+def files(folder: Path, kind: str) -> list[Path]:
+    return sorted((folder / kind).iterdir())
+
+
+async def test_a_process_that_is_killed_loses_nothing_that_it_kept(
+    spool: FilesystemSpool, folder: Path
+) -> None:
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(folder)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert await texts(spool) == [str(n) for n in range(50)]
+
+
+async def test_is_for_its_owner_alone(spool: FilesystemSpool, folder: Path) -> None:
+    await spool.put([body("a")])
+    [kept] = files(folder, "waiting")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("change", [b"", b"nonsense", b"flip", b"cut"])
+async def test_what_the_disk_damaged_is_set_aside_and_stops_no_other(
+    spool: FilesystemSpool, folder: Path, change: bytes
+) -> None:
+    await spool.put([body("damaged")])
+    await spool.put([body("whole")])
+    kept, _ = files(folder, "waiting")
+    whole = kept.read_bytes()
+    flipped = whole[:-1] + bytes([whole[-1] ^ 1])
+    kept.write_bytes({b"flip": flipped, b"cut": whole[:-1]}.get(change, change))
+    assert await texts(spool) == ["whole"]
+    assert [each.name for each in files(folder, "aside")] == [kept.name]
+
+
+async def test_what_a_crash_left_half_written_is_never_given(
+    spool: FilesystemSpool, folder: Path
+) -> None:
+    await spool.put([body("a")])
+    [kept] = files(folder, "waiting")
+    fresh = folder / "new" / f"{1:019d}-{'0' * 16}"
+    old = folder / "new" / f"{2:019d}-{'0' * 16}"
+    for path in (fresh, old):
+        path.write_bytes(kept.read_bytes()[:20])
+    os.utime(old, (1, 1))
+    assert await texts(spool) == ["a"]
+    assert files(folder, "new") == [fresh]  # that may be under way in another process
+
+
+async def test_files_of_others_and_links_are_no_entries(
+    spool: FilesystemSpool, folder: Path, tmp_path: Path
+) -> None:
+    await spool.put([body("a")])
+    [kept] = files(folder, "waiting")
+    (folder / "waiting" / "README").write_text("hello")
+    (tmp_path / "elsewhere").write_bytes(kept.read_bytes())
+    (folder / "waiting" / f"{3:019d}-{'0' * 16}").symlink_to(tmp_path / "elsewhere")
+    assert await texts(spool) == ["a"]
+    assert (await spool.depth()).entries == 1
+
+
+async def test_one_process_drains_and_the_next_when_it_is_done(
+    spool: FilesystemSpool, folder: Path
+) -> None:
+    other = FilesystemSpool(folder, max_bytes=MANY)
+    await spool.put([body("a")])
+    await other.put([body("b")])
+    [first, second] = await spool.oldest(limit=10)
+    assert await other.oldest(limit=10) == []
+    assert (await other.depth()).entries == 2
+    await spool.let_go([first.key])
+    assert await other.oldest(limit=10) == []
+    await spool.let_go([second.key])
+    assert await spool.oldest(limit=10) == []
+    await other.put([body("c")])
+    assert await texts(other) == ["c"]
+    assert await spool.oldest(limit=10) == []
+    other.close()
+    assert await texts(spool) == ["c"]
+
+
+async def test_what_other_processes_keep_there_counts(folder: Path) -> None:
+    one, two = (FilesystemSpool(folder, max_bytes=20_000) for _ in range(2))
+    await one.put([body("x" * 15_000)])
+    with pytest.raises(StoreUnavailable, match="full"):
+        await two.put([body("x" * 15_000)])
+
+
+async def test_a_write_that_fails_leaves_nothing(
+    spool: FilesystemSpool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await spool.put([body("before")])
+
+    def full(_: int) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StoreUnavailable, match="No space left"):
+            await spool.put([body("lost")])
+    assert files(folder, "new") == []
+    assert await texts(spool) == ["before"]
+    await spool.put([body("after")])
+    assert await texts(spool) == ["before", "after"]
+
+
+async def test_a_place_that_is_no_folder_is_told(folder: Path) -> None:
+    folder.write_text("a file")
+    spool = FilesystemSpool(folder, max_bytes=MANY)
+    with pytest.raises(StoreUnavailable, match="cannot be used"):
+        await spool.put([body("a")])
+    with pytest.raises(StoreUnavailable, match="WHATSAPP_SPOOL_DIR"):
+        await spool.prepare()
+
+
+async def test_keys_of_others_are_refused(spool: FilesystemSpool) -> None:
+    for key in ("../lock", "", "x", f"{1:019d}-{'g' * 16}"):
+        with pytest.raises(ValueError, match="no key"):
+            await spool.let_go([key])
+        with pytest.raises(ValueError, match="no key"):
+            await spool.set_aside(key)

@@ -1,0 +1,119 @@
+"""What every spool promises."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from wagateway.adapters.filesystem.spool import FilesystemSpool
+from wagateway.adapters.memory.spool import InMemorySpool
+from wagateway.domain.errors import StoreUnavailable
+from wagateway.domain.events import Source
+from wagateway.ports.spool import Spool, SpoolDepth, SpooledBody
+
+MOST = 200_000
+NOON = datetime(2026, 1, 5, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture(params=["memory", "filesystem"])
+def spool(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Spool]:
+    """An empty spool that holds about MOST bytes; its place is not there yet."""
+    if request.param == "memory":
+        yield InMemorySpool(now, max_bytes=MOST)
+        return
+    kept = FilesystemSpool(tmp_path / "spool", max_bytes=MOST)
+    yield kept
+    kept.close()
+
+
+def body(text: str, *, source: Source = Source.WEBHOOK) -> SpooledBody:
+    return SpooledBody(body=text.encode(), received_at=NOON, source=source)
+
+
+async def texts(spool: Spool, *, limit: int = 100) -> list[list[str]]:
+    found = await spool.oldest(limit=limit)
+    return [[each.body.decode() for each in entry.bodies] for entry in found]
+
+
+async def test_its_place_is_prepared_once_and_again(spool: Spool) -> None:
+    await spool.prepare()
+    await spool.put([body("a")])
+    await spool.prepare()
+    assert await texts(spool) == [["a"]]
+    assert (await spool.depth()).entries == 1
+
+
+async def test_gives_back_what_it_was_given(spool: Spool) -> None:
+    bodies = [
+        SpooledBody(body=bytes(range(256)), received_at=NOON, source=Source.IMPORT),
+        SpooledBody(body=b"", received_at=NOON - timedelta(days=3000)),
+    ]
+    await spool.put(bodies)
+    [entry] = await spool.oldest(limit=10)
+    assert list(entry.bodies) == bodies
+
+
+async def test_keeps_the_order_of_arrival(spool: Spool) -> None:
+    for n in range(20):
+        await spool.put([body(f"{n} a"), body(f"{n} b")])
+    assert await texts(spool) == [[f"{n} a", f"{n} b"] for n in range(20)]
+
+
+async def test_gives_the_oldest_again_until_they_are_let_go(spool: Spool) -> None:
+    for n in range(5):
+        await spool.put([body(str(n))])
+    assert await texts(spool, limit=2) == [["0"], ["1"]]
+    first, second = await spool.oldest(limit=2)
+    await spool.let_go([second.key])
+    assert await texts(spool, limit=2) == [["0"], ["2"]]
+    await spool.let_go([first.key, second.key])
+    assert await texts(spool) == [["2"], ["3"], ["4"]]
+    await spool.let_go([])
+    assert await texts(spool, limit=1) == [["2"]]
+
+
+async def test_what_is_set_aside_is_out_of_the_way_and_counted(spool: Spool) -> None:
+    await spool.put([body("broken")])
+    await spool.put([body("good")])
+    broken, _ = await spool.oldest(limit=10)
+    for _ in range(2):
+        await spool.set_aside(broken.key)
+    assert await texts(spool) == [["good"]]
+    depth = await spool.depth()
+    assert (depth.entries, depth.set_aside) == (1, 1)
+
+
+async def test_tells_what_waits(spool: Spool) -> None:
+    assert await spool.depth() == SpoolDepth()
+    before = now() - timedelta(seconds=1)  # of what is told in whole seconds
+    await spool.put([body("a" * 1000)])
+    await spool.put([body("b" * 1000)])
+    depth = await spool.depth()
+    assert depth.entries == 2
+    assert 2000 <= depth.size_bytes < 3000
+    assert depth.oldest_at is not None
+    assert before <= depth.oldest_at <= now()
+    await spool.let_go([entry.key for entry in await spool.oldest(limit=10)])
+    assert await spool.depth() == SpoolDepth()
+
+
+async def test_is_full_at_its_limit_and_takes_again_when_something_went(spool: Spool) -> None:
+    half = "x" * (MOST // 2 - 1000)
+    await spool.put([body(half)])
+    await spool.put([body(half)])
+    with pytest.raises(StoreUnavailable, match="full"):
+        await spool.put([body(half)])
+    assert [len(each) for each in await texts(spool)] == [1, 1]
+    first, _ = await spool.oldest(limit=2)
+    await spool.let_go([first.key])
+    await spool.put([body(half)])
+
+
+async def test_nothing_waits_in_one_that_was_never_used(spool: Spool) -> None:
+    assert await spool.oldest(limit=1) == []
+    await spool.let_go([])

@@ -1,0 +1,92 @@
+"""What `wagateway doctor` says of the spool."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from wagateway.adapters.filesystem.spool import FilesystemSpool
+from wagateway.domain.errors import StoreUnavailable
+from wagateway.entrypoints.findings import Verdict
+from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.spool_check import spool_finding
+from wagateway.ports.spool import SpooledBody
+
+BODY = SpooledBody(body=b"{", received_at=datetime(2026, 1, 5, tzinfo=UTC))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    found = tmp_path / "spool"
+    found.mkdir(mode=0o700)
+    return found
+
+
+async def test_one_that_is_empty_is_well(folder: Path) -> None:
+    found = await spool_finding(Settings(spool_dir=folder))
+    assert (found.hop, found.verdict) == ("spool", Verdict.OK)
+    assert "none wait" in found.found
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+async def test_one_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    found = await spool_finding(Settings(data_dir=tmp_path / "data"))
+    assert found.verdict is Verdict.SKIPPED
+    assert not (tmp_path / "data").exists()
+
+
+async def test_what_waits_is_told(folder: Path) -> None:
+    await FilesystemSpool(folder, max_bytes=10**6).put([BODY])
+    found = await spool_finding(Settings(spool_dir=folder))
+    assert found.verdict is Verdict.WARN
+    assert found.found.startswith(
+        f"webhooks wait in the folder {folder}, 1 groups of them, since 2"
+    )
+
+
+async def test_what_was_set_aside_is_told(folder: Path) -> None:
+    spool = FilesystemSpool(folder, max_bytes=10**6)
+    await spool.put([BODY])
+    [entry] = await spool.oldest(limit=1)
+    await spool.set_aside(entry.key)
+    spool.close()
+    found = await spool_finding(Settings(spool_dir=folder))
+    assert found.verdict is Verdict.WARN
+    assert "1 that could not be recorded" in found.found
+
+
+async def test_what_is_no_folder_is_broken(folder: Path) -> None:
+    (folder / "file").write_bytes(b"")
+    found = await spool_finding(Settings(spool_dir=folder / "file"))
+    assert found.verdict is Verdict.FAIL
+    assert "WHATSAPP_SPOOL_DIR" in (found.mend or "")
+
+
+async def test_one_that_hangs_is_broken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(_: FilesystemSpool) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(FilesystemSpool, "prepare", hang)
+    found = await spool_finding(Settings(spool_dir=folder), patience_s=0.01)
+    assert found.verdict is Verdict.FAIL
+    assert "does not answer" in found.found
+
+
+async def test_a_full_disk_is_broken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(_: FilesystemSpool) -> None:
+        raise StoreUnavailable("no space left")
+
+    monkeypatch.setattr(FilesystemSpool, "prepare", full)
+    found = await spool_finding(Settings(spool_dir=folder))
+    assert (found.verdict, "no space left" in found.found) == (Verdict.FAIL, True)
+
+
+async def test_without_one_a_warning_says_what_is_lost(tmp_path: Path) -> None:
+    found = await spool_finding(Settings(data_dir=tmp_path, spool="off"))
+    assert found.verdict is Verdict.WARN
+    assert "refused" in found.found
+
+
+async def test_memory_needs_none() -> None:
+    assert (await spool_finding(Settings.in_memory())).verdict is Verdict.SKIPPED

@@ -1,0 +1,290 @@
+"""What the database cannot take now waits in the spool, and is recorded once it can."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from tests.support.deliveries import NOON
+from typing_extensions import override
+
+from wagateway.adapters.memory.archive import InMemoryArchive
+from wagateway.adapters.memory.spool import InMemorySpool
+from wagateway.adapters.waha.reader import WahaReader
+from wagateway.domain.errors import Defect, StoreUnavailable
+from wagateway.domain.events import Delivery, Recorded, Source
+from wagateway.domain.identity import SessionName
+from wagateway.ports.archive import LogFilter
+from wagateway.ports.spool import SpooledBody
+from wagateway.usecases.group_commit import GroupCommit
+from wagateway.usecases.ingest import IngestBody, Ingested
+from wagateway.usecases.spooling import Away, DrainSpool, SpoolBodies
+
+ANA, BRUNO = SessionName("ana"), SessionName("bruno")
+
+
+def event(number: int, session: str = ANA) -> bytes:
+    """Return a body that is recorded whatever else was."""
+    told = {"event": "telepathy", "session": session, "payload": {"number": number}}
+    return msgspec.json.encode(told)
+
+
+class MoodyArchive(InMemoryArchive):
+    """An archive that is away for some sessions, or as a whole, or breaks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.away: set[str] | None = set()
+        self.broken: bytes | None = None
+        self.asked = 0
+
+    @override
+    async def record(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
+        self.asked += 1
+        if self.away is None or any(each.session in self.away for each in deliveries):
+            raise StoreUnavailable("the database is away")
+        if self.broken and any(self.broken in each.body for each in deliveries):
+            raise Defect("broken")
+        return await super().record(deliveries)
+
+
+class MoodySpool(InMemorySpool):
+    """A spool that can be away, too, or slow."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: NOON)
+        self.away = False
+        self.hang: asyncio.Event | None = None
+        self.writes: list[int] = []
+
+    @override
+    async def put(self, bodies: Sequence[SpooledBody]) -> None:
+        if self.hang is not None:
+            await self.hang.wait()
+        if self.away:
+            raise StoreUnavailable("the spool is away")
+        self.writes.append(len(bodies))
+        await super().put(bodies)
+
+
+class World:
+    """An ingest with a spool over parts that can be told to fail."""
+
+    def __init__(self, *, ask_again_s: float = 15.0, patience_s: float = 0.05) -> None:
+        self.archive, self.kept = MoodyArchive(), MoodySpool()
+        self.away = Away(ask_again_s=ask_again_s)
+        self.commit = GroupCommit(self.archive)
+        self.spool = SpoolBodies(self.kept, patience_s=patience_s)
+        self.ingest = IngestBody(
+            engine=WahaReader(),
+            commit=self.commit,
+            clock=lambda: NOON,
+            spool=self.spool,
+            away=self.away,
+        )
+        self.told: list[Any] = []
+        self.troubles: list[str | None] = []
+        self.broke: list[Exception] = []
+        self.drain = DrainSpool(
+            spool=self.kept,
+            engine=WahaReader(),
+            commit=self.commit,
+            away=self.away,
+            told=self.told.append,
+            troubled=self.troubles.append,
+            broke=self.broke.append,
+            poll_s=0.001,
+        )
+
+    async def numbers(self) -> list[int]:
+        """Return what the log holds, in its order."""
+        rows = await self.archive.logged(LogFilter(), after=0, limit=10_000)
+        return [msgspec.json.decode(row.body)["payload"]["number"] for row in rows]
+
+
+IGNORED = Ingested(stored=0, duplicates=0, ignored=1, failed=0)
+SPOOLED = Ingested(stored=0, duplicates=0, ignored=0, failed=0, spooled=1)
+
+
+@pytest.fixture
+async def world() -> World:
+    return World()
+
+
+class TestIngest:
+    async def test_nothing_is_spooled_while_the_database_is_there(self, world: World) -> None:
+        assert await world.ingest(event(1)) == IGNORED
+        assert world.kept.writes == []
+
+    async def test_what_the_database_cannot_take_is_spooled(self, world: World) -> None:
+        world.archive.away = None
+        assert await world.ingest(event(1), source=Source.IMPORT) == SPOOLED
+        [entry] = await world.kept.oldest(limit=10)
+        assert entry.bodies == (SpooledBody(body=event(1), received_at=NOON, source=Source.IMPORT),)
+
+    async def test_a_body_of_several_events_is_spooled_whole(self, world: World) -> None:
+        world.archive.away = None
+        answer = await world.ingest(b"[" + event(1) + b"," + event(2) + b"]")
+        assert answer == msgspec.structs.replace(SPOOLED, spooled=2)
+
+    async def test_what_is_away_is_not_asked_by_everybody(self, world: World) -> None:
+        world.archive.away = None
+        for n in range(5):
+            assert await world.ingest(event(n)) == SPOOLED
+        assert world.archive.asked == 1
+
+    async def test_one_asks_again_after_a_while(self) -> None:
+        world = World(ask_again_s=0.0)
+        world.archive.away = None
+        await world.ingest(event(1))
+        world.archive.away = set()
+        await asyncio.sleep(0)
+        assert await world.ingest(event(2)) == IGNORED
+        assert await world.ingest(event(3)) == IGNORED
+
+    async def test_other_sessions_are_not_disturbed(self, world: World) -> None:
+        world.archive.away = {ANA}
+        assert await world.ingest(event(1, ANA)) == SPOOLED
+        assert await world.ingest(event(2, BRUNO)) == IGNORED
+        assert await world.ingest(event(3, ANA)) == SPOOLED
+
+    @pytest.mark.parametrize("times", [1, 2])
+    async def test_without_database_and_spool_nothing_is_acknowledged(
+        self, world: World, times: int
+    ) -> None:
+        world.archive.away, world.kept.away = None, True
+        for _ in range(times):
+            with pytest.raises(StoreUnavailable):
+                await world.ingest(event(1))
+
+    async def test_a_broken_spool_is_no_reason_to_refuse_what_the_database_takes(
+        self, world: World
+    ) -> None:
+        world.archive.away = None
+        await world.ingest(event(1))
+        world.archive.away, world.kept.away = set(), True
+        assert await world.ingest(event(2)) == IGNORED
+
+    async def test_a_spool_that_hangs_is_not_waited_for(self, world: World) -> None:
+        world.archive.away, world.kept.hang = None, asyncio.Event()
+        with pytest.raises(StoreUnavailable, match="in time"):
+            await world.ingest(event(1))
+        world.kept.hang.set()
+        assert await world.ingest(event(2)) == SPOOLED
+
+
+class TestWriting:
+    async def test_what_arrives_meanwhile_goes_together(self, world: World) -> None:
+        world.archive.away, world.kept.hang = None, asyncio.Event()
+        world.away.was_away([ANA])
+        first = asyncio.create_task(world.ingest(event(0)))
+        await asyncio.sleep(0.01)
+        rest = [asyncio.create_task(world.ingest(event(n))) for n in range(1, 21)]
+        await asyncio.sleep(0.01)
+        world.kept.hang.set()
+        assert await asyncio.gather(first, *rest) == [SPOOLED] * 21
+        assert world.kept.writes == [1, 20]
+
+    async def test_too_much_at_once_is_turned_away(self) -> None:
+        kept = MoodySpool()
+        kept.hang = asyncio.Event()
+        spool = SpoolBodies(kept, patience_s=0.05, max_waiting_bytes=100)
+        body = SpooledBody(body=b"x" * 60, received_at=NOON)
+        callers = [asyncio.create_task(spool(body))]
+        await asyncio.sleep(0.01)
+        callers.append(asyncio.create_task(spool(body)))
+        await asyncio.sleep(0)
+        with pytest.raises(StoreUnavailable, match="too many"):
+            await spool(body)
+        kept.hang.set()
+        await asyncio.gather(*callers)
+        assert kept.writes == [1, 1]
+
+    async def test_one_that_fails_in_a_way_of_its_own_is_told_to_its_caller(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def broken(_: Sequence[SpooledBody]) -> None:
+            raise RuntimeError("a bug")
+
+        monkeypatch.setattr(world.kept, "put", broken)
+        world.archive.away = None
+        with pytest.raises(RuntimeError, match="a bug"):
+            await world.ingest(event(1))
+
+    async def test_closing_writes_what_was_taken(self, world: World) -> None:
+        waiting = asyncio.create_task(world.spool(SpooledBody(body=b"{}", received_at=NOON)))
+        await asyncio.sleep(0)
+        await world.spool.aclose()
+        await waiting
+        assert world.kept.writes == [1]
+
+
+class TestDrain:
+    async def test_records_in_the_order_of_arrival(self, world: World) -> None:
+        world.archive.away = None
+        for n in range(250):
+            await world.ingest(event(n))
+        world.archive.away = set()
+        assert await world.drain() == 100
+        assert await world.drain() == 100
+        assert await world.drain() == 50
+        assert await world.drain() == 0
+        assert await world.numbers() == list(range(250))
+        assert await world.ingest(event(250)) == IGNORED  # it is known to be back
+
+    async def test_lets_go_of_nothing_while_the_database_is_away(self, world: World) -> None:
+        world.archive.away = None
+        await world.ingest(event(1))
+        with pytest.raises(StoreUnavailable):
+            await world.drain()
+        assert (await world.kept.depth()).entries == 1
+
+    async def test_what_cannot_be_read_is_set_aside_and_told(self, world: World) -> None:
+        await world.kept.put([SpooledBody(body=b"{", received_at=NOON)])
+        await world.kept.put([SpooledBody(body=event(1), received_at=NOON)])
+        assert await world.drain() == 1
+        depth = await world.kept.depth()
+        assert (depth.entries, depth.set_aside) == (0, 1)
+        assert len(world.broke) == 1
+        assert await world.numbers() == [1]
+
+    async def test_what_breaks_is_tried_some_times_before_it_is_set_aside(
+        self, world: World
+    ) -> None:
+        await world.kept.put([SpooledBody(body=event(1), received_at=NOON)])
+        world.archive.broken = event(1)
+        for _ in range(4):
+            assert await world.drain() == 0
+        assert (await world.kept.depth()).entries == 1
+        assert await world.drain() == 0
+        depth = await world.kept.depth()
+        assert (depth.entries, depth.set_aside) == (0, 1)
+
+    async def test_runs_until_it_is_told_to_stop_and_tells_each_trouble_once(
+        self, world: World
+    ) -> None:
+        world.archive.away = None
+        for n in range(3):
+            await world.ingest(event(n))
+        stop = asyncio.Event()
+        running = asyncio.create_task(world.drain.run(stop))
+        while not world.troubles:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+        world.archive.away = set()
+        while (await world.kept.depth()).entries:
+            await asyncio.sleep(0.001)
+        stop.set()
+        await running
+        assert world.troubles == ["the database is away", None]
+        assert await world.numbers() == [0, 1, 2]
+
+    async def test_two_that_drain_the_same_leave_one_archive(self, world: World) -> None:
+        world.archive.away = None
+        for n in range(30):
+            await world.ingest(event(n))
+        world.archive.away = set()
+        await asyncio.gather(world.drain(), world.drain())
+        assert sorted(set(await world.numbers())) == list(range(30))
+        assert (await world.kept.depth()).entries == 0
