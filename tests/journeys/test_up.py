@@ -45,7 +45,7 @@ async def test_shows_tokens_once_and_keeps_what_it_answered(tmp_path: Path) -> N
         assert gateway.token("api_token") in gateway.out
         async with gateway.client() as client:
             answer = await post(client, "AAA1")
-            assert answer.json() == {"stored": 1, "duplicates": 0, "ignored": 0, "failed": 0, "spooled": 0}
+            assert answer.json()["stored"] == 1
             assert await stored_ids(client) == {"AAA1"}
         assert await gateway.stop(signal.SIGTERM) == ExitCode.OK
         assert server_processes(gateway.data_dir / "pg") == []
