@@ -11,6 +11,7 @@ import structlog
 from hypothesis import settings
 from tests.support.postgres import USUAL, Servers, all_servers
 from tests.support.s3 import S3Server, S3Servers
+from tests.support.valkey import ValkeyServers
 
 if settings.get_current_profile_name() == "default":  # the mutation check brings its own
     settings.register_profile("suite", deadline=None)  # a busy machine is no failure
@@ -97,3 +98,10 @@ def s3_servers() -> Iterator[S3Servers]:
 def s3_server(s3_servers: S3Servers) -> S3Server:
     """The S3 server that always runs."""
     return s3_servers.get("s3")
+
+
+@pytest.fixture(scope="session")
+def valkey_servers() -> Iterator[ValkeyServers]:
+    """All Valkey servers of this test run; a contract suite asks for the one of its parameter."""
+    with ExitStack() as stack:
+        yield ValkeyServers(stack)

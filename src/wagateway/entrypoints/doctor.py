@@ -24,6 +24,7 @@ from wagateway.entrypoints.http.auth import (
 )
 from wagateway.entrypoints.http.health import HealthReport, HealthStatus
 from wagateway.entrypoints.media_check import media_finding
+from wagateway.entrypoints.redis_check import redis_finding
 from wagateway.entrypoints.secrets import GatewaySecrets, known_secrets
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.spool_check import spool_finding
@@ -89,6 +90,9 @@ async def examine(
                 yield found
     yield await spool_finding(settings)
     yield await media_finding(settings)
+    redis = await redis_finding(settings)
+    if redis is not None:
+        yield redis
     async with aclosing(_api(settings, secrets)) as api:
         async for finding in api:
             yield finding

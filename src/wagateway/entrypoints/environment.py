@@ -16,7 +16,7 @@ FILE_SUFFIX = "_FILE"
 _dotenv_log = logging.getLogger("dotenv.main")
 
 _ALIKE = 0.8
-_OTHER_FAMILIES = ("DASHBOARD_", "HOOK_", "REDIS_", "SWAGGER_", "SYNC_")
+_OTHER_FAMILIES = ("DASHBOARD_", "HOOK_", "SWAGGER_", "SYNC_")
 _OTHER_NAMES = ("API_HOSTNAME", "API_PORT", "API_SCHEMA", "CORE_PORT", "DEFAULT_ENGINE")
 """Names under our prefix that belong to WAHA or to other parts of the stack."""
 

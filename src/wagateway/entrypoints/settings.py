@@ -103,6 +103,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         media_lifetime_s: how long the engine keeps a file, 0 (for ever) to a year.
         media_concurrent: downloads at the same time, 1 to 100.
         media_redirect: send who asks for a file to the store, where it has addresses.
+        redis_enabled: use a Redis or Valkey beside the database.
+        redis_url: ``redis://…`` or ``rediss://…``; None: ``redis_host`` and ``redis_port``.
+        redis_host: where it runs.
+        redis_port: 1 to 65535.
+        redis_password: of its user; None: it takes none, or ``redis_url`` has it.
         retention_days: of messages, since they were sent, and no longer of the raw log; None: for
             ever.
         event_log_retention_days: of the raw log, since it was received; None: as long as messages.
@@ -166,6 +171,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     media_lifetime_s: int = 180
     media_concurrent: int = 8
     media_redirect: bool = False
+    redis_enabled: bool = False
+    redis_url: str | None = None
+    redis_host: str = "127.0.0.1"
+    redis_port: int = 6380
+    redis_password: str | None = None
     retention_days: int | None = None
     event_log_retention_days: int | None = None
     live_max_streams: int = 100
@@ -212,6 +222,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             self.webhook_hmac_key,
             self.engine_key,
             self.minio_password,
+            self.redis_password,
         )
         return tuple(secret for secret in all_of_them if secret)
 
@@ -229,6 +240,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     def minio_address(self) -> str:
         """Where the S3 server is reached, when files are in a bucket."""
         return self.minio_url or f"http://127.0.0.1:{self.minio_port}"
+
+    @property
+    def redis_address(self) -> str:
+        """Where Redis is reached, where it is used."""
+        host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
+        return self.redis_url or f"redis://{host}:{self.redis_port}/0"
 
     @classmethod
     def in_memory(cls) -> "Settings":

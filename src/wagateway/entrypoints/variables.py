@@ -17,6 +17,8 @@ from wagateway.adapters.minio.bucket import (
     is_endpoint,
     is_region,
 )
+from wagateway.adapters.redis.address import ADDRESS as REDIS_ADDRESS
+from wagateway.adapters.redis.address import is_redis_url
 from wagateway.domain.errors import InvalidInput
 from wagateway.domain.identity import ChatType, Jid, SessionName, jid
 from wagateway.domain.messages import Kind as MessageKind
@@ -205,6 +207,7 @@ _CHATS = _list_of("chats, such as 5511987650102@c.us or 120363000000000001@g.us"
 _SESSIONS = _list_of("names of sessions", SessionName)
 _ENDPOINT = Kind(ENDPOINT, is_endpoint)
 _BUCKET = Kind(BUCKET_NAME, is_bucket_name)
+_REDIS = Kind(REDIS_ADDRESS, is_redis_url)
 _REGION = Kind("a region such as us-east-1", is_region)
 _USER = Kind(
     "a name in ASCII characters without spaces or /",
@@ -272,6 +275,11 @@ VARIABLES: Mapping[str, Variable] = {
     "WHATSAPP_MEDIA_LIFETIME_S": Variable("media_lifetime_s", _whole(0, 31_536_000)),
     "WHATSAPP_MEDIA_CONCURRENT": Variable("media_concurrent", _whole(1, 100)),
     "WHATSAPP_MEDIA_REDIRECT": Variable("media_redirect", _FLAG),
+    "WHATSAPP_REDIS_ENABLED": Variable("redis_enabled", _FLAG),
+    "WHATSAPP_REDIS_URL": Variable("redis_url", _REDIS, secret=True),
+    "WHATSAPP_REDIS_HOST": Variable("redis_host", _HOST),
+    "WHATSAPP_REDIS_PORT": Variable("redis_port", _PORT),
+    "WHATSAPP_REDIS_PASSWORD": Variable("redis_password", _TEXT, secret=True),
     "WHATSAPP_RETENTION_DAYS": Variable("retention_days", _whole(1, _MOST_DAYS)),
     "WHATSAPP_EVENT_LOG_RETENTION_DAYS": Variable(
         "event_log_retention_days", _whole(1, _MOST_DAYS)

@@ -34,6 +34,7 @@ NAMES_OF_EXAMPLES = {
     "WHATSAPP_MEDIA_SKIP_SESSIONS",
     "WHATSAPP_MINIO_PUBLIC_URL",
     "WHATSAPP_MINIO_URL",
+    "WHATSAPP_REDIS_URL",
     "WHATSAPP_RETENTION_DAYS",
     "WHATSAPP_WORKER_HEALTH_PORT",
 }
@@ -525,6 +526,7 @@ class TestTypos:
             ("WHATSAPP_WEBHOOK_HMAC", "WHATSAPP_WEBHOOK_HMAC_KEY"),
             ("WHATSAPP_WEBHOOKTOKEN_FILE", "WHATSAPP_WEBHOOK_TOKEN"),
             ("WHATSAPP_MINIO_ROOT_PASS", "WHATSAPP_MINIO_ROOT_PASSWORD"),
+            ("WHATSAPP_REDIS_PASS", "WHATSAPP_REDIS_PASSWORD"),
         ],
     )
     def test_they_are_warned_of(
@@ -547,7 +549,6 @@ class TestTypos:
             "WHATSAPP_HOOK_HMAC_KEY",
             "WHATSAPP_CORE_PORT",
             "WHATSAPP_API_PORT",
-            "WHATSAPP_REDIS_PORT",
             "WHATSAPP_DASHBOARD_PASSWORD",
             "WHATSAPP_MINIO_CONSOLE_PORT",
             "WHATSAPP_FILES_LIFETIME",
@@ -578,12 +579,45 @@ class TestSettings:
             engine_key="s3same",
             minio_url="http://minio.s3same.example",
             minio_password="s3same-too",
+            redis_url="redis://:s3same@cache:6379/0",
+            redis_password="s3same-again",
         )
         for shown in (repr(got), str(got), pretty_repr(got)):
             assert "s3same" not in shown
             assert STRONG not in shown
             assert "port=4011" in shown
-        assert got.secrets == (STRONG, STRONG, STRONG, "s3same", "s3same-too")
+        assert got.secrets == (STRONG, STRONG, STRONG, "s3same", "s3same-too", "s3same-again")
+
+    @pytest.mark.parametrize(
+        ("given", "address"),
+        [
+            ({}, "redis://127.0.0.1:6380/0"),
+            ({"REDIS_HOST": "cache", "REDIS_PORT": "6379"}, "redis://cache:6379/0"),
+            ({"REDIS_HOST": "::1"}, "redis://[::1]:6380/0"),
+            ({"REDIS_URL": "rediss://cache/1", "REDIS_HOST": "other"}, "rediss://cache/1"),
+        ],
+    )
+    def test_redis_is_off_and_its_address_wins_over_the_parts(
+        self, given: dict[str, str], address: str
+    ) -> None:
+        got = load(**given)
+        assert (got.redis_enabled, got.redis_address) == (False, address)
+        assert load(REDIS_ENABLED="true").redis_enabled
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "cache:6379",
+            "http://cache",
+            "redis://",
+            "redis://cache:0",
+            "redis://c/x",
+            "redis://c?a=1",
+        ],
+    )
+    def test_what_is_no_redis_is_refused(self, url: str) -> None:
+        with pytest.raises(InvalidInput, match="WHATSAPP_REDIS_URL: set, "):
+            load(REDIS_URL=url)
 
     def test_bounds_hold_however_it_is_made(self) -> None:
         with pytest.raises(InvalidInput) as caught:
