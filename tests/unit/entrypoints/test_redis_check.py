@@ -43,7 +43,11 @@ async def test_one_that_keeps_what_it_is_given_is_well(server: ValkeyServer) -> 
 
 @pytest.mark.parametrize(
     ("name", "value", "usual"),
-    [("appendonly", "no", "yes"), ("maxmemory-policy", "allkeys-lru", "noeviction")],
+    [
+        ("appendonly", "no", "yes"),
+        ("appendfsync", "no", "everysec"),
+        ("maxmemory-policy", "allkeys-lru", "noeviction"),
+    ],
 )
 async def test_one_that_may_lose_what_it_is_given_could_be_better(
     server: ValkeyServer, name: str, value: str, usual: str
@@ -54,7 +58,10 @@ async def test_one_that_may_lose_what_it_is_given_could_be_better(
     finally:
         server.asked("CONFIG", "SET", name, usual)
     assert found.verdict is Verdict.WARN
-    assert f"Set {name} {usual}: until then no delivery waits" in (found.mend or "")
+    assert "No delivery waits in it while the database is away" in (found.mend or "")
+    assert f"set {name} {usual}, since it" in (found.mend or "").replace(
+        "since a restart", "since it"
+    )
 
 
 async def test_one_that_is_away_is_broken_and_no_password_shows() -> None:

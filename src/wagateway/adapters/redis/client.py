@@ -2,13 +2,16 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from msgspec import Struct
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
+from wagateway.adapters.redis._errors import translated_errors
 from wagateway.adapters.redis.address import ADDRESS, RedisServer
+from wagateway.adapters.redis.facts import Facts, facts_from
 from wagateway.domain.errors import InvalidInput
 
 
@@ -59,3 +62,33 @@ async def open_client(server: RedisServer, *, patience: Patience = USUAL) -> Asy
         yield client
     finally:
         await client.aclose()
+
+
+async def facts_of(client: Redis) -> Facts:
+    """Ask a server for its facts.
+
+    Raises:
+        StoreUnavailable: it cannot be asked.
+    """
+    asked = client.pipeline(transaction=False)
+    for section in ("server", "persistence", "memory", "replication"):
+        asked.info(section)
+    asked.config_get("appendfsync")
+    with translated_errors("asking Redis how it is"):
+        *sections, config = await asked.execute(raise_on_error=False)
+        for section in sections:
+            if isinstance(section, Exception):
+                raise section
+    told: dict[str, Any] = {name: value for each in sections for name, value in each.items()}
+    told |= config if isinstance(config, dict) else {}  # not all users may ask that
+    return facts_from(told)
+
+
+async def facts_of_server(server: RedisServer) -> Facts:
+    """Ask *server* for its facts, over a connection of its own.
+
+    Raises:
+        StoreUnavailable: it cannot be asked.
+    """
+    async with open_client(server) as client:
+        return await facts_of(client)

@@ -1,14 +1,12 @@
-"""What a server says of itself: which it is, and whether it keeps what it is given."""
+"""What a server says of itself: which it is, and whether it keeps what it is given.
 
-from collections.abc import Mapping
+Needs nothing of the extra ``redis``.
+"""
+
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
-from redis.asyncio import Redis
-
-from wagateway.adapters.redis._errors import translated_errors
-from wagateway.adapters.redis.address import RedisServer
-from wagateway.adapters.redis.client import open_client
 
 _VERSION_PARTS = 2
 _OLDEST_PROOF = (7, 2)
@@ -23,6 +21,7 @@ class Facts(Struct, frozen=True, kw_only=True):
         version: e.g. ``9.1.2``.
         proves: it can say that a write is on its disk.
         append_only: it writes an append-only file.
+        syncs: it has the disk keep that file's writes before long; True where it does not say.
         writes: that file's last write, and the last snapshot, went well.
         eviction: what it does when its memory is full, e.g. ``noeviction``.
         limit_bytes: of its memory; 0: none.
@@ -33,42 +32,33 @@ class Facts(Struct, frozen=True, kw_only=True):
     version: str
     proves: bool
     append_only: bool
+    syncs: bool
     writes: bool
     eviction: str
     limit_bytes: int
     is_replica: bool
 
     @property
-    def evicts(self) -> bool:
-        """Whether it may drop keys of ours that have no time to live."""
-        return self.eviction.startswith("allkeys")
+    def lacks(self) -> list[str]:
+        """What to change, and why, before anything may be lost with it; empty: nothing."""
+        return list(self._lacks())
+
+    def _lacks(self) -> Iterator[str]:
+        if not self.proves:
+            yield "take Redis 7.2 or Valkey, since this one cannot say that a write is on its disk"
+        if not self.append_only:
+            yield "set appendonly yes, since a restart loses what it was given otherwise"
+        elif not self.syncs:
+            yield "set appendfsync everysec, since it never says otherwise that a write is on disk"
+        if self.eviction.startswith("allkeys"):
+            yield (
+                "set maxmemory-policy noeviction, since it drops what it was given otherwise when "
+                "its memory is full"
+            )
 
 
-async def facts_of(client: Redis) -> Facts:
-    """Ask a server for its facts.
-
-    Raises:
-        StoreUnavailable: it cannot be asked.
-    """
-    with translated_errors("asking Redis how it is"):
-        # Sections one by one: to name several at once takes Redis 7.
-        told: dict[str, Any] = {}
-        for section in ("server", "persistence", "memory", "replication"):
-            told |= await client.info(section)
-    return _facts(told)
-
-
-async def facts_of_server(server: RedisServer) -> Facts:
-    """Ask *server* for its facts, over a connection of its own.
-
-    Raises:
-        StoreUnavailable: it cannot be asked.
-    """
-    async with open_client(server) as client:
-        return await facts_of(client)
-
-
-def _facts(told: Mapping[str, Any]) -> Facts:
+def facts_from(told: Mapping[str, Any]) -> Facts:
+    """Return the facts in what INFO tells, and CONFIG GET where it may be asked."""
     is_valkey = "valkey_version" in told
     version = str(told.get("valkey_version") or told.get("redis_version") or "unknown")
     return Facts(
@@ -76,6 +66,7 @@ def _facts(told: Mapping[str, Any]) -> Facts:
         version=version,
         proves=is_valkey or _numbers(version) >= _OLDEST_PROOF,
         append_only=told.get("aof_enabled") == 1,
+        syncs=told.get("appendfsync") != "no",
         writes="err" not in (told.get("aof_last_write_status"), told.get("rdb_last_bgsave_status")),
         eviction=str(told.get("maxmemory_policy", "noeviction")),
         limit_bytes=int(told.get("maxmemory", 0)),
