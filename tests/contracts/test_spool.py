@@ -1,13 +1,15 @@
 """What every spool promises."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.support.valkey import ValkeyServers, fresh, server_params
 
 from wagateway.adapters.filesystem.spool import FilesystemSpool
 from wagateway.adapters.memory.spool import InMemorySpool
+from wagateway.adapters.redis.spool import open_redis_spool
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.domain.events import Source
 from wagateway.ports.spool import Spool, SpoolDepth, SpooledBody
@@ -20,15 +22,24 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-@pytest.fixture(params=["memory", "filesystem"])
-def spool(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Spool]:
+@pytest.fixture(params=["memory", "filesystem", *server_params()])
+async def spool(
+    request: pytest.FixtureRequest, tmp_path: Path, valkey_servers: ValkeyServers
+) -> AsyncIterator[Spool]:
     """An empty spool that holds about MOST bytes; its place is not there yet."""
-    if request.param == "memory":
-        yield InMemorySpool(now, max_bytes=MOST)
-        return
-    kept = FilesystemSpool(tmp_path / "spool", max_bytes=MOST)
-    yield kept
-    kept.close()
+    match request.param:
+        case "memory":
+            yield InMemorySpool(now, max_bytes=MOST)
+        case "filesystem":
+            kept = FilesystemSpool(tmp_path / "spool", max_bytes=MOST)
+            yield kept
+            kept.close()
+        case kind:
+            async with (
+                fresh(valkey_servers.get(kind)) as server,
+                open_redis_spool(server, max_bytes=MOST) as opened,
+            ):
+                yield opened
 
 
 def body(text: str, *, source: Source = Source.WEBHOOK) -> SpooledBody:

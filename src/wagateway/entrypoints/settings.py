@@ -68,8 +68,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         webhook_token: what the engine sends in a header; None: not configured.
         webhook_hmac_key: what the engine signs with; None: not configured.
         max_body_bytes: of one webhook, 64 KiB to 1 GiB.
-        spool: where webhooks wait while the database is away: ``auto`` and ``filesystem`` mean
-            ``spool_folder``; ``off``: nowhere, and they are refused.
+        spool: where webhooks wait while the database is away: ``redis``; ``filesystem``, in
+            ``spool_folder``; ``auto``, in Redis where that is used, else in the folder; ``off``:
+            nowhere, and they are refused.
         spool_dir: that folder; None: the folder ``spool`` in ``data_dir``.
         spool_max_bytes: that may wait, 1 MiB to 1 TiB.
         engine_url: WAHA's address; None: not configured.
@@ -232,6 +233,15 @@ class Settings(Struct, frozen=True, kw_only=True):
         return self.media_dir or self.data_dir / "media"
 
     @property
+    def spool_kind(self) -> str:
+        """Where webhooks wait: ``redis``, ``filesystem`` or ``off``."""
+        if self.backend == "memory":
+            return "off"
+        if self.spool == "auto":
+            return "redis" if self.redis_enabled else "filesystem"
+        return self.spool
+
+    @property
     def spool_folder(self) -> Path:
         """Where webhooks wait, when they wait in a folder."""
         return self.spool_dir or self.data_dir / "spool"
@@ -363,13 +373,14 @@ def _problems_of(fields: Mapping[str, Any]) -> dict[str, str]:
 
 def _lacking(fields: Mapping[str, Any]) -> dict[str, str]:
     """Return what is absent and needed by what is there."""
-    if fields.get("media_store") != "minio":
-        return {}
-    return {
-        name: "is not set, and WHATSAPP_MEDIA_STORE=minio needs it"
-        for name in ("WHATSAPP_MINIO_ROOT_USER", "WHATSAPP_MINIO_ROOT_PASSWORD")
-        if fields.get(VARIABLES[name].field) is None
-    }
+    lacking = {}
+    if fields.get("spool") == "redis" and not fields.get("redis_enabled"):
+        lacking["WHATSAPP_REDIS_ENABLED"] = "is not true, and WHATSAPP_SPOOL=redis needs it"
+    if fields.get("media_store") == "minio":
+        for name in ("WHATSAPP_MINIO_ROOT_USER", "WHATSAPP_MINIO_ROOT_PASSWORD"):
+            if fields.get(VARIABLES[name].field) is None:
+                lacking[name] = "is not set, and WHATSAPP_MEDIA_STORE=minio needs it"
+    return lacking
 
 
 def _raise_for(problems: Mapping[str, str]) -> None:

@@ -25,8 +25,7 @@ async def spool_finding(settings: Settings, *, patience_s: float = _PATIENCE_S) 
     reason = await asyncio.to_thread(_why_not, settings)
     if reason is not None:
         return skipped(_SPOOL, reason)
-    name = f"the folder {settings.spool_folder.expanduser()}"
-    mend = "Let this user write there, or choose another folder by WHATSAPP_SPOOL_DIR."
+    name, mend = _place(settings)
     try:
         async with asyncio.timeout(patience_s):
             depth = await _tried(settings)
@@ -37,10 +36,25 @@ async def spool_finding(settings: Settings, *, patience_s: float = _PATIENCE_S) 
     return _judged(name, depth)
 
 
+def _place(settings: Settings) -> tuple[str, str]:
+    """Return where webhooks wait, and what to do where that cannot be used."""
+    if settings.spool_kind == "redis":
+        return "Redis", (
+            "Mend what the hop redis names, or choose a folder by WHATSAPP_SPOOL=filesystem. Until "
+            "then webhooks are refused while the database is away."
+        )
+    return (
+        f"the folder {settings.spool_folder.expanduser()}",
+        "Let this user write there, or choose another folder by WHATSAPP_SPOOL_DIR.",
+    )
+
+
 def _why_not(settings: Settings) -> str | None:
     """Return why nothing is tried; None where it can be."""
     if settings.backend == "memory":
         return "memory:// keeps nothing"
+    if settings.spool_kind == "redis":
+        return None
     return why_not_tried(settings.spool_folder, maker="`wagateway up` or `api`")
 
 
@@ -57,7 +71,8 @@ def _judged(name: str, depth: SpoolDepth) -> Finding:
         return warn(
             _SPOOL,
             f"{name} holds {depth.set_aside} that could not be recorded and were set aside",
-            "Look at the log, which says why; they are kept in `aside` until you remove them.",
+            "Look at the log, which says why; they are kept until you remove them, in the folder "
+            "`aside` or under the key that ends in `spool:aside`.",
         )
     if depth.oldest_at is not None:
         return warn(

@@ -8,6 +8,7 @@ from wagateway.adapters.filesystem.spool import FilesystemSpool
 from wagateway.adapters.memory.media import InMemoryMediaStore
 from wagateway.adapters.minio.bucket import Bucket
 from wagateway.domain.errors import Rejected
+from wagateway.entrypoints.redis_use import extra_redis, redis_server
 from wagateway.entrypoints.settings import Settings
 from wagateway.ports.media_store import MediaStore
 from wagateway.ports.spool import Spool
@@ -53,9 +54,19 @@ async def open_spool(settings: Settings) -> AsyncIterator[Spool | None]:
     """Yield where webhooks wait while the database is away; None: nowhere. Nothing is made yet.
 
     An archive that keeps nothing needs no spool.
+
+    Raises:
+        Rejected: the extra ``redis`` is needed, and not installed.
     """
-    if settings.backend == "memory" or settings.spool == "off":
+    if settings.spool_kind == "off":
         yield None
+        return
+    server = redis_server(settings)
+    if settings.spool_kind == "redis" and server is not None:
+        with extra_redis():
+            from wagateway.adapters.redis.spool import open_redis_spool  # noqa: PLC0415 - an extra
+        async with open_redis_spool(server, max_bytes=settings.spool_max_bytes) as kept:
+            yield kept
         return
     folder = settings.spool_folder.expanduser().absolute()
     spool = FilesystemSpool(folder, max_bytes=settings.spool_max_bytes)

@@ -27,7 +27,7 @@ from wagateway.entrypoints.strength import STRONG, is_strong, weakness
 MEMORY_URL = "memory://"
 MEDIA_STORES = ("filesystem", "minio")
 TIMESCALE = ("auto", "off")
-SPOOLS = ("auto", "filesystem", "off")
+SPOOLS = ("auto", "filesystem", "redis", "off")
 MEDIA_KINDS = (
     MessageKind.IMAGE,
     MessageKind.VIDEO,

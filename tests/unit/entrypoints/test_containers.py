@@ -14,12 +14,10 @@ from tests.support.deliveries import NOON, delivery
 from tests.support.media_world import photo
 
 from wagateway.adapters.memory.archive import InMemoryArchive
-from wagateway.adapters.memory.media import InMemoryMediaStore
-from wagateway.adapters.minio.media import MinioMediaStore
 from wagateway.adapters.timescale.pool import open_pool
-from wagateway.domain.errors import InvalidInput, Rejected, StoreUnavailable
+from wagateway.domain.errors import InvalidInput, StoreUnavailable
 from wagateway.domain.identity import ChatType, Jid, SessionName
-from wagateway.domain.media import Rules, file_key
+from wagateway.domain.media import Rules
 from wagateway.domain.messages import Kind, MediaOffer
 from wagateway.entrypoints import containers
 from wagateway.entrypoints.containers import (
@@ -33,7 +31,6 @@ from wagateway.entrypoints.containers import (
     retention,
 )
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.stores import open_media
 from wagateway.simulator.serving import in_thread
 from wagateway.usecases.purge import Retention
 
@@ -116,51 +113,6 @@ for name in wagateway.__all__:
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=Path("/")
     )
     assert (done.returncode, done.stderr) == (0, "")
-
-
-KEY = file_key("ab" * 32)
-MINIO = Settings(
-    media_store="minio",
-    minio_url="http://127.0.0.1:1",
-    minio_public_url="https://files.example",
-    minio_user="ana",
-    minio_password="s3same",
-    minio_bucket="ours",
-    minio_region="sa-east-1",
-)
-
-
-async def test_files_are_kept_in_a_folder_beside_the_database(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_bytes(b"hello")
-    async with open_media(Settings(data_dir=tmp_path / "data")) as store:
-        assert not (tmp_path / "data").exists()
-        await store.add(KEY, file, mimetype="text/plain")
-    assert (tmp_path / "data" / "media" / KEY).read_bytes() == b"hello"
-
-
-async def test_an_archive_that_keeps_nothing_keeps_no_files() -> None:
-    async with open_media(Settings.in_memory()) as store:
-        assert isinstance(store, InMemoryMediaStore)
-
-
-async def test_a_bucket_is_opened_without_asking_the_server() -> None:
-    async with open_media(MINIO) as store:
-        assert isinstance(store, MinioMediaStore)
-        link = store.link(
-            KEY, lifetime=timedelta(hours=1), filename=None, mimetype="a/b", inline=False
-        )
-    assert link
-    assert link.startswith(f"https://files.example/ours/{KEY}?")
-    assert "ana%2F" in link
-    assert "%2Fsa-east-1%2Fs3%2F" in link
-
-
-async def test_an_sdk_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "wagateway.adapters.minio.media", None)
-    with pytest.raises(Rejected, match=r"wagateway\[s3\]"):
-        async with open_media(MINIO):
-            pass
 
 
 def test_the_rules_of_media_are_those_of_the_domain_unless_told_otherwise() -> None:

@@ -403,6 +403,16 @@ class TestMedia:
         both = load(MINIO_API_PORT="9000", MINIO_URL="http://minio:9302")
         assert both.minio_address == "http://minio:9302"
 
+    def test_webhooks_wait_in_redis_where_it_is_used(self) -> None:
+        assert load().spool_kind == "filesystem"
+        assert load(SPOOL="off").spool_kind == "off"
+        assert load(REDIS_ENABLED="true").spool_kind == "redis"
+        assert load(REDIS_ENABLED="true", SPOOL="filesystem").spool_kind == "filesystem"
+        assert Settings.in_memory().spool_kind == "off"
+        assert "WHATSAPP_REDIS_ENABLED: is not true, and WHATSAPP_SPOOL=redis" in problem(
+            SPOOL="redis"
+        )
+
     @pytest.mark.parametrize(
         ("name", "text"),
         [
@@ -421,6 +431,7 @@ class TestMedia:
             ("RETENTION_DAYS", "36501"),
             ("EVENT_LOG_RETENTION_DAYS", "never"),
             ("SPOOL", "yes"),
+            ("REDIS_ENABLED", "perhaps"),
             ("SPOOL_MAX_BYTES", "1048575"),
             ("SPOOL_MAX_BYTES", "1GB"),
             ("MEDIA_CONCURRENT", "0"),

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.support.valkey import ValkeyServers, fresh, needs_valkey, valkey
 
 from wagateway.adapters.filesystem.spool import FilesystemSpool
 from wagateway.domain.errors import StoreUnavailable
@@ -13,6 +14,7 @@ from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.spool_check import spool_finding
 from wagateway.ports.spool import SpooledBody
 
+POSTGRES = "postgresql://nobody@127.0.0.1:1/none"
 BODY = SpooledBody(body=b"{", received_at=datetime(2026, 1, 5, tzinfo=UTC))
 
 
@@ -90,3 +92,25 @@ async def test_without_one_a_warning_says_what_is_lost(tmp_path: Path) -> None:
 
 async def test_memory_needs_none() -> None:
     assert (await spool_finding(Settings.in_memory())).verdict is Verdict.SKIPPED
+
+
+@needs_valkey
+class TestRedis:
+    async def test_one_that_proves_its_disk_is_well(self, valkey_servers: ValkeyServers) -> None:
+        async with fresh(valkey_servers.get("valkey")) as server:
+            settings = Settings(redis_enabled=True, redis_url=server.url, database_url=POSTGRES)
+            found = await spool_finding(settings)
+        assert (found.verdict, found.found) == (
+            Verdict.OK,
+            "Redis takes webhooks while the database is away; none wait",
+        )
+
+    async def test_one_that_keeps_no_file_is_broken(self) -> None:
+        with valkey(appendonly="no") as server:
+            settings = Settings(
+                redis_enabled=True, redis_url=server.address.url, database_url=POSTGRES
+            )
+            found = await spool_finding(settings)
+        assert found.verdict is Verdict.FAIL
+        assert "appendonly yes" in found.found
+        assert "WHATSAPP_SPOOL=filesystem" in (found.mend or "")
