@@ -190,7 +190,7 @@ async def _api(database_url: str, folder: Path) -> AsyncIterator[tuple[str, int]
             *(sys.executable, "-m", "wagateway.entrypoints.cli", "api"),
             *("--workers", str(WORKERS), "--port", str(port)),
             cwd=folder,
-            env=environ(database_url),
+            env=environ(database_url, folder),
             stdout=log,
             stderr=log,
         )
@@ -204,11 +204,12 @@ async def _api(database_url: str, folder: Path) -> AsyncIterator[tuple[str, int]
         await process.wait()
 
 
-def environ(database_url: str) -> dict[str, str]:
-    """Return the environment of a gateway: ours without our settings."""
+def environ(database_url: str, folder: Path) -> dict[str, str]:
+    """Return the environment of a gateway in *folder*: ours without our settings."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("WHATSAPP_")}
     return kept | {
         "WHATSAPP_DATABASE_URL": database_url,
+        "WHATSAPP_DATA_DIR": str(folder / "gateway"),
         "WHATSAPP_GATEWAY_API_TOKEN": TOKEN,
         "WHATSAPP_WEBHOOK_TOKEN": TOKEN,
         "WHATSAPP_LOG_LEVEL": "warning",

@@ -141,7 +141,7 @@ class Gateway:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
-        self._environ = environ(database_url) | {
+        self._environ = environ(database_url, folder) | {
             "WHATSAPP_CORE_URL": engine_url,
             "WHATSAPP_API_KEY": KEY,
             "WHATSAPP_SYNC_INTERVAL_MS": "5000",

@@ -86,7 +86,7 @@ class Gateway:
             )
         async with open_services(settings) as services:
             if not worker:
-                async with draining(services):
+                async with draining(settings, services):
                     yield cls(services)
                 return
             async with beating(services.store), working(settings, services):

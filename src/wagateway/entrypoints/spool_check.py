@@ -1,12 +1,13 @@
 """Can webhooks wait while the database is away, and do any?"""
 
 import asyncio
+from collections.abc import Mapping
 
 from wagateway.domain.errors import WagatewayError
 from wagateway.entrypoints.findings import Finding, fail, ok, skipped, warn
 from wagateway.entrypoints.folders import why_not_tried
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.stores import open_spool
+from wagateway.entrypoints.stores import open_spool, other_spools
 from wagateway.ports.spool import SpoolDepth
 
 _SPOOL = "spool"
@@ -28,12 +29,12 @@ async def spool_finding(settings: Settings, *, patience_s: float = _PATIENCE_S) 
     name, mend = _place(settings)
     try:
         async with asyncio.timeout(patience_s):
-            depth = await _tried(settings)
+            depth, others = await _tried(settings)
     except TimeoutError:
         return fail(_SPOOL, f"{name} does not answer within {patience_s:g} s", mend)
     except WagatewayError as exc:
         return fail(_SPOOL, f"{name} cannot be used: {exc}", mend)
-    return _judged(name, depth)
+    return _judged(name, depth, others)
 
 
 def _place(settings: Settings) -> tuple[str, str]:
@@ -58,15 +59,22 @@ def _why_not(settings: Settings) -> str | None:
     return why_not_tried(settings.spool_folder, maker="`wagateway up` or `api`")
 
 
-async def _tried(settings: Settings) -> SpoolDepth:
+async def _tried(settings: Settings) -> tuple[SpoolDepth, Mapping[str, SpoolDepth]]:
     async with open_spool(settings) as spool:
         if spool is None:
-            return SpoolDepth()
+            return SpoolDepth(), {}
         await spool.prepare()
-        return await spool.depth()
+        return await spool.depth(), await other_spools(settings)
 
 
-def _judged(name: str, depth: SpoolDepth) -> Finding:
+def _judged(name: str, depth: SpoolDepth, others: Mapping[str, SpoolDepth]) -> Finding:
+    if others:
+        return warn(
+            _SPOOL,
+            f"webhooks of other addresses of a database wait in {name}: {', '.join(others)}",
+            "Start wagateway with that database; or, if it is this one under another address, run "
+            "`wagateway spool --adopt NAME`.",
+        )
     if depth.set_aside:
         return warn(
             _SPOOL,

@@ -25,6 +25,7 @@ from wagateway.entrypoints.containers import (
 )
 from wagateway.entrypoints.logs import trace_of
 from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.stores import other_spools
 from wagateway.ports.sync import SyncStore
 from wagateway.usecases.fetch_media import FetchTurn
 from wagateway.usecases.media_work import MediaWorkerState
@@ -139,7 +140,7 @@ async def tidying(services: Services) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def draining(services: Services) -> AsyncIterator[None]:
+async def draining(settings: Settings, services: Services) -> AsyncIterator[None]:
     """Record what waits in the spool, where there is one, while the context is open."""
     if services.spool is None:
         yield
@@ -156,10 +157,23 @@ async def draining(services: Services) -> AsyncIterator[None]:
     )
     try:
         await services.spool.prepare()
+        await _tell_of_other_spools(settings)
     except StoreUnavailable as exc:  # it may be usable later, and the database is what counts
         log_spool_trouble(str(exc))
     async with _running(drain):
         yield
+
+
+async def _tell_of_other_spools(settings: Settings) -> None:
+    """Log where webhooks wait that were spooled under another address of a database."""
+    for name, depth in (await other_spools(settings)).items():
+        _spool_log.warning(
+            "webhooks_of_another_address_wait",
+            spool=name,
+            entries=depth.entries,
+            hint="start wagateway with that database, or, if it is this one under another "
+            "address, run `wagateway spool --adopt NAME`",
+        )
 
 
 @asynccontextmanager
@@ -173,7 +187,7 @@ async def working(settings: Settings, services: Services) -> AsyncIterator[Worke
         upkeep = upkeep_worker(settings, services, told=log_purged, troubled=log_upkeep_trouble)
         await stack.enter_async_context(_running(upkeep))
         await stack.enter_async_context(tidying(services))
-        await stack.enter_async_context(draining(services))
+        await stack.enter_async_context(draining(settings, services))
         if settings.engine_url is None or not (settings.sync_enabled or settings.media_enabled):
             yield Workers()
             return

@@ -39,7 +39,7 @@ async def test_one_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 
 async def test_what_waits_is_told(folder: Path) -> None:
-    await FilesystemSpool(folder, max_bytes=10**6).put([BODY])
+    await FilesystemSpool(folder / "embedded", max_bytes=10**6).put([BODY])
     found = await spool_finding(Settings(spool_dir=folder))
     assert found.verdict is Verdict.WARN
     assert found.found.startswith(
@@ -48,7 +48,7 @@ async def test_what_waits_is_told(folder: Path) -> None:
 
 
 async def test_what_was_set_aside_is_told(folder: Path) -> None:
-    spool = FilesystemSpool(folder, max_bytes=10**6)
+    spool = FilesystemSpool(folder / "embedded", max_bytes=10**6)
     await spool.put([BODY])
     [entry] = await spool.oldest(limit=1)
     await spool.set_aside(entry.key)
@@ -56,6 +56,14 @@ async def test_what_was_set_aside_is_told(folder: Path) -> None:
     found = await spool_finding(Settings(spool_dir=folder))
     assert found.verdict is Verdict.WARN
     assert "1 that could not be recorded" in found.found
+
+
+async def test_what_waits_under_another_address_is_told(folder: Path) -> None:
+    await FilesystemSpool(folder / "db-1-0f3a9c21", max_bytes=10**6).put([BODY])
+    found = await spool_finding(Settings(spool_dir=folder))
+    assert found.verdict is Verdict.WARN
+    assert "db-1-0f3a9c21" in found.found
+    assert "--adopt" in (found.mend or "")
 
 
 async def test_what_is_no_folder_is_broken(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Which store keeps files, and which spool keeps webhooks that wait."""
 
+import re
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from wagateway.adapters.redis.spool import RedisSpool
 from wagateway.domain.errors import Rejected
 from wagateway.domain.media import file_key
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.stores import open_media, open_spool
+from wagateway.entrypoints.stores import open_media, open_spool, spool_name
 
 KEY = file_key("ab" * 32)
 MINIO = Settings(
@@ -72,7 +73,25 @@ async def test_webhooks_wait_in_a_folder_that_is_made_when_it_is_needed(tmp_path
         assert isinstance(spool, FilesystemSpool)
         assert not (tmp_path / "data").exists()
         await spool.prepare()
-    assert (tmp_path / "data" / "spool" / "waiting").is_dir()
+    assert (tmp_path / "data" / "spool" / "embedded" / "waiting").is_dir()
+
+
+def test_each_address_of_a_database_has_a_spool_of_its_own() -> None:
+    base = "postgresql://ana:secret@db.example:5432/archive"
+    others = (
+        "postgresql://ana:secret@db.example:5433/archive",
+        "postgresql://ana:secret@db.example/archive",
+        "postgresql://ana:secret@db.example:5432/other",
+        "postgresql://ana:secret@db-example:5432/archive",
+        "postgresql://ana:secret@/archive?host=db.example&port=54&hostaddr=32",
+    )
+    names = [spool_name(Settings(database_url=url)) for url in (base, *others)]
+    assert len(set(names)) == len(names)
+    assert names[0].startswith("db.example-5432-archive-")
+    assert all(re.fullmatch(r"[A-Za-z0-9.-]{9,70}", name) for name in names)
+    assert not any("secret" in name for name in names)
+    same = "postgresql://bruno:another@db.example:5432/archive?application_name=x"
+    assert spool_name(Settings(database_url=same)) == names[0]
 
 
 @pytest.mark.parametrize("settings", [Settings.in_memory(), Settings(spool="off")])

@@ -215,6 +215,18 @@ def _name(kept_ns: int) -> str:
     return f"{kept_ns:019d}-{secrets.token_hex(8)}"
 
 
+def names_of_folders(folder: Path) -> list[str]:
+    """Return which folders in *folder* are spools.
+
+    Raises:
+        StoreUnavailable: it cannot be read.
+    """
+    with _disk_errors():
+        if not folder.is_dir():
+            return []
+        return [each.name for each in folder.iterdir() if (each / "waiting").is_dir()]
+
+
 class _Entry(NamedTuple):
     name: str
     size_bytes: int

@@ -167,6 +167,22 @@ def _kept_at(key: str) -> datetime:
     return datetime.fromtimestamp(int(key.partition("-")[0]) / 1000, tz=UTC)
 
 
+async def names_of_spools(server: RedisServer) -> list[str]:
+    """Return what stands between the prefix of *server* and the spools there.
+
+    Raises:
+        StoreUnavailable: it cannot be asked.
+    """
+    end = ":spool:entries"
+    with translated_errors("looking for spools"):
+        async with asyncio.timeout(_REST_WITHIN_S), open_client(server) as client:
+            pattern = f"{server.prefix}*{end}"
+            return [
+                key.decode()[len(server.prefix) : -len(end)]
+                async for key in client.scan_iter(match=pattern, count=1000)
+            ]
+
+
 @asynccontextmanager
 async def open_redis_spool(server: RedisServer, *, max_bytes: int) -> AsyncIterator[RedisSpool]:
     """Open the spool that *server* keeps; nothing is asked yet.

@@ -79,7 +79,7 @@ async def _serve(settings: Settings, secrets: GatewaySecrets, listener: socket.s
         open_services(settings) as services,
         beating(services.store),
         tidying(services),
-        draining(services),
+        draining(settings, services),
     ):
         await serve(build_app(settings, services, secrets), listener, on_ready=announce)
 

@@ -55,6 +55,36 @@ def migrate(
 @data_dir_option
 @database_url_option
 @click.option(
+    "--adopt",
+    metavar="NAME",
+    help="First take over what waits under another address of the same database.",
+)
+@json_option
+def spool(
+    *, data_dir: Path | None, database_url: str | None, adopt: str | None, as_json: bool
+) -> None:
+    """Tell what waits on disk until the database takes it.
+
+    Webhooks that come while the database is away wait in a spool, and `wagateway up`, `api` or
+    `worker` record them once it is back: nothing is to be done. Each address of a database has a
+    spool of its own, so that what was meant for one archive never gets into another. Who changes
+    the address while something waits tells so with --adopt.
+
+    \b
+    Examples:
+      wagateway spool
+      wagateway spool --adopt db-1-5432-whatsapp-gateway-0f3a9c21
+      wagateway spool --json
+    """  # noqa: D301 - \b keeps click from re-wrapping
+    from wagateway.entrypoints.cli.spool import run_spool
+
+    run_spool(Place(data_dir=data_dir, database_url=database_url), adopt, as_json=as_json)
+
+
+@click.command(cls=Command)
+@data_dir_option
+@database_url_option
+@click.option(
     "--outcome",
     type=click.Choice(["stored", "duplicate", "ignored", "failed"]),
     help="Only events that ended so; usually failed.",

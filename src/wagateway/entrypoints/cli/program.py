@@ -10,7 +10,7 @@ from wagateway.entrypoints.cli.commands_purging import purge
 from wagateway.entrypoints.cli.commands_serving import api, demo, up
 from wagateway.entrypoints.cli.commands_simulating import simulate
 from wagateway.entrypoints.cli.commands_syncing import coverage, sync, worker
-from wagateway.entrypoints.cli.commands_upkeep import doctor, identity, migrate, replay
+from wagateway.entrypoints.cli.commands_upkeep import doctor, identity, migrate, replay, spool
 from wagateway.entrypoints.cli.endings import MEANINGS, ExitCode
 from wagateway.entrypoints.cli.version import show_version, version
 
@@ -60,7 +60,7 @@ def program(**_: object) -> None:
 for _command in (
     *(up, demo, doctor, waha_env, psql, database_url),
     *(sync, coverage, worker, media, live),
-    *(api, migrate, replay, purge, identity, simulate, version),
+    *(api, migrate, replay, purge, spool, identity, simulate, version),
 ):
     program.add_command(_command)
 

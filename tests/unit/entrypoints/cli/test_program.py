@@ -37,6 +37,7 @@ COMMANDS = [
     ["media", "retry"],
     ["media", "verify"],
     ["media", "export"],
+    ["spool"],
     ["doctor"],
     ["waha-env"],
     ["psql"],

@@ -1,0 +1,117 @@
+"""``wagateway spool``: what waits for the database, and taking over what another address left."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+
+import rich_click as click
+from msgspec import Struct
+
+from wagateway.domain.errors import Conflict, NotFound, Rejected
+from wagateway.entrypoints.cli.options import Place
+from wagateway.entrypoints.cli.output import counted, echo_json, sized
+from wagateway.entrypoints.cli.place import settings_at
+from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.stores import open_spool, other_spools, spool_name, spool_names
+from wagateway.entrypoints.zones import shown
+from wagateway.ports.spool import Spool, SpoolDepth
+
+_AT_ONCE = 100
+
+
+class SpoolReport(Struct, frozen=True, kw_only=True):
+    """What ``--json`` prints.
+
+    Attributes:
+        kind: ``filesystem``, ``redis`` or ``off``.
+        name: of this database's spool; None where there is none.
+        depth: of that.
+        others: spools of other addresses, in which something waits or was set aside.
+        adopted: entries that were taken over just now.
+    """
+
+    kind: str
+    name: str | None
+    depth: SpoolDepth
+    others: Mapping[str, SpoolDepth]
+    adopted: int = 0
+
+
+def run_spool(place: Place, adopt: str | None, *, as_json: bool) -> None:
+    """Print what waits; before that, take over what waits in the spool *adopt*.
+
+    Raises:
+        NotFound: there is no spool of that name.
+        Conflict: another process has that one to itself.
+        Rejected: there is no spool at all.
+        StoreUnavailable: the spool cannot be used.
+    """
+    settings = settings_at(place)
+    found = asyncio.run(_looked(settings, adopt))
+    if as_json:
+        echo_json(found)
+    else:
+        click.echo("\n".join(lines(found, settings.timezone)))
+
+
+async def _looked(settings: Settings, adopt: str | None) -> SpoolReport:
+    adopted = 0 if adopt is None else await _adopted(settings, adopt)
+    async with open_spool(settings) as spool:
+        return SpoolReport(
+            kind=settings.spool_kind,
+            name=None if spool is None else spool_name(settings),
+            depth=SpoolDepth() if spool is None else await spool.depth(),
+            others=await other_spools(settings),
+            adopted=adopted,
+        )
+
+
+async def _adopted(settings: Settings, name: str) -> int:
+    """Move all that waits in the spool *name* into ours, and return how many entries that were."""
+    others = [each for each in await spool_names(settings) if each != spool_name(settings)]
+    if settings.spool_kind == "off":
+        raise Rejected("there is no spool: WHATSAPP_SPOOL is off")
+    if name not in others:
+        told = ", ".join(others) or "none"
+        raise NotFound(f"no other spool is called {name!r}; there are: {told}")
+    async with open_spool(settings, name) as theirs, open_spool(settings) as ours:
+        if theirs is None or ours is None:
+            return 0
+        return await _moved(theirs, ours)
+
+
+async def _moved(theirs: Spool, ours: Spool) -> int:
+    moved = 0
+    while entries := await theirs.oldest(limit=_AT_ONCE):
+        for entry in entries:
+            await ours.put(entry.bodies)
+            await theirs.let_go([entry.key])
+            moved += 1
+    if (await theirs.depth()).entries:
+        raise Conflict("another process records what waits there: it runs with that address")
+    return moved
+
+
+def lines(found: SpoolReport, timezone: str) -> Iterator[str]:
+    """Yield what waits, in words."""
+    if found.adopted:
+        yield f"{counted(found.adopted, 'group')} of webhooks taken over."
+    if found.name is None:
+        yield "There is no spool: while the database is away, webhooks are refused."
+        return
+    yield f"{found.kind}, {found.name}: {_told(found.depth, timezone)}"
+    for name, depth in found.others.items():
+        yield f"of another address, {name}: {_told(depth, timezone)}"
+    if found.others:
+        yield (
+            "Start wagateway with that database; or, if it is this one under another address, run "
+            "`wagateway spool --adopt NAME`."
+        )
+
+
+def _told(depth: SpoolDepth, timezone: str) -> str:
+    told = "nothing waits"
+    if depth.oldest_at is not None:
+        since = shown(depth.oldest_at, timezone)
+        groups = counted(depth.entries, "group")
+        told = f"{groups} of webhooks, {sized(depth.size_bytes)}, since {since}"
+    return f"{told}; {depth.set_aside:,} set aside" if depth.set_aside else told

@@ -1,0 +1,128 @@
+"""``wagateway spool``: what waits, and taking over what another address left."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from msgspec.structs import replace
+from tests.support.valkey import ValkeyServers, fresh, needs_valkey
+
+from wagateway.adapters.filesystem.spool import FilesystemSpool
+from wagateway.entrypoints.cli.endings import ExitCode
+from wagateway.entrypoints.cli.program import program
+from wagateway.entrypoints.redis_use import redis_server
+from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.stores import open_spool, other_spools, spool_name
+from wagateway.ports.spool import Spool, SpooledBody
+
+NOW = "postgresql://ana@db-2.example:5432/archive"
+BEFORE = "postgresql://ana@db-1.example:5432/archive"
+
+
+class World:
+    """A place for spools, and the commands there."""
+
+    def __init__(self, env: dict[str, str], settings: Settings) -> None:
+        self.env = env
+        self.settings = settings
+        self.before = spool_name(replace(settings, database_url=BEFORE))
+
+    async def run(self, *words: str) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, program, ["spool", *words], env=self.env)
+
+    @asynccontextmanager
+    async def spool(self, name: str | None = None) -> AsyncIterator[Spool]:
+        async with open_spool(self.settings, name) as spool:
+            assert spool is not None
+            yield spool
+
+    async def put(self, *texts: str, name: str | None = None) -> None:
+        async with self.spool(name) as spool:
+            for text in texts:
+                body = SpooledBody(body=text.encode(), received_at=datetime(2026, 1, 5, tzinfo=UTC))
+                await spool.put([body])
+
+    async def texts(self) -> list[str]:
+        async with self.spool() as spool:
+            return [each.body.decode() for e in await spool.oldest(limit=99) for each in e.bodies]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(
+        {"WHATSAPP_DATABASE_URL": NOW, "WHATSAPP_SPOOL_DIR": str(tmp_path)},
+        Settings(database_url=NOW, spool_dir=tmp_path),
+    )
+
+
+async def test_an_empty_one_says_so_and_makes_nothing(world: World, tmp_path: Path) -> None:
+    done = await world.run()
+    assert done.output == f"filesystem, {spool_name(world.settings)}: nothing waits\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_tells_what_waits_here_and_elsewhere(world: World) -> None:
+    await world.put("a", "b")
+    await world.put("c", name=world.before)
+    told = (await world.run()).output
+    assert "2 groups of webhooks" in told
+    assert f"of another address, {world.before}: 1 group of webhooks" in told
+    assert "--adopt" in told
+    report = json.loads((await world.run("--json")).output)
+    assert report["depth"]["entries"] == 2
+    assert report["others"][world.before]["entries"] == 1
+
+
+async def test_takes_over_what_another_address_left(world: World) -> None:
+    await world.put("new")
+    await world.put(*map(str, range(150)), name=world.before)
+    done = await world.run("--adopt", world.before, "--json")
+    report = json.loads(done.output)
+    assert (report["adopted"], report["others"]) == (150, {})
+    assert (await world.texts())[:3] == ["new", "0", "1"]
+
+
+@pytest.mark.parametrize("name", ["nobody", "../..", "", "."])
+async def test_a_name_that_is_none_is_refused(world: World, name: str) -> None:
+    await world.put("c", name=world.before)
+    done = await world.run("--adopt", name)
+    assert done.exit_code == ExitCode.FAILED
+    assert world.before in done.output
+
+
+async def test_what_another_process_records_is_left_to_it(world: World, tmp_path: Path) -> None:
+    theirs = FilesystemSpool(tmp_path / world.before, max_bytes=10**6)
+    await world.put("c", name=world.before)
+    assert await theirs.oldest(limit=1)
+    done = await world.run("--adopt", world.before)
+    theirs.close()
+    assert done.exit_code == ExitCode.CONFLICT
+    assert await world.texts() == []
+
+
+async def test_without_a_spool_there_is_nothing_to_tell(world: World) -> None:
+    world.env["WHATSAPP_SPOOL"] = "off"
+    assert "webhooks are refused" in (await world.run()).output
+    assert (await world.run("--adopt", "x")).exit_code == ExitCode.FAILED
+
+
+@needs_valkey
+async def test_in_redis_each_address_has_its_own_too(valkey_servers: ValkeyServers) -> None:
+    async with fresh(valkey_servers.get("valkey")) as server:
+        settings = Settings(database_url=NOW, redis_enabled=True, redis_url=server.url)
+        assert redis_server(settings) == replace(server, prefix="wagateway:")
+        env = {"WHATSAPP_DATABASE_URL": NOW, "WHATSAPP_REDIS_ENABLED": "true"}
+        world = World(env | {"WHATSAPP_REDIS_URL": server.url}, settings)
+        await world.put("c", name=world.before)
+        assert list(await other_spools(settings)) == [world.before]
+        report = json.loads((await world.run("--adopt", world.before, "--json")).output)
+        assert (report["kind"], report["adopted"]) == ("redis", 1)
+        async with world.spool() as spool:
+            [entry] = await spool.oldest(limit=9)
+            assert entry.bodies[0].body == b"c"
+            await spool.let_go([entry.key])
