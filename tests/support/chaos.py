@@ -2,9 +2,9 @@
 
     scripts/prove-chaos [--seconds 900] [--seed 1] [--chats 120] [--past 20000] [--rate 20]
 
-Runs a PostgreSQL, PgBouncer before it where that is installed, an S3 server, `wagateway api` with
-two processes and three `wagateway worker`, beside a simulated WAHA with every fault. Then messages,
-coverage and files are compared with the truth.
+Runs a PostgreSQL, PgBouncer before it where that is installed, a Valkey, an S3 server, `wagateway
+api` with two processes and three `wagateway worker`, beside a simulated WAHA with every fault. Then
+messages, coverage and files are compared with the truth, and the log with what was answered 2xx.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from tests.support.hung import frozen
 from tests.support.proof import Disturber
 from tests.support.s3 import S3Server, seaweed
 from tests.support.sync_proof import Gateway, Run, Trial
+from tests.support.valkey import ValkeyServer, valkey
 from typing_extensions import override
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres
@@ -56,9 +57,14 @@ PAUSES = {
     "pause the database": PAUSE_S,
     "pause the pooler": PAUSE_S,
     "pause the media store": PAUSE_S,
+    "pause Redis": PAUSE_S,
     "cut the database off": LONG_S,
 }
-KILLS = ("kill the pooler", *(each for each in sync_proof.DISTURBANCES if "stop" not in each))
+KILLS = (
+    "kill the pooler",
+    "kill Redis",
+    *(each for each in sync_proof.DISTURBANCES if "stop" not in each),
+)
 DISTURBANCES = (*PAUSES, *KILLS, "stop WAHA")
 
 
@@ -96,10 +102,12 @@ class Estate:
         pooler: pgbouncer.PgBouncer | None,
         s3: S3Server,
         bucket: Bucket,
+        redis: ValkeyServer,
     ) -> None:
         self.database = database
         self.pooler = pooler
         self.s3 = s3
+        self.redis = redis
         self._bucket = bucket
 
     @classmethod
@@ -115,7 +123,8 @@ class Estate:
                 before = pgbouncer.PgBouncer.running(database.url)
                 pooler = await stack.enter_async_context(before)
             s3 = stack.enter_context(seaweed())
-            yield cls(database, pooler, s3, s3.bucket())
+            redis = stack.enter_context(valkey())
+            yield cls(database, pooler, s3, s3.bucket(), redis)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -124,6 +133,8 @@ class Estate:
         return {
             "WHATSAPP_DATABASE_URL": self.pooler.url(url) if self.pooler else url,
             "WHATSAPP_DATABASE_DIRECT_URL": url,
+            "WHATSAPP_REDIS_ENABLED": "true",
+            "WHATSAPP_REDIS_URL": self.redis.address.url,
             "WHATSAPP_MEDIA_STORE": "minio",
             "WHATSAPP_MINIO_URL": bucket.url,
             "WHATSAPP_MINIO_BUCKET": bucket.name,
@@ -142,6 +153,11 @@ class Estate:
                 await (_paused(pid, PAUSE_S) if pid else self._hung(PAUSE_S))
             case "pause the media store":
                 await _paused(self.s3.pid or 0, PAUSE_S)
+            case "pause Redis":
+                await _paused(self.redis.pid or 0, PAUSE_S)
+            case "kill Redis":
+                self.redis.kill()
+                await asyncio.to_thread(self.redis.start)
             case "kill the pooler" if self.pooler:
                 await self.pooler.kill()
                 await self.pooler.start()

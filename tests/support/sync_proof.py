@@ -10,6 +10,7 @@ real one; what it does in hours, such as looking back a week, it does each minut
 import argparse
 import asyncio
 import contextlib
+import hashlib
 import signal
 import sys
 import tempfile
@@ -106,6 +107,8 @@ class Outcome(Struct, kw_only=True):
         looks: how often coverage was compared.
         claims: how many messages it covered, each of which was looked up.
         false_claims: messages that were claimed and not archived.
+        acknowledged: different bodies that were answered 2xx.
+        unlogged: of these, how many are not in the log, whatever brought their messages since.
         unclaimed: old messages in WAHA's lists at the end that no claim covers.
     """
 
@@ -118,11 +121,14 @@ class Outcome(Struct, kw_only=True):
     claims: int
     false_claims: list[str]
     unclaimed: int
+    acknowledged: int
+    unlogged: int
 
     @property
     def perfect(self) -> bool:
         """Whether nothing is wrong."""
-        return self.report.perfect and not self.false_claims and not self.unclaimed
+        wrong = (self.false_claims, self.unclaimed, self.unlogged)
+        return self.report.perfect and not any(wrong)
 
 
 class Gateway:
@@ -261,6 +267,7 @@ class Run:
         self.gateway = make(self.waha.url)
         self.claims = Claims(self.waha.server, self.gateway.url, TOKEN, database.url)
         self.disturbed: list[str] = []
+        self._acknowledged: set[bytes] = set()
         self.database = database
         self.tell = tell
         self._left = -1
@@ -297,6 +304,8 @@ class Run:
             claims=self.claims.checked,
             false_claims=self.claims.false,
             unclaimed=unclaimed,
+            acknowledged=len(self._acknowledged),
+            unlogged=len(self._acknowledged - await self._logged()),
         )
 
     async def aclose(self) -> None:
@@ -313,9 +322,20 @@ class Run:
             headers={"X-Whatsapp-Token": TOKEN},
             retries=Retries(),  # WAHA's: what is away for longer than 30 s is told to nobody
             max_open=100_000,
-            ended=judge(self.truth),
+            ended=self._ended,
             due=due,
         )
+
+    def _ended(self, delivery: Delivery, accepted: bool) -> None:  # noqa: FBT001 - the poster's own words
+        judge(self.truth)(delivery, accepted)
+        if accepted:
+            self._acknowledged.add(hashlib.sha256(delivery.body).digest())
+
+    async def _logged(self) -> set[bytes]:
+        """Return the hashes of all bodies in the log."""
+        async with await psycopg.AsyncConnection.connect(self.database.url) as conn:
+            cursor = await conn.execute("SELECT sha256(body) FROM whatsapp_gateway.event_log")
+            return {bytes(digest) for (digest,) in await cursor.fetchall()}
 
     async def _begin_late(self) -> None:
         await asyncio.sleep(self.trial.late_s)
