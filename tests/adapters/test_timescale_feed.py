@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -113,7 +113,7 @@ class Reader:
 
 
 async def test_nothing_behind_an_open_transaction_is_told_before_it(url: str, pool: Pool) -> None:
-    feed = TimescaleChangeFeed(pool)
+    feed, before = TimescaleChangeFeed(pool), datetime.now(UTC)
     reader = Reader(feed, await feed.position())
     async with AsyncExitStack() as stack:
         first = await Writer.begun(stack, url, "a", 1)
@@ -121,9 +121,13 @@ async def test_nothing_behind_an_open_transaction_is_told_before_it(url: str, po
         await second.conn.commit()
         await reader.read(10)
         assert reader.handled == []
+        held = await feed.held_since()
+        assert held is not None
+        assert before <= held <= datetime.now(UTC)
         await first.conn.commit()
     await reader.read(10)
     assert [one.item.stanza for one in reader.handled] == [*first.told, *second.told]
+    assert await feed.held_since() is None
 
 
 async def test_numbers_are_not_the_order_of_commits(url: str, pool: Pool) -> None:

@@ -5,7 +5,7 @@ import random
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 from uuid import uuid4
@@ -304,6 +304,10 @@ class Faltering(ChangeFeed):
     @override
     async def position(self) -> Position:
         return await self._feed.position()
+
+    @override
+    async def held_since(self) -> datetime | None:
+        raise NotImplementedError
 
     @override
     async def forget(self, *, older_than: timedelta, limit: int) -> int:

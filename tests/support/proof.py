@@ -143,6 +143,7 @@ async def prove(
         work.cancel() if enough.is_set() else await work
         seconds = time.monotonic() - begin_s
         tell(f"{poster.counts.accepted:,} accepted in {seconds:,.0f} s; reading the archive")
+        await until_drained(url)
         comparison = Comparison(truth.lines())
         async for line in WagatewayApi(url, TOKEN).lines(comparison.sessions):
             comparison.see(line)
@@ -231,6 +232,21 @@ async def until_ready(url: str, process: asyncio.subprocess.Process) -> None:
                 pass
             await asyncio.sleep(0.1)
     raise RuntimeError(f"the API ended by itself with {process.returncode}")
+
+
+async def until_drained(url: str) -> None:
+    """Return when the database is there, and nothing waits for it in the spool any more."""
+    async with asyncio.timeout(_READY_S), httpx.AsyncClient(trust_env=False) as client:
+        while not await _is_drained(client, url):
+            await asyncio.sleep(0.1)
+
+
+async def _is_drained(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        parts = (await client.get(f"{url}/health")).json()["parts"]
+    except (httpx.RequestError, ValueError, KeyError):
+        return False
+    return all(parts[name]["status"] == "ok" for name in ("store", "spool"))
 
 
 def free_port() -> int:

@@ -29,7 +29,15 @@ import psycopg
 import structlog
 from msgspec import Struct
 from tests.support.claims import Claims
-from tests.support.proof import TOKEN, WORKERS, Disturber, environ, free_port, until_ready
+from tests.support.proof import (
+    TOKEN,
+    WORKERS,
+    Disturber,
+    environ,
+    free_port,
+    until_drained,
+    until_ready,
+)
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres
 from wagateway.adapters.timescale.migrate import migrate
@@ -392,6 +400,7 @@ class Run:
     async def _come_to_rest(self) -> float:
         """Return how many seconds it takes until sync has looked at everything and is idle."""
         server, begin_s = self.waha.server, time.monotonic()
+        await until_drained(self.gateway.url)
         server.settle()
         server.faults = Faults()  # those of REST go on; the store does not shrink any more
         since = datetime.now(UTC)

@@ -22,7 +22,7 @@ from wagateway.entrypoints.http.auth import (
     HMAC_HEADER,
     WEBHOOK_TOKEN_HEADER,
 )
-from wagateway.entrypoints.http.health import HealthReport, HealthStatus
+from wagateway.entrypoints.http.health import HealthReport, HealthStatus, is_held_up
 from wagateway.entrypoints.media_check import media_finding
 from wagateway.entrypoints.redis_check import redis_finding
 from wagateway.entrypoints.secrets import GatewaySecrets, known_secrets
@@ -156,6 +156,14 @@ async def _opened(settings: Settings) -> AsyncGenerator[Finding | Heard]:
     yield storage_finding(found, storage_plan(settings))
     async with open_services(replace(settings, auto_migrate=False)) as services:
         yield await _log(services.reader)
+        if is_held_up(since := await services.live.feed.held_since(), datetime.now(UTC)):
+            yield warn(
+                "live",
+                f"changes since {since:%Y-%m-%d %H:%M:%S} UTC are held up by a transaction that "
+                "is open on the PostgreSQL server",
+                "Nothing is lost. In SQL: SELECT pid, datname, xact_start FROM pg_stat_activity "
+                "WHERE backend_xid IS NOT NULL ORDER BY xact_start; end the first.",
+            )
         current = [s for s in await services.reader.sessions() if s.current]
         reports = [await services.sync.report(s.session) for s in current]
     webhooks = {each.session: each.health.last_event_at for each in reports}

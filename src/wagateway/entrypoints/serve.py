@@ -12,7 +12,15 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
@@ -21,10 +29,17 @@ from typing_extensions import override
 
 from wagateway.domain.errors import Conflict, InvalidInput, Rejected
 from wagateway.entrypoints.bounded_http import BoundedHttp
-from wagateway.entrypoints.containers import Services
+from wagateway.entrypoints.containers import Services, now
 from wagateway.entrypoints.http.app import create_app
 from wagateway.entrypoints.http.auth import HttpSecurity
-from wagateway.entrypoints.http.health import Health, store_health, with_spool
+from wagateway.entrypoints.http.health import (
+    Health,
+    Working,
+    store_health,
+    with_feed,
+    with_spool,
+    with_workers,
+)
 from wagateway.entrypoints.http.webhooks import Ingest
 from wagateway.entrypoints.secrets import GatewaySecrets
 from wagateway.entrypoints.settings import Settings
@@ -42,6 +57,14 @@ _FILES = 65536
 _SHOW_CURSOR = "\x1b[?25h"
 
 
+def health_of(services: Services, workers: Mapping[str, Working | None] | None = None) -> Health:
+    """Return the health check of a process that takes webhooks, with its *workers*, if any."""
+    health = store_health(services.reader)
+    if workers is not None:
+        health = with_workers(health, workers, now, alone=False)
+    return with_spool(with_feed(health, services.live.feed, now), services.spool)
+
+
 def build_app(
     settings: Settings,
     services: Services,
@@ -57,7 +80,7 @@ def build_app(
         sync=services.sync,
         library=services.library,
         live=services.live,
-        health=health or with_spool(store_health(services.reader), services.spool),
+        health=health or health_of(services),
         security=HttpSecurity(
             api_token=secrets.api_token,
             webhook_token=secrets.webhook_token,

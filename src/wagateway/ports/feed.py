@@ -1,7 +1,7 @@
 """The feed of changes: read from any place in it, and how a reader learns that there is more."""
 
 from abc import ABC, abstractmethod
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from wagateway.domain.feed import FeedPage, Position
 
@@ -27,6 +27,14 @@ class ChangeFeed(ABC):
     @abstractmethod
     async def position(self) -> Position:
         """Return the present place: what is committed from now on comes after it."""
+
+    @abstractmethod
+    async def held_since(self) -> datetime | None:
+        """Return when the oldest change was made that is committed and cannot be told yet.
+
+        None: there is none. One that is minutes old waits for a transaction that somebody left
+        open.
+        """
 
     @abstractmethod
     async def forget(self, *, older_than: timedelta, limit: int) -> int:

@@ -1,5 +1,5 @@
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from tests.support.deliveries import delivery, seen
@@ -40,6 +40,10 @@ class Away(ChangeFeed):
 
     @override
     async def position(self) -> Position:
+        raise NotImplementedError
+
+    @override
+    async def held_since(self) -> datetime | None:
         raise NotImplementedError
 
     @override

@@ -73,6 +73,10 @@ class InMemoryChangeFeed(ChangeFeed):
         return self._now()
 
     @override
+    async def held_since(self) -> datetime | None:
+        return None
+
+    @override
     async def forget(self, *, older_than: timedelta, limit: int) -> int:
         before = self._clock() - older_than
         gone = [row for row in self._rows[:limit] if row.at < before]

@@ -1,7 +1,7 @@
 """The feed in PostgreSQL: rows of transactions that have all ended, by transaction."""
 
 import asyncio
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -54,6 +54,11 @@ class TimescaleChangeFeed(ChangeFeed):
     async def position(self) -> Position:
         [row] = await self._rows("feed_position")
         return Position(row["line"], row["open"])
+
+    @override
+    async def held_since(self) -> datetime | None:
+        [row] = await self._rows("held_since")
+        return None if row["at"] is None else row["at"].astimezone(UTC)
 
     @override
     async def forget(self, *, older_than: timedelta, limit: int) -> int:

@@ -47,6 +47,10 @@ FROM pg_control_system() AS c
 CROSS JOIN (SELECT pg_current_snapshot() AS snapshot) AS s
 CROSS JOIN whatsapp_gateway.changes_removed AS g;
 
+-- name: held_since
+-- When the oldest row was written that is behind a transaction that is still open.
+SELECT min(at) AS at FROM whatsapp_gateway.changes WHERE xid >= pg_snapshot_xmin(pg_current_snapshot());
+
 -- name: forget_changes
 -- Removes the oldest rows, and remembers the last of them; returns how many.
 WITH oldest AS (

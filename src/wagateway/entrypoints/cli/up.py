@@ -8,11 +8,10 @@ from wagateway.entrypoints.cli.announce import exposure_warning, ready_lines
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import note
 from wagateway.entrypoints.cli.place import schema_warning, settings_at
-from wagateway.entrypoints.containers import now, open_services
-from wagateway.entrypoints.http.health import store_health, with_spool, with_workers
+from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.logs import configure_logging
 from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets
-from wagateway.entrypoints.serve import build_app, listen, run_until_stopped, serve
+from wagateway.entrypoints.serve import build_app, health_of, listen, run_until_stopped, serve
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.worker import beating, working
 
@@ -51,9 +50,7 @@ async def _up(settings: Settings, secrets: GatewaySecrets, listener: socket.sock
         working(settings, services) as workers,
     ):
         warning = await schema_warning(settings)
-        parts = {"sync": workers.sync, "media": workers.media}
-        working_health = with_workers(store_health(services.reader), parts, now, alone=False)
-        health = with_spool(working_health, services.spool)
+        health = health_of(services, {"sync": workers.sync, "media": workers.media})
 
         def announce() -> None:
             click.echo("\n".join(ready_lines(settings, secrets, listener)))

@@ -20,10 +20,14 @@ from wagateway.domain.views import SessionView
 from wagateway.entrypoints.http.problems import documented
 from wagateway.ports.archive import ArchiveReader
 from wagateway.ports.clock import Clock
+from wagateway.ports.feed import ChangeFeed
 from wagateway.ports.spool import Spool, SpoolDepth
 
 _STUCK = timedelta(minutes=2)
 """A worker looks for work every second or so; longer than a hanging database may hold it."""
+
+_HELD_UP = timedelta(minutes=1)
+"""No transaction of ours lasts as long, but for migrations."""
 
 _Told = TypeVar("_Told")
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.health")
@@ -177,6 +181,31 @@ def with_spool(store: Health, spool: Spool | None, *, timeout_s: float = 2.0) ->
         return HealthReport(status=max([intake, *rest], key=_badness), parts=parts)
 
     return report
+
+
+def with_feed(store: Health, feed: ChangeFeed, clock: Clock, *, timeout_s: float = 2.0) -> Health:
+    """Return the health check *store* with a part `live` where changes cannot be told on."""
+    held = _Question(feed.held_since, timeout_s)
+
+    async def report() -> HealthReport:
+        told = await store()
+        asked = await held()
+        if _trouble(asked) is not None or not is_held_up(asked.result(), clock()):
+            return told
+        part = PartHealth(
+            status=HealthStatus.DEGRADED,
+            detail="A transaction that somebody left open on the PostgreSQL server holds up "
+            "GET /api/live; nothing is lost.",
+        )
+        status = max(told.status, part.status, key=_badness)
+        return HealthReport(status=status, parts={**told.parts, "live": part})
+
+    return report
+
+
+def is_held_up(since: datetime | None, now: datetime) -> bool:
+    """Tell whether a change that is *since* then to be told waits for too long."""
+    return since is not None and now - since > _HELD_UP
 
 
 def _spool_part(asked: asyncio.Task[SpoolDepth]) -> PartHealth:

@@ -1,6 +1,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 from tests.support.postgres import fresh_database
 from tests.unit.entrypoints.cli.waha import HMAC_KEY, KEY, TOKEN, answers, session, waha, webhook
 
+from wagateway.adapters.timescale.feed import TimescaleChangeFeed
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.domain.errors import InvalidInput, StoreUnavailable
 from wagateway.domain.events import Source
@@ -222,6 +224,20 @@ async def test_another_program_on_the_port_is_named_and_not_shown_the_token(
         found = await report(settings_of(None, tmp_path, port=port))
     assert "is not wagateway" in by_hop(found)["api"].found
     assert asked == ["/health"]
+
+
+@pytest.mark.embedded
+async def test_changes_that_are_held_up_are_told(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def held_since(_: TimescaleChangeFeed) -> datetime:
+        return datetime.now(UTC) - timedelta(minutes=5)
+
+    monkeypatch.setattr(TimescaleChangeFeed, "held_since", held_since)
+    await migrate(url)
+    found = by_hop(await report(settings_of(url, tmp_path)))["live"]
+    assert found.verdict is Verdict.WARN
+    assert "pg_stat_activity" in (found.mend or "")
 
 
 @pytest.mark.embedded

@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
@@ -18,6 +18,7 @@ from tests.unit.entrypoints.http.world import (
 from typing_extensions import override
 
 from wagateway.adapters.memory.archive import InMemoryArchive
+from wagateway.adapters.memory.feed import InMemoryChangeFeed
 from wagateway.adapters.memory.spool import InMemorySpool
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.domain.events import Account, SessionChanged, SessionStatus
@@ -28,6 +29,7 @@ from wagateway.entrypoints.http.health import (
     HealthStatus,
     PartHealth,
     store_health,
+    with_feed,
     with_spool,
     with_workers,
 )
@@ -268,3 +270,33 @@ async def test_what_waits_in_the_spool_and_what_was_set_aside_is_told() -> None:
 async def test_without_a_spool_there_is_no_such_part() -> None:
     report = await with_spool(store_health(InMemoryArchive()), None)()
     assert "spool" not in report.parts
+
+
+class _HeldFeed(InMemoryChangeFeed):
+    """A feed that is held up since then, or cannot be asked."""
+
+    def __init__(self, since: datetime | None, *, away: bool = False) -> None:
+        super().__init__(lambda _: pytest.fail("nothing is told"))
+        self.since = since
+        self.away = away
+
+    @override
+    async def held_since(self) -> datetime | None:
+        if self.away:
+            raise StoreUnavailable("away")
+        return self.since
+
+
+@pytest.mark.parametrize(
+    ("feed", "status"),
+    [
+        (_HeldFeed(None), None),
+        (_HeldFeed(NOON - timedelta(seconds=30)), None),
+        (_HeldFeed(NOON - timedelta(seconds=90)), "degraded"),
+        (_HeldFeed(None, away=True), None),
+    ],
+)
+async def test_a_feed_that_is_held_up_for_long_is_told(feed: _HeldFeed, status: str | None) -> None:
+    report = await with_feed(store_health(InMemoryArchive()), feed, lambda: NOON)()
+    assert report.status == (status or "ok")
+    assert ("live" in report.parts) is (status is not None)
