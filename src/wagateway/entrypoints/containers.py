@@ -18,7 +18,6 @@ from wagateway.adapters.embedded.server import EmbeddedPostgres
 from wagateway.adapters.inspection.inspector import open_inspector
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
-from wagateway.adapters.memory.feed import InProcessWakeUp
 from wagateway.adapters.memory.purges import InMemoryPurgeStore
 from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.adapters.timescale.archive import TimescaleArchive
@@ -39,13 +38,14 @@ from wagateway.domain.media import Rules
 from wagateway.domain.patience import Patience
 from wagateway.domain.purges import PurgeCounts
 from wagateway.entrypoints.logs import trace_of
+from wagateway.entrypoints.redis_use import WakeUps, open_wake_ups
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.stores import open_media, open_spool
 from wagateway.entrypoints.variables import FULL, STATUS
 from wagateway.ports.archive import Archive, ArchiveReader
 from wagateway.ports.downloads import DownloadStore
 from wagateway.ports.engine import Engine
-from wagateway.ports.feed import ChangeFeed, WakeUp
+from wagateway.ports.feed import ChangeFeed
 from wagateway.ports.media_store import MediaStore
 from wagateway.ports.purges import PurgeStore
 from wagateway.ports.spool import Spool
@@ -105,6 +105,7 @@ class Services:
     purges: PurgeStore
     live: Live
     tidy_feed: TidyFeed
+    wake_ups: WakeUps
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class _Store:
     downloads: DownloadStore
     purges: PurgeStore
     feed: ChangeFeed
-    wake_up: WakeUp
+    wake_ups: WakeUps
 
 
 _PREPARE_EMBEDDED = 5
@@ -147,7 +148,7 @@ class Container(containers.DeclarativeContainer):
     purges: providers.Dependency[PurgeStore] = providers.Dependency()
     redirects: providers.Dependency[bool] = providers.Dependency()
     feed: providers.Dependency[ChangeFeed] = providers.Dependency()
-    wake_up: providers.Dependency[WakeUp] = providers.Dependency()
+    wake_ups: providers.Dependency[WakeUps] = providers.Dependency()
     streams: providers.Dependency[int] = providers.Dependency()
     kept_for: providers.Dependency[timedelta] = providers.Dependency()
     broke: providers.Dependency[Callable[[Exception], None]] = providers.Dependency()
@@ -162,7 +163,12 @@ class Container(containers.DeclarativeContainer):
     link = providers.Singleton(LinkIdentity, archive=archive, clock=clock)
     unlink = providers.Singleton(UnlinkIdentity, archive=archive, clock=clock)
     sync = providers.Singleton(
-        SyncControl, store=store, reader=reader, clock=clock, interval=interval
+        SyncControl,
+        store=store,
+        reader=reader,
+        clock=clock,
+        interval=interval,
+        wake_up=wake_ups.provided.sync,
     )
     library = providers.Singleton(
         MediaLibrary,
@@ -171,6 +177,7 @@ class Container(containers.DeclarativeContainer):
         media=media,
         clock=clock,
         redirects=redirects,
+        wake_up=wake_ups.provided.files,
     )
     purge = providers.Singleton(PurgeMessages, store=purges, clock=clock)
     verify = providers.Singleton(VerifyMedia, downloads=downloads, media=media, clock=clock)
@@ -179,7 +186,7 @@ class Container(containers.DeclarativeContainer):
         Live,
         feed=feed,
         reader=reader,
-        wake_up=wake_up,
+        wake_up=wake_ups.provided.feed,
         clock=clock,
         most_streams=streams,
         broke=broke,
@@ -205,6 +212,7 @@ class Container(containers.DeclarativeContainer):
         purges=purges,
         live=live,
         tidy_feed=tidy_feed,
+        wake_ups=wake_ups,
     )
 
 
@@ -223,8 +231,8 @@ async def open_services(
     Raises:
         InvalidInput: *database_url* or the data folder cannot be used.
         Conflict: the data folder is in use, or the schema does not fit.
-        Rejected: the server is too old, or the extra ``embedded`` or ``s3`` is needed and not
-            installed.
+        Rejected: the server is too old, or the extra ``embedded``, ``redis`` or ``s3`` is needed
+            and not installed.
         StoreUnavailable: the database cannot be reached for its migrations.
     """
     if database_url is not None:
@@ -245,7 +253,7 @@ async def open_services(
             purges=providers.Object(store.purges),
             redirects=providers.Object(settings.media_redirect),
             feed=providers.Object(store.feed),
-            wake_up=providers.Object(store.wake_up),
+            wake_ups=providers.Object(store.wake_ups),
             streams=providers.Object(settings.live_max_streams),
             kept_for=providers.Object(timedelta(hours=settings.live_retention_hours)),
             broke=providers.Object(_log_defect),
@@ -261,9 +269,9 @@ async def open_services(
 
 
 async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
-    wake_up = InProcessWakeUp()
+    wake_ups = await stack.enter_async_context(open_wake_ups(settings))
     if settings.backend == "memory":
-        memory = InMemoryArchive(committed=wake_up.wake)
+        memory = InMemoryArchive(committed=wake_ups.committed)
         return _Store(
             memory,
             memory,
@@ -271,7 +279,7 @@ async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
             InMemoryDownloadStore(memory),
             InMemoryPurgeStore(memory),
             memory.feed,
-            wake_up,
+            wake_ups,
         )
     url, migration_url = settings.database_url, settings.migration_url
     threshold = settings.prepare_threshold
@@ -290,7 +298,7 @@ async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
             prepare_threshold=threshold,
         )
     )
-    archive = TimescaleArchive(pool, committed=wake_up.wake)
+    archive = TimescaleArchive(pool, committed=wake_ups.committed)
     return _Store(
         archive,
         TimescaleReader(pool),
@@ -298,7 +306,7 @@ async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
         TimescaleDownloadStore(pool),
         TimescalePurgeStore(pool, archive),
         TimescaleChangeFeed(pool),
-        wake_up,
+        wake_ups,
     )
 
 
@@ -391,6 +399,7 @@ def sync_worker(
         told=told,
         troubled=troubled,
         broke=broke,
+        wake_up=services.wake_ups.sync,
     )
 
 
@@ -497,6 +506,7 @@ async def open_media_worker(
             told=told,
             troubled=troubled,
             broke=broke,
+            wake_up=services.wake_ups.files,
         )
 
 

@@ -3,6 +3,12 @@
 import asyncio
 from collections.abc import Coroutine
 from datetime import timedelta
+from typing import Any
+
+from wagateway.ports.feed import WakeUp
+
+_UNDISTURBED_S = 0.2
+"""Of each rest, for what wakes may come with every commit."""
 
 
 class Hands:
@@ -24,17 +30,23 @@ class Hands:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def rest(self, stop: asyncio.Event, longest: timedelta) -> None:
-        """Wait until something ended, *stop* is set, or *longest* is over."""
-        stopping = asyncio.create_task(stop.wait())
+    async def rest(
+        self, stop: asyncio.Event, longest: timedelta, wake_up: WakeUp | None = None
+    ) -> None:
+        """Wait until something ended, *stop* is set, *wake_up* wakes, or *longest* is over."""
+        longest_s = longest.total_seconds()
+        waiting: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
+        if wake_up is not None:
+            waiting.append(asyncio.create_task(_woken(wake_up, longest_s)))
         try:
             await asyncio.wait(
-                {stopping, *self._running},
-                timeout=longest.total_seconds(),
+                {*waiting, *self._running},
+                timeout=longest_s,
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
-            stopping.cancel()
+            for each in waiting:
+                each.cancel()
 
     async def finish(self, deadline: timedelta) -> None:
         """Let what runs come to its end; break off what did not by the *deadline*."""
@@ -44,3 +56,8 @@ class Hands:
             task.cancel()
         if self._running:
             await asyncio.wait(self._running, timeout=1.0)
+
+
+async def _woken(wake_up: WakeUp, longest_s: float) -> None:
+    await asyncio.sleep(_UNDISTURBED_S)
+    await wake_up.wait(longest_s)

@@ -19,6 +19,7 @@ from wagateway.domain.views import FilePage, FileView, MediaView
 from wagateway.ports.archive import ArchiveReader
 from wagateway.ports.clock import Clock
 from wagateway.ports.downloads import RETRIED, DownloadStore
+from wagateway.ports.feed import WakeUp
 from wagateway.ports.media_store import MediaStore
 
 _LINK_LIFETIME = timedelta(minutes=5)
@@ -72,6 +73,7 @@ class MediaLibrary:
 
     Attributes:
         redirects: whether link() gives an address where nobody says.
+        wake_up: of workers; None: they find by looking what they were asked for.
     """
 
     reader: ArchiveReader
@@ -79,6 +81,7 @@ class MediaLibrary:
     media: MediaStore
     clock: Clock
     redirects: bool = False
+    wake_up: WakeUp | None = None
 
     async def file(
         self,
@@ -241,7 +244,7 @@ class MediaLibrary:
         Raises:
             NotFound: no such session or chat.
         """
-        return await self.downloads.retry(
+        count = await self.downloads.retry(
             self.clock(),
             session=session,
             account=account,
@@ -249,6 +252,9 @@ class MediaLibrary:
             stanza=stanza,
             statuses=statuses,
         )
+        if self.wake_up is not None:
+            self.wake_up.wake()
+        return count
 
 
 def _is_stored(media: MediaView) -> bool:

@@ -11,6 +11,7 @@ from wagateway.domain.errors import Unavailable
 from wagateway.domain.media import DownloadStatus, MediaObject
 from wagateway.ports.clock import Clock
 from wagateway.ports.downloads import DownloadStore, DownloadTask
+from wagateway.ports.feed import WakeUp
 from wagateway.usecases.fetch_media import FetchMedia, FetchTurn, MediaPlan
 from wagateway.usecases.hands import Hands
 from wagateway.usecases.inspect_media import InspectMedia
@@ -55,6 +56,7 @@ class MediaWorker:
         told: is told what became of each file.
         troubled: is told why nothing can be done, once for each reason; None: it goes on.
         broke: is told what of ours broke while a file was looked into.
+        wake_up: says that there may be due work; None: it is found by looking.
         poll: between two looks for due work.
         deadline: for what runs when it is told to stop; the rest goes back by its lease.
         state: changes while run() is at work.
@@ -68,6 +70,7 @@ class MediaWorker:
     told: Callable[[FetchTurn], None] = _silent
     troubled: Callable[[str | None], None] = _silent
     broke: Callable[[Exception], None] = _silent
+    wake_up: WakeUp | None = None
     poll: timedelta = timedelta(seconds=1)
     deadline: timedelta = timedelta(seconds=20)
     state: MediaWorkerState = field(default_factory=MediaWorkerState)
@@ -88,7 +91,7 @@ class MediaWorker:
         """Work until *stop* is set; then finish the files that are under way."""
         while not stop.is_set():
             await self._look()
-            await self._hands.rest(stop, self.poll)
+            await self._hands.rest(stop, self.poll, self.wake_up)
         for hands in (self._hands, self._looking, self._tidying):
             await hands.finish(self.deadline)
 

@@ -34,6 +34,7 @@ from wagateway.domain.sync import (
 from wagateway.domain.walk import Walk
 from wagateway.ports.archive import ArchiveReader
 from wagateway.ports.clock import Clock
+from wagateway.ports.feed import WakeUp
 from wagateway.ports.sync import Archived, SyncStore, SyncTask
 
 _BEHIND = timedelta(minutes=15)
@@ -119,12 +120,17 @@ class SyncReport(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncControl:
-    """Answers and obeys, whether or not a worker runs."""
+    """Answers and obeys, whether or not a worker runs.
+
+    Attributes:
+        wake_up: of workers; None: they find by looking what they were asked for.
+    """
 
     store: SyncStore
     reader: ArchiveReader
     clock: Clock
     interval: timedelta = timedelta(minutes=5)
+    wake_up: WakeUp | None = None
 
     async def coverage(self, session: SessionName) -> SessionCoverage:
         """Return how complete *session* is.
@@ -279,6 +285,8 @@ class SyncControl:
             )
         for task in tasks:
             await self.store.alter(task, self._whole(act) if task.chat is None else act)
+        if self.wake_up is not None:
+            self.wake_up.wake()
         return len(tasks)
 
     def _whole(self, act: Callable[[SyncState], SyncState]) -> Callable[[SyncState], SyncState]:

@@ -11,6 +11,7 @@ from wagateway.domain.errors import Rejected, Unavailable
 from wagateway.domain.walk import SETTLE
 from wagateway.ports.clock import Clock
 from wagateway.ports.engine import EngineSession
+from wagateway.ports.feed import WakeUp
 from wagateway.ports.sync import SyncStore, SyncTask
 from wagateway.usecases.find_sessions import FindSessions
 from wagateway.usecases.hands import Hands
@@ -63,6 +64,7 @@ class SyncWorker:
         troubled: is told why nothing can be done, once for each reason; None: it goes on. Also
             that the clock was ahead.
         broke: is told what of ours broke while sessions were looked for, once for each reason.
+        wake_up: says that there may be due work; None: it is found by looking.
         poll: between two looks for due work.
         deadline: for what runs when it is told to stop; the rest goes back by its lease.
         state: changes while run() is at work.
@@ -76,6 +78,7 @@ class SyncWorker:
     told: Callable[[Turn], None] = _silent
     troubled: Callable[[str | None], None] = _silent
     broke: Callable[[Exception], None] = _silent
+    wake_up: WakeUp | None = None
     poll: timedelta = timedelta(seconds=1)
     deadline: timedelta = timedelta(seconds=20)
     state: WorkerState = field(default_factory=WorkerState)
@@ -91,7 +94,7 @@ class SyncWorker:
         """Work until *stop* is set; then finish the pages that are under way."""
         while not stop.is_set():
             await self._look(stop)
-            await self._hands.rest(stop, self.poll)
+            await self._hands.rest(stop, self.poll, self.wake_up)
         await self._hands.finish(self.deadline)
 
     async def _look(self, stop: asyncio.Event) -> None:

@@ -1,5 +1,6 @@
 """Completeness and sync over HTTP."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,7 @@ from tests.support.deliveries import ANA, BRUNO, NOON, SESSION, delivery, seen
 from tests.unit.entrypoints.http.world import API_TOKEN, application, client_of
 
 from wagateway.adapters.memory.archive import InMemoryArchive
+from wagateway.adapters.memory.feed import InProcessWakeUp
 from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.domain.spans import Span
 from wagateway.domain.sync import SyncState, SyncStatus, fresh
@@ -25,7 +27,10 @@ class World:
     def __init__(self) -> None:
         self.archive = InMemoryArchive()
         self.store = InMemorySyncStore(self.archive)
-        self.control = SyncControl(store=self.store, reader=self.archive, clock=lambda: NOON)
+        self.wake_up = InProcessWakeUp()
+        self.control = SyncControl(
+            store=self.store, reader=self.archive, clock=lambda: NOON, wake_up=self.wake_up
+        )
 
     async def begin(self) -> None:
         await self.archive.record([delivery(seen(stanza="A", chat=ANA))])
@@ -109,6 +114,14 @@ class TestSync:
         [task] = await world.store.claim(NOON, lease=HOUR, limit=9)
         assert task.chat == ANA
         assert task.state.backward is not None
+
+    async def test_wakes_the_worker(self, client: httpx.AsyncClient, world: World) -> None:
+        waiting = asyncio.create_task(world.wake_up.wait(60.0))
+        await client.get(f"/api/sync/{SESSION}")
+        assert not waiting.done()
+        await client.post(f"/api/sync/{SESSION}")
+        async with asyncio.timeout(5.0):
+            await waiting
 
     async def test_wakes_a_whole_session(self, client: httpx.AsyncClient, world: World) -> None:
         assert (await client.post(f"/api/sync/{SESSION}")).json() == {"tasks": 1}
