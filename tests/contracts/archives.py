@@ -14,12 +14,14 @@ from tests.support.postgres import Kind, Servers, server_params
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
 from wagateway.adapters.memory.feed import InProcessWakeUp
+from wagateway.adapters.memory.figures import InMemoryArchiveFigures
 from wagateway.adapters.memory.purges import InMemoryPurgeStore
 from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.adapters.timescale._rows import from_rows
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
 from wagateway.adapters.timescale.feed import TimescaleChangeFeed
+from wagateway.adapters.timescale.figures import TimescaleArchiveFigures
 from wagateway.adapters.timescale.pool import Pool, open_pool
 from wagateway.adapters.timescale.purges import TimescalePurgeStore
 from wagateway.adapters.timescale.reader import TimescaleReader
@@ -42,6 +44,7 @@ from wagateway.domain.records import (
 from wagateway.ports.archive import Archive, ArchiveReader
 from wagateway.ports.downloads import DownloadStore
 from wagateway.ports.feed import ChangeFeed, WakeUp
+from wagateway.ports.figures import ArchiveFigures
 from wagateway.ports.purges import PurgeStore
 from wagateway.ports.sync import SyncStore
 from wagateway.usecases.live import Live
@@ -52,9 +55,9 @@ Records = Callable[[SessionName], Awaitable[list[Record]]]
 
 
 class Backend:
-    """Both sides of one archive, its sync, its downloads, and what it forgets."""
+    """Both sides of one archive, its sync, its downloads, what it forgets, and how it stands."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - all sides of an archive
         self,
         archive: Archive,
         reader: ArchiveReader,
@@ -62,6 +65,7 @@ class Backend:
         downloads: DownloadStore,
         purges: PurgeStore,
         feed: ChangeFeed,
+        figures: ArchiveFigures,
         wake_up: WakeUp,
         records: Records,
     ) -> None:
@@ -71,6 +75,7 @@ class Backend:
         self.downloads = downloads
         self.purges = purges
         self.feed = feed
+        self.figures = figures
         self.wake_up = wake_up
         self._records = records
 
@@ -144,8 +149,9 @@ def in_postgres(pool: Pool) -> Backend:
     archive, reader = TimescaleArchive(pool, committed=wake_up.wake), TimescaleReader(pool)
     sync, downloads = TimescaleSyncStore(pool, archive), TimescaleDownloadStore(pool)
     purges = TimescalePurgeStore(pool, archive)
-    feed, records = TimescaleChangeFeed(pool), partial(_stored, pool)
-    return Backend(archive, reader, sync, downloads, purges, feed, wake_up, records)
+    feed, figures = TimescaleChangeFeed(pool), TimescaleArchiveFigures(pool)
+    records = partial(_stored, pool)
+    return Backend(archive, reader, sync, downloads, purges, feed, figures, wake_up, records)
 
 
 def in_memory() -> Backend:
@@ -157,8 +163,9 @@ def in_memory() -> Backend:
         return archive.records(session)
 
     sync, downloads = InMemorySyncStore(archive), InMemoryDownloadStore(archive)
-    purges = InMemoryPurgeStore(archive)
-    return Backend(archive, archive, sync, downloads, purges, archive.feed, wake_up, records)
+    purges, figures = InMemoryPurgeStore(archive), InMemoryArchiveFigures(archive, sync, downloads)
+    feed = archive.feed
+    return Backend(archive, archive, sync, downloads, purges, feed, figures, wake_up, records)
 
 
 async def _stored(pool: Pool, session: SessionName) -> list[Record]:

@@ -7,6 +7,7 @@ import httpx
 import psycopg
 import pytest
 from tests.journeys.program import SAMPLES, Running, free_port, numbered, run, running, up
+from tests.support.metrics import Scraped
 from tests.support.postgres import fresh_database
 
 from wagateway.entrypoints.cli.endings import ExitCode
@@ -92,6 +93,7 @@ async def test_api_serves_a_migrated_database_with_several_workers(
             await _replaced(api, first)
             assert second in await _workers(api)
             await _answers(api)
+            await _tells_what_both_count(api)
             assert await api.stop() == ExitCode.OK
             assert await _workers(api) == []
 
@@ -118,6 +120,22 @@ async def test_workers_end_with_their_supervisor(tmp_path: Path) -> None:
 async def _answers(api: Running) -> None:
     answer = await _posted(api)
     assert answer.status_code == 200
+
+
+async def _tells_what_both_count(api: Running) -> None:
+    """Read the metrics until both processes are in them, whichever of them answers."""
+    bearer = {"Authorization": f"Bearer {API_TOKEN}"}
+    async with httpx.AsyncClient(base_url=api.url, trust_env=False) as client:
+        assert (await client.get("/metrics")).status_code == 401
+        async with asyncio.timeout(30):
+            while True:
+                found = Scraped((await client.get("/metrics", headers=bearer)).content)
+                counted = found.series("group_commit_seconds_count")
+                if len(counted) == 2 and sum(counted.values()) > 0:
+                    break
+                await asyncio.sleep(0.1)
+    assert {dict(labels)["worker"] for labels in counted} == {"0", "1"}
+    assert found.value("sessions") == 1
 
 
 async def _posted(api: Running) -> httpx.Response:

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.journeys.program import Running, free_port, numbered, run, running
+from tests.support.metrics import Scraped
 
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.simulator.engine import EngineName
@@ -130,6 +131,7 @@ async def _a_pause_shows(home: Path) -> None:
 async def _worker_helps_and_stops(home: Path, env: dict[str, str]) -> None:
     port = free_port()
     words = ("worker", "--data-dir", str(home / "data"), "--health-port", str(port))
+    env = env | {"WHATSAPP_METRICS_TOKEN": "metrics-secret-0004"}
     async with (
         running(*words, home=home, data_dir=home / "other", port=port, env=env) as worker,
         httpx.AsyncClient(base_url=worker.url, trust_env=False) as client,
@@ -144,4 +146,10 @@ async def _worker_helps_and_stops(home: Path, env: dict[str, str]) -> None:
                     pass
                 await asyncio.sleep(0.1)
         assert answer.json()["parts"]["sync"]["status"] == "ok"
+        assert (await client.get("/metrics")).status_code == httpx.codes.UNAUTHORIZED
+        bearer = {"Authorization": "Bearer metrics-secret-0004"}
+        found = Scraped((await client.get("/metrics", headers=bearer)).content)
+        assert found.value("database_up") == 1
+        assert found.value("session_status", session="default", status="WORKING") == 1
+        assert found.value("worker_trouble", part="sync") == 0
         assert await worker.stop() == ExitCode.OK

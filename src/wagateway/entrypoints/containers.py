@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,13 +19,15 @@ from wagateway.adapters.embedded.server import EmbeddedPostgres
 from wagateway.adapters.inspection.inspector import open_inspector
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
+from wagateway.adapters.memory.figures import InMemoryArchiveFigures
 from wagateway.adapters.memory.purges import InMemoryPurgeStore
 from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
 from wagateway.adapters.timescale.feed import TimescaleChangeFeed
+from wagateway.adapters.timescale.figures import TimescaleArchiveFigures
 from wagateway.adapters.timescale.migrate import migrate
-from wagateway.adapters.timescale.pool import open_pool
+from wagateway.adapters.timescale.pool import PoolUsage, open_pool, usage_of
 from wagateway.adapters.timescale.purges import TimescalePurgeStore
 from wagateway.adapters.timescale.reader import TimescaleReader
 from wagateway.adapters.timescale.storage import StoragePlan
@@ -46,6 +49,7 @@ from wagateway.ports.archive import Archive, ArchiveReader
 from wagateway.ports.downloads import DownloadStore
 from wagateway.ports.engine import Engine
 from wagateway.ports.feed import ChangeFeed
+from wagateway.ports.figures import ArchiveFigures
 from wagateway.ports.media_store import MediaStore
 from wagateway.ports.purges import PurgeStore
 from wagateway.ports.spool import Spool
@@ -53,7 +57,7 @@ from wagateway.ports.sync import SyncStore
 from wagateway.usecases.export_media import ExportMedia
 from wagateway.usecases.fetch_media import FetchMedia, FetchTurn, MediaPlan
 from wagateway.usecases.find_sessions import FindSessions
-from wagateway.usecases.group_commit import GroupCommit
+from wagateway.usecases.group_commit import Commit, GroupCommit
 from wagateway.usecases.identity import LinkIdentity, UnlinkIdentity
 from wagateway.usecases.ingest import IngestBody
 from wagateway.usecases.inspect_media import InspectMedia
@@ -85,7 +89,11 @@ _MAX_WRITERS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the entrypoints call: use cases, and both sides of the archive."""
+    """What the entrypoints call: use cases, and both sides of the archive.
+
+    Attributes:
+        pool: how the connections to the database are used; None where there are none.
+    """
 
     ingest: IngestBody
     spool: Spool | None
@@ -106,6 +114,8 @@ class Services:
     live: Live
     tidy_feed: TidyFeed
     wake_ups: WakeUps
+    figures: ArchiveFigures
+    pool: Callable[[], PoolUsage] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +129,8 @@ class _Store:
     purges: PurgeStore
     feed: ChangeFeed
     wake_ups: WakeUps
+    figures: ArchiveFigures
+    pool: Callable[[], PoolUsage] | None = None
 
 
 _PREPARE_EMBEDDED = 5
@@ -152,9 +164,12 @@ class Container(containers.DeclarativeContainer):
     streams: providers.Dependency[int] = providers.Dependency()
     kept_for: providers.Dependency[timedelta] = providers.Dependency()
     broke: providers.Dependency[Callable[[Exception], None]] = providers.Dependency()
+    committed: providers.Dependency[Callable[[Commit], None]] = providers.Dependency()
+    figures: providers.Dependency[ArchiveFigures] = providers.Dependency()
+    pool: providers.Dependency[Callable[[], PoolUsage] | None] = providers.Dependency()
     clock = providers.Object(now)
     engine = providers.Singleton(WahaReader)
-    commit = providers.Singleton(GroupCommit, archive, max_groups=writers)
+    commit = providers.Singleton(GroupCommit, archive, max_groups=writers, told=committed)
     away = providers.Singleton(Away)
     ingest = providers.Singleton(
         IngestBody, engine=engine, commit=commit, clock=clock, spool=spool_bodies, away=away
@@ -213,12 +228,17 @@ class Container(containers.DeclarativeContainer):
         live=live,
         tidy_feed=tidy_feed,
         wake_ups=wake_ups,
+        figures=figures,
+        pool=pool,
     )
 
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, *, database_url: str | None = None
+    settings: Settings,
+    *,
+    database_url: str | None = None,
+    committed: Callable[[Commit], None] = lambda _: None,
 ) -> AsyncIterator[Services]:
     """Open what *settings* name, and close it in reverse when the context ends.
 
@@ -227,6 +247,7 @@ async def open_services(
     Args:
         settings: which backend, and whether its schema is brought up to date.
         database_url: used instead of the settings' database.
+        committed: is told of each group of deliveries; it never waits.
 
     Raises:
         InvalidInput: *database_url* or the data folder cannot be used.
@@ -257,6 +278,9 @@ async def open_services(
             streams=providers.Object(settings.live_max_streams),
             kept_for=providers.Object(timedelta(hours=settings.live_retention_hours)),
             broke=providers.Object(_log_defect),
+            committed=providers.Object(committed),
+            figures=providers.Object(store.figures),
+            pool=providers.Object(store.pool),
             interval=providers.Object(timedelta(milliseconds=settings.sync_interval_ms)),
             writers=providers.Object(max(1, min(_MAX_WRITERS, settings.pool_size // 2))),
         )
@@ -272,14 +296,16 @@ async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
     wake_ups = await stack.enter_async_context(open_wake_ups(settings))
     if settings.backend == "memory":
         memory = InMemoryArchive(committed=wake_ups.committed)
+        sync, downloads = InMemorySyncStore(memory), InMemoryDownloadStore(memory)
         return _Store(
             memory,
             memory,
-            InMemorySyncStore(memory),
-            InMemoryDownloadStore(memory),
+            sync,
+            downloads,
             InMemoryPurgeStore(memory),
             memory.feed,
             wake_ups,
+            InMemoryArchiveFigures(memory, sync, downloads),
         )
     url, migration_url = settings.database_url, settings.migration_url
     threshold = settings.prepare_threshold
@@ -307,6 +333,8 @@ async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
         TimescalePurgeStore(pool, archive),
         TimescaleChangeFeed(pool),
         wake_ups,
+        TimescaleArchiveFigures(pool),
+        partial(usage_of, pool),
     )
 
 

@@ -30,6 +30,7 @@ from typing_extensions import override
 from wagateway.domain.errors import Conflict, InvalidInput, Rejected
 from wagateway.entrypoints.bounded_http import BoundedHttp
 from wagateway.entrypoints.containers import Services, now
+from wagateway.entrypoints.http.access_log import Requested
 from wagateway.entrypoints.http.app import create_app
 from wagateway.entrypoints.http.auth import HttpSecurity
 from wagateway.entrypoints.http.health import (
@@ -40,7 +41,9 @@ from wagateway.entrypoints.http.health import (
     with_spool,
     with_workers,
 )
+from wagateway.entrypoints.http.metrics import Metrics
 from wagateway.entrypoints.http.webhooks import Ingest
+from wagateway.entrypoints.metrics.watching import Watching
 from wagateway.entrypoints.secrets import GatewaySecrets
 from wagateway.entrypoints.settings import Settings
 
@@ -72,8 +75,20 @@ def build_app(
     *,
     ingest: Ingest | None = None,
     health: Health | None = None,
+    metrics: Metrics | None = None,
+    requested: Requested | None = None,
 ) -> App:
-    """Return the application over opened *services*; *ingest*, *health* stand in for their own."""
+    """Return the application over opened *services*; what else is given stands in for its own.
+
+    Args:
+        settings: how large a webhook may be, and what the metrics need to know.
+        services: opened, and kept open.
+        secrets: tokens and keys.
+        ingest: records a webhook.
+        health: answers ``/health``.
+        metrics: answers ``/metrics``; its own knows only what can be looked at.
+        requested: is told of each request.
+    """
     return create_app(
         ingest=ingest or services.ingest,
         reader=services.reader,
@@ -85,7 +100,10 @@ def build_app(
             api_token=secrets.api_token,
             webhook_token=secrets.webhook_token,
             webhook_hmac_key=secrets.webhook_hmac_key,
+            metrics_token=settings.metrics_token,
         ),
+        metrics=metrics or Watching().page(settings, services),
+        requested=requested,
         max_body_bytes=settings.max_body_bytes,
     )
 

@@ -67,6 +67,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         api_token: opens the HTTP API; None: not configured.
         webhook_token: what the engine sends in a header; None: not configured.
         webhook_hmac_key: what the engine signs with; None: not configured.
+        metrics_token: opens ``/metrics`` and nothing else; None: only ``api_token`` does.
         max_body_bytes: of one webhook, 64 KiB to 1 GiB.
         spool: where webhooks wait while the database is away: ``redis``; ``filesystem``, in
             ``spool_folder``; ``auto``, in Redis where that is used, else in the folder; ``off``:
@@ -137,6 +138,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     api_token: str | None = None
     webhook_token: str | None = None
     webhook_hmac_key: str | None = None
+    metrics_token: str | None = None
     max_body_bytes: int = 16 * 2**20
     spool: str = "auto"
     spool_dir: Path | None = None
@@ -221,6 +223,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             self.api_token,
             self.webhook_token,
             self.webhook_hmac_key,
+            self.metrics_token,
             self.engine_key,
             self.minio_password,
             self.redis_password,

@@ -238,6 +238,7 @@ VARIABLES: Mapping[str, Variable] = {
     "WHATSAPP_GATEWAY_API_TOKEN": Variable("api_token", _STRONG, secret=True),
     "WHATSAPP_WEBHOOK_TOKEN": Variable("webhook_token", _STRONG, secret=True),
     "WHATSAPP_WEBHOOK_HMAC_KEY": Variable("webhook_hmac_key", _STRONG, secret=True),
+    "WHATSAPP_METRICS_TOKEN": Variable("metrics_token", _STRONG, secret=True),
     "WHATSAPP_WEBHOOK_MAX_BODY_BYTES": Variable(
         "max_body_bytes", _whole(64 * 2**10, 1024 * _MEBIBYTE)
     ),

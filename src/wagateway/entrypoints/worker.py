@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Protocol
@@ -177,12 +177,33 @@ async def _tell_of_other_spools(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def working(settings: Settings, services: Services) -> AsyncIterator[Workers]:
+async def working(
+    settings: Settings,
+    services: Services,
+    *,
+    turned: Callable[[Turn], None] = lambda _: None,
+    fetched: Callable[[FetchTurn], None] = lambda _: None,
+) -> AsyncIterator[Workers]:
     """Let workers run while the context is open.
 
     Upkeep, tidying the feed and draining the spool in any case; sync and media, as far as they are
     switched on.
+
+    Args:
+        settings: how they go about it.
+        services: opened, and kept open.
+        turned: is told of each turn of sync, beside the log.
+        fetched: is told what became of each file, likewise.
     """
+
+    def tell_of_turn(turn: Turn) -> None:
+        turned(turn)
+        log_turn(turn)
+
+    def tell_of_file(turn: FetchTurn) -> None:
+        fetched(turn)
+        log_file(turn)
+
     async with AsyncExitStack() as stack:
         upkeep = upkeep_worker(settings, services, told=log_purged, troubled=log_upkeep_trouble)
         await stack.enter_async_context(_running(upkeep))
@@ -199,7 +220,7 @@ async def working(settings: Settings, services: Services) -> AsyncIterator[Worke
                     settings,
                     services,
                     engine,
-                    told=log_file,
+                    told=tell_of_file,
                     troubled=log_media_trouble,
                     broke=log_defect,
                 )
@@ -208,7 +229,12 @@ async def working(settings: Settings, services: Services) -> AsyncIterator[Worke
             media = media_worker.state
         if settings.sync_enabled:
             worker = sync_worker(
-                settings, services, engine, told=log_turn, troubled=log_trouble, broke=log_defect
+                settings,
+                services,
+                engine,
+                told=tell_of_turn,
+                troubled=log_trouble,
+                broke=log_defect,
             )
             await stack.enter_async_context(_running(worker))
             sync = worker.state

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.domain.events import Delivery, Recorded
@@ -20,6 +22,24 @@ _DELIVERY_BYTES = 1000
 
 _LETTING_GO_S = 2.0
 """How long a write that is cancelled may take to end."""
+
+
+class Commit(Struct, frozen=True, kw_only=True):
+    """What became of a group.
+
+    Attributes:
+        deliveries: in their order.
+        recorded: the outcome of each; None where nothing was written, or nobody knows.
+        duration_s: of the transaction, 0 or more.
+    """
+
+    deliveries: Sequence[Delivery]
+    recorded: Sequence[Recorded] | None
+    duration_s: float
+
+
+def _silent(_: Commit) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +110,7 @@ class GroupCommit:
         slow_after_s: float = 0.25,
         patience_s: float = 6.0,
         give_up_s: float = 600.0,
+        told: Callable[[Commit], None] = _silent,
     ) -> None:
         """Group for *archive*.
 
@@ -101,6 +122,7 @@ class GroupCommit:
             slow_after_s: how long others wait for a group before they go beside it.
             patience_s: how long a caller waits; WAHA itself waits for 8 seconds.
             give_up_s: after that long a group's connection is taken for dead and cut.
+            told: is told of each group after its callers; it never waits.
         """
         self._archive = archive
         self._max_items = max_items
@@ -109,6 +131,7 @@ class GroupCommit:
         self._slow_after_s = slow_after_s
         self._patience_s = patience_s
         self._give_up_s = give_up_s
+        self._told = told
         self._queue: deque[_Entry] = deque()
         self._waiting_bytes = 0
         self._running: dict[_Group, asyncio.Task[list[Recorded]]] = {}
@@ -246,3 +269,10 @@ class GroupCommit:
         else:
             group.refuse(StoreUnavailable("the write was broken off; repeat later"))
         self._begin()
+        self._told(
+            Commit(
+                deliveries=group.deliveries,
+                recorded=task.result() if error is None else None,
+                duration_s=asyncio.get_running_loop().time() - group.begun_at,
+            )
+        )

@@ -13,7 +13,7 @@ from typing_extensions import override
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.domain.errors import Conflict, StoreUnavailable
 from wagateway.domain.events import Delivery, Outcome, Recorded
-from wagateway.usecases.group_commit import GroupCommit
+from wagateway.usecases.group_commit import Commit, GroupCommit
 
 Calls = list[asyncio.Task[list[Recorded]]]
 
@@ -179,6 +179,44 @@ class TestEndings:
         archive.release()
         assert (await staying)[0].outcome is Outcome.STORED
         assert [name for group in archive.groups for name in group] == ["a", "b"]
+
+
+class TestTelling:
+    async def test_each_group_is_told_with_its_outcomes(self) -> None:
+        archive, told = Gated(), list[Commit]()
+        commit = GroupCommit(archive, told=told.append)
+        tasks = [*await started(commit, "a"), *await started(commit, "b", "b")]
+        await asyncio.sleep(0.02)
+        archive.release()
+        await asyncio.gather(*tasks)
+        assert [[d.body for d in each.deliveries] for each in told] == [[b"a"], [b"b", b"b"]]
+        assert [[r.outcome for r in each.recorded or ()] for each in told] == [
+            [Outcome.STORED],
+            [Outcome.STORED, Outcome.DUPLICATE],
+        ]
+        assert 0.01 < told[0].duration_s < 5
+
+    async def test_who_listens_and_fails_harms_no_caller(self) -> None:
+        def fail(_: Commit) -> None:
+            raise ValueError("a defect of who listens")
+
+        archive, complaints = Gated(), list[dict[str, object]]()
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
+        commit = GroupCommit(archive, told=fail)
+        tasks = [*await started(commit, "a"), *await started(commit, "b")]
+        archive.release()
+        assert len(await asyncio.gather(*tasks)) == 2
+        assert len(complaints) == 2
+
+    @pytest.mark.parametrize("failure", [Conflict("x"), asyncio.CancelledError()], ids=repr)
+    async def test_a_group_that_failed_is_told_too(self, failure: BaseException) -> None:
+        archive, told = Gated(), list[Commit]()
+        archive.failure = failure
+        calls = await started(GroupCommit(archive, told=told.append), "a")
+        archive.release()
+        assert len(await endings(calls)) == 1
+        [commit] = told
+        assert (commit.recorded, len(commit.deliveries)) == (None, 1)
 
 
 class TestPatience:

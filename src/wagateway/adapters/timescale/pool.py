@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
+from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
@@ -60,3 +61,31 @@ async def open_pool(
     )
     async with pool:
         yield pool
+
+
+class PoolUsage(Struct, frozen=True, kw_only=True):
+    """How the connections of a pool are used.
+
+    Attributes:
+        in_use: lent to somebody.
+        idle: open, and free.
+        most: how many there may be.
+        waiting: callers that wait for one.
+    """
+
+    in_use: int
+    idle: int
+    most: int
+    waiting: int
+
+
+def usage_of(pool: Pool) -> PoolUsage:
+    """Return how *pool* is used at this moment; nothing is asked of the server."""
+    stats = pool.get_stats()
+    idle = stats.get("pool_available", 0)
+    return PoolUsage(
+        in_use=max(0, stats.get("pool_size", 0) - idle),
+        idle=idle,
+        most=stats.get("pool_max", 0),
+        waiting=stats.get("requests_waiting", 0),
+    )

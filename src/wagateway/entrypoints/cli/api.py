@@ -5,8 +5,10 @@ import multiprocessing
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import structlog
 from msgspec.structs import replace
@@ -18,6 +20,8 @@ from wagateway.entrypoints.cli.output import note
 from wagateway.entrypoints.cli.place import require_schema_if_there, settings_at
 from wagateway.entrypoints.cli.up import hide_from_logs
 from wagateway.entrypoints.containers import open_services
+from wagateway.entrypoints.metrics.siblings import Siblings
+from wagateway.entrypoints.metrics.watching import Watching
 from wagateway.entrypoints.secrets import GatewaySecrets, configured_secrets
 from wagateway.entrypoints.serve import base_url, build_app, listen, run_until_stopped, serve
 from wagateway.entrypoints.settings import Settings
@@ -71,40 +75,52 @@ def _require_configured(settings: Settings) -> None:
         )
 
 
-async def _serve(settings: Settings, secrets: GatewaySecrets, listener: socket.socket) -> None:
+async def _serve(
+    settings: Settings,
+    secrets: GatewaySecrets,
+    listener: socket.socket,
+    siblings: Siblings | None = None,
+) -> None:
     def announce() -> None:
         _log.info("ready", url=base_url(listener))
 
+    watching = Watching(siblings)
+    process = watching.process
     async with (
-        open_services(settings) as services,
+        open_services(settings, committed=process.committed) as services,
         beating(services.store),
         tidying(services),
         draining(settings, services),
     ):
-        await serve(build_app(settings, services, secrets), listener, on_ready=announce)
+        page = watching.page(settings, services)
+        app = build_app(settings, services, secrets, metrics=page, requested=process.requested)
+        async with siblings.told(page.counted) if siblings else nullcontext():
+            await serve(app, listener, on_ready=announce)
 
 
 async def _supervise(
     settings: Settings, secrets: GatewaySecrets, listener: socket.socket, workers: int
 ) -> None:
     """Keep *workers* processes on the one *listener*; one that dies is replaced."""
-    arguments = (settings, secrets, listener)
-    processes = [_started(arguments) for _ in range(workers)]
-    try:
-        while True:
-            await asyncio.sleep(_RESPAWN_S)
-            for place, process in enumerate(processes):
-                if not process.is_alive():
-                    _log.warning("a worker ended; starting another", code=process.exitcode)
-                    processes[place] = _started(arguments)
-    finally:
-        await asyncio.to_thread(_stop, processes)
+    with TemporaryDirectory(prefix="wagateway-") as folder:
 
+        def started(number: int) -> SpawnProcess:
+            siblings = Siblings(Path(folder), number)
+            arguments = (settings, secrets, listener, siblings)
+            process = _spawn.Process(target=_worker, args=arguments, daemon=True)
+            process.start()
+            return process
 
-def _started(arguments: tuple[Settings, GatewaySecrets, socket.socket]) -> SpawnProcess:
-    process = _spawn.Process(target=_worker, args=arguments, daemon=True)
-    process.start()
-    return process
+        processes = [started(number) for number in range(workers)]
+        try:
+            while True:
+                await asyncio.sleep(_RESPAWN_S)
+                for number, process in enumerate(processes):
+                    if not process.is_alive():
+                        _log.warning("a worker ended; starting another", code=process.exitcode)
+                        processes[number] = started(number)
+        finally:
+            await asyncio.to_thread(_stop, processes)
 
 
 def _stop(processes: list[SpawnProcess]) -> None:
@@ -116,18 +132,20 @@ def _stop(processes: list[SpawnProcess]) -> None:
             process.kill()
 
 
-def _worker(settings: Settings, secrets: GatewaySecrets, listener: socket.socket) -> None:
+def _worker(
+    settings: Settings, secrets: GatewaySecrets, listener: socket.socket, siblings: Siblings
+) -> None:
     # Ctrl-C goes to all processes of a terminal; the supervisor passes it on, once.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     hide_from_logs(settings, secrets)
-    run_until_stopped(_with_parent(settings, secrets, listener), signals=[signal.SIGTERM])
+    run_until_stopped(_with_parent(settings, secrets, listener, siblings), signals=[signal.SIGTERM])
 
 
 async def _with_parent(
-    settings: Settings, secrets: GatewaySecrets, listener: socket.socket
+    settings: Settings, secrets: GatewaySecrets, listener: socket.socket, siblings: Siblings
 ) -> None:
     with _ending_with_parent():
-        await _serve(settings, secrets, listener)
+        await _serve(settings, secrets, listener, siblings)
 
 
 @contextmanager

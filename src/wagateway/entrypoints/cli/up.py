@@ -10,6 +10,7 @@ from wagateway.entrypoints.cli.output import note
 from wagateway.entrypoints.cli.place import schema_warning, settings_at
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.logs import configure_logging
+from wagateway.entrypoints.metrics.watching import Watching
 from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets
 from wagateway.entrypoints.serve import build_app, health_of, listen, run_until_stopped, serve
 from wagateway.entrypoints.settings import Settings
@@ -44,18 +45,24 @@ def hide_from_logs(settings: Settings, secrets: GatewaySecrets) -> None:
 
 
 async def _up(settings: Settings, secrets: GatewaySecrets, listener: socket.socket) -> None:
+    watching = Watching()
+    process = watching.process
     async with (
-        open_services(settings) as services,
+        open_services(settings, committed=process.committed) as services,
         beating(services.store),
-        working(settings, services) as workers,
+        working(settings, services, turned=process.turned, fetched=process.fetched) as workers,
     ):
         warning = await schema_warning(settings)
-        health = health_of(services, {"sync": workers.sync, "media": workers.media})
+        parts = {"sync": workers.sync, "media": workers.media}
+        health = health_of(services, parts)
 
         def announce() -> None:
             click.echo("\n".join(ready_lines(settings, secrets, listener)))
             if warning:
                 note(f"Warning: {warning}")
 
-        app = build_app(settings, services, secrets, health=health)
+        page = watching.page(settings, services, parts)
+        app = build_app(
+            settings, services, secrets, health=health, metrics=page, requested=process.requested
+        )
         await serve(app, listener, on_ready=announce)

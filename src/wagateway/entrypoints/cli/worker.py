@@ -12,7 +12,9 @@ from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.place import database, require_schema_if_there, settings_at
 from wagateway.entrypoints.containers import Services, now, open_services
 from wagateway.entrypoints.http.app import create_health_app
+from wagateway.entrypoints.http.auth import MetricsAccess
 from wagateway.entrypoints.http.health import store_health, with_workers
+from wagateway.entrypoints.metrics.watching import Watching
 from wagateway.entrypoints.serve import base_url, listen, run_until_stopped, serving
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.worker import Workers, working
@@ -57,24 +59,32 @@ def require_engine(settings: Settings) -> None:
 async def _work(settings: Settings) -> None:
     async with database(settings) as opened:
         await require_schema_if_there(opened, "sync waits for it")
+        watching = Watching()
+        process = watching.process
         async with (
-            open_services(replace(opened, auto_migrate=False)) as services,
-            working(settings, services) as workers,
-            _health(settings, services, workers),
+            open_services(
+                replace(opened, auto_migrate=False), committed=process.committed
+            ) as services,
+            working(settings, services, turned=process.turned, fetched=process.fetched) as workers,
+            _health(settings, services, workers, watching),
         ):
             _log.info("ready", health_port=settings.worker_health_port)
             await asyncio.Event().wait()
 
 
 @asynccontextmanager
-async def _health(settings: Settings, services: Services, workers: Workers) -> AsyncIterator[None]:
+async def _health(
+    settings: Settings, services: Services, workers: Workers, watching: Watching
+) -> AsyncIterator[None]:
     if settings.worker_health_port is None:
         yield
         return
     parts = {"sync": workers.sync, "media": workers.media}
     health = with_workers(store_health(services.reader), parts, now, alone=True)
+    metrics = watching.page(settings, services, parts)
+    access = MetricsAccess.of(settings.metrics_token, settings.api_token)
     port = settings.worker_health_port
     with listen(settings.host, port, option="--health-port") as listener:
         _log.info("health", url=f"{base_url(listener)}/health")
-        async with serving(create_health_app(health), listener):
+        async with serving(create_health_app(health, metrics, access), listener):
             yield

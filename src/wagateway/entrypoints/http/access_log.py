@@ -6,6 +6,7 @@ Neither path nor query is logged: both name people. The path's template says whi
 import re
 import time
 import uuid
+from collections.abc import Callable
 
 import structlog
 from litestar.enums import ScopeType
@@ -17,24 +18,37 @@ _SERVER_ERROR = 500
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.access")
 
 
+UNMATCHED = "unmatched"
+"""The route of a request for which there is none."""
+
+Requested = Callable[[str, str, int, float], None]
+"""Is told of each request: method, route's template, status, and duration in seconds."""
+
+
+def _silent(_: str, __: str, ___: int, ____: float) -> None:
+    return None
+
+
 def request_id_of(scope: Scope) -> str | None:
     """Return the id of this request, once the access log has given it one."""
     return scope.get("state", {}).get("request_id")
 
 
-def access_logged(app: ASGIApp) -> ASGIApp:
+def access_logged(app: ASGIApp, requested: Requested = _silent) -> ASGIApp:
     """Wrap *app*: a request id in the answer, and one line when it ended, however it ended."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
-            await _logged(app, scope, receive, send)
+            await _logged(app, scope, receive, send, requested)
         else:
             await app(scope, receive, send)
 
     return wrapped
 
 
-async def _logged(app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
+async def _logged(
+    app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send, requested: Requested
+) -> None:
     request_id = _request_id(scope)
     scope.setdefault("state", {})["request_id"] = request_id
     status = _SERVER_ERROR
@@ -51,13 +65,16 @@ async def _logged(app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) 
         try:
             await app(scope, receive, observed)
         finally:
+            took_s = time.perf_counter() - began
+            route = scope.get("path_template", UNMATCHED)
+            requested(scope["method"], route, status, took_s)
             write = _log.info if status < _SERVER_ERROR else _log.warning
             write(
                 "request",
                 method=scope["method"],
-                route=scope.get("path_template", "unmatched"),
+                route=route,
                 status=status,
-                ms=round((time.perf_counter() - began) * 1000, 1),
+                ms=round(took_s * 1000, 1),
             )
 
 

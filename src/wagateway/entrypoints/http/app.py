@@ -7,13 +7,14 @@ from litestar import Litestar
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
-from wagateway.entrypoints.http.access_log import access_logged
+from wagateway.entrypoints.http.access_log import Requested, access_logged
 from wagateway.entrypoints.http.api import api_router
-from wagateway.entrypoints.http.auth import HttpSecurity, api_gate, api_guard
+from wagateway.entrypoints.http.auth import HttpSecurity, MetricsAccess, api_gate, api_guard
 from wagateway.entrypoints.http.docs import documentation, front_door
 from wagateway.entrypoints.http.health import Health, health_router
 from wagateway.entrypoints.http.live import live_router
 from wagateway.entrypoints.http.media import media_router
+from wagateway.entrypoints.http.metrics import Metrics, metrics_router
 from wagateway.entrypoints.http.openapi import openapi_config
 from wagateway.entrypoints.http.problems import ERROR_HANDLERS
 from wagateway.entrypoints.http.security_headers import with_security_headers
@@ -36,6 +37,8 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
     live: Live,
     health: Health,
     security: HttpSecurity,
+    metrics: Metrics | None = None,
+    requested: Requested | None = None,
     max_body_bytes: int = 16 * 2**20,
     body_timeout_s: float = 30.0,
     docs: bool = True,
@@ -51,6 +54,8 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
         live: what ``/api/live`` follows.
         health: what ``/health`` tells, without a token.
         security: tokens and keys.
+        metrics: what ``/metrics`` tells, with a token; None: there is no such route.
+        requested: is told of each request.
         max_body_bytes: of a webhook; larger ones are refused without being read.
         body_timeout_s: for a webhook's whole body.
         docs: serve ``/docs`` and the OpenAPI document, both without a token.
@@ -69,6 +74,7 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
         media_router(api_guard(security)),
         live_router(api_guard(security)),
         health_router(),
+        *([metrics_router(security.metrics)] if metrics else []),
     ]
     app = Litestar(
         route_handlers=[*routes, front_door, documentation()] if docs else routes,
@@ -79,6 +85,7 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
             "library": Provide(lambda: library, sync_to_thread=False),
             "live": Provide(lambda: live, sync_to_thread=False),
             "health": Provide(lambda: health, sync_to_thread=False),
+            "metrics_page": Provide(lambda: metrics, sync_to_thread=False),
         },
         exception_handlers=dict(ERROR_HANDLERS),
         openapi_config=openapi_config() if docs else None,
@@ -87,15 +94,22 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
         debug=False,
     )
     # Litestar's own middleware sees only requests that match a route; these see all of them.
-    app.asgi_handler = access_logged(with_security_headers(api_gate(app.asgi_handler, security)))
+    inner = with_security_headers(api_gate(app.asgi_handler, security))
+    app.asgi_handler = access_logged(inner, requested) if requested else access_logged(inner)
     return app
 
 
-def create_health_app(health: Health) -> Litestar:
-    """Build an application that only answers ``/health``, for processes that serve nothing else."""
+def create_health_app(health: Health, metrics: Metrics, access: MetricsAccess) -> Litestar:
+    """Build an application that only answers ``/health``, and ``/metrics`` to whom *access* admits.
+
+    It is for processes that serve nothing else.
+    """
     app = Litestar(
-        route_handlers=[health_router()],
-        dependencies={"health": Provide(lambda: health, sync_to_thread=False)},
+        route_handlers=[health_router(), metrics_router(access)],
+        dependencies={
+            "health": Provide(lambda: health, sync_to_thread=False),
+            "metrics_page": Provide(lambda: metrics, sync_to_thread=False),
+        },
         exception_handlers=dict(ERROR_HANDLERS),
         openapi_config=None,
         logging_config=None,

@@ -6,7 +6,7 @@ A missing credential and a wrong one get the very same answer.
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
@@ -24,7 +24,7 @@ API_TOKEN_HEADER = "X-Api-Token"  # noqa: S105 - a header's name
 WEBHOOK_TOKEN_HEADER = "X-Whatsapp-Token"  # noqa: S105 - a header's name
 HMAC_HEADER = "X-Webhook-Hmac"
 HMAC_ALGORITHM_HEADER = "X-Webhook-Hmac-Algorithm"
-_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+CHALLENGE = {"WWW-Authenticate": "Bearer"}
 _API_DETAIL = f"A valid token is required: header {API_TOKEN_HEADER}, or Authorization: Bearer."
 _WEBHOOK_DETAIL = (
     f"A valid webhook credential is required: header {WEBHOOK_TOKEN_HEADER}, or {HMAC_HEADER}"
@@ -40,6 +40,7 @@ class HttpSecurity:
         api_token: opens ``/api``.
         webhook_token: expected in ``X-Whatsapp-Token``; None: not used.
         webhook_hmac_key: of the HMAC-SHA512 over the raw body; None: not used.
+        metrics_token: opens ``/metrics`` and nothing else; None: only ``api_token`` opens it.
 
     Raises:
         InvalidInput: an empty secret, or neither way to prove a webhook's origin.
@@ -48,9 +49,10 @@ class HttpSecurity:
     api_token: str = field(repr=False)
     webhook_token: str | None = field(default=None, repr=False)
     webhook_hmac_key: str | None = field(default=None, repr=False)
+    metrics_token: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if "" in (self.api_token, self.webhook_token, self.webhook_hmac_key):
+        if "" in (self.api_token, self.webhook_token, self.webhook_hmac_key, self.metrics_token):
             raise InvalidInput("a token or key must not be empty: give it a value or leave it out")
         if self.webhook_token is None and self.webhook_hmac_key is None:
             raise InvalidInput("webhooks need a token or an HMAC key, or anybody could write")
@@ -59,6 +61,11 @@ class HttpSecurity:
         """Tell whether at least one API token is presented, and none that is wrong."""
         presented = _values(headers, API_TOKEN_HEADER) + _bearers(headers)
         return bool(presented) and _all_equal(presented, self.api_token)
+
+    @property
+    def metrics(self) -> "MetricsAccess":
+        """Who may read the metrics."""
+        return MetricsAccess.of(self.metrics_token, self.api_token)
 
     def require_webhook_promise(self, headers: RawHeaders) -> None:
         """Check what can be checked before the body is read: the token, or that a signature comes.
@@ -94,6 +101,28 @@ class HttpSecurity:
         return [] if self.webhook_hmac_key is None else _values(headers, HMAC_HEADER)
 
 
+@dataclass(frozen=True, slots=True)
+class MetricsAccess:
+    """Who may read the metrics: whoever has one of some tokens; without any, nobody."""
+
+    tokens: tuple[str, ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, *tokens: str | None) -> Self:
+        """Admit whoever has one of *tokens*; None and an empty one are none."""
+        return cls(tuple(token for token in tokens if token))
+
+    def admits(self, headers: RawHeaders) -> bool:
+        """Tell whether a token is presented, and none that is wrong."""
+        presented = _values(headers, API_TOKEN_HEADER) + _bearers(headers)
+        return bool(presented) and all(self._is_one(value) for value in presented)
+
+    def _is_one(self, value: bytes) -> bool:
+        """Compare with each of them, however soon one is equal."""
+        equal = [hmac.compare_digest(value, _bytes(token)) for token in self.tokens]
+        return any(equal)
+
+
 def webhook_refusal() -> NotAuthorizedException:
     """Return the one answer to every webhook without a right credential."""
     return NotAuthorizedException(
@@ -111,7 +140,7 @@ def api_gate(app: ASGIApp, security: HttpSecurity) -> ASGIApp:
             and _is_api(scope)
             and not security.admits_api(scope["headers"])
         ):
-            await send_problem(send, problem(401, _API_DETAIL), _CHALLENGE)
+            await send_problem(send, problem(401, _API_DETAIL), CHALLENGE)
         else:
             await app(scope, receive, send)
 
@@ -126,7 +155,7 @@ def api_guard(security: HttpSecurity) -> Guard:
 
     def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         if not security.admits_api(connection.scope["headers"]):
-            raise NotAuthorizedException(detail=_API_DETAIL, headers=_CHALLENGE)
+            raise NotAuthorizedException(detail=_API_DETAIL, headers=CHALLENGE)
 
     return guard
 

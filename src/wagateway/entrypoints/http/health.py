@@ -1,10 +1,10 @@
 """Is the gateway well? Asked by people, by container runtimes and by load balancers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -14,10 +14,10 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import SkipValidation
 
-from wagateway.domain.errors import Unavailable
 from wagateway.domain.health import AWAY
 from wagateway.domain.views import SessionView
 from wagateway.entrypoints.http.problems import documented
+from wagateway.entrypoints.question import Question, trouble
 from wagateway.ports.archive import ArchiveReader
 from wagateway.ports.clock import Clock
 from wagateway.ports.feed import ChangeFeed
@@ -29,7 +29,6 @@ _STUCK = timedelta(minutes=2)
 _HELD_UP = timedelta(minutes=1)
 """No transaction of ours lasts as long, but for migrations."""
 
-_Told = TypeVar("_Told")
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.health")
 
 
@@ -67,10 +66,10 @@ def store_health(reader: ArchiveReader, *, timeout_s: float = 2.0) -> Health:
     However many ask while the store hangs, only one question to it is open. A session that is not
     working is another part: no more than degraded, since the gateway can do nothing about it.
     """
-    ping, sessions = _Question(reader.ping, timeout_s), _Question(reader.sessions, timeout_s)
+    ping, sessions = Question(reader.ping, timeout_s), Question(reader.sessions, timeout_s)
 
     async def report() -> HealthReport:
-        reason = _trouble(await ping())
+        reason = trouble(await ping())
         if reason is not None:
             _log.warning("store_down", reason=reason)
             detail = "The database does not answer; the log says why."
@@ -85,25 +84,6 @@ def store_health(reader: ArchiveReader, *, timeout_s: float = 2.0) -> Health:
     return report
 
 
-class _Question(Generic[_Told]):
-    """A question to the store that is open once, however many ask it."""
-
-    def __init__(self, ask: Callable[[], Coroutine[Any, Any, _Told]], timeout_s: float) -> None:
-        self._ask = ask
-        self._timeout_s = timeout_s
-        self._asked: asyncio.Task[_Told] | None = None
-
-    async def __call__(self) -> asyncio.Task[_Told]:
-        """Return the question: answered, failed, or not answered in time."""
-        if self._asked is None or self._asked.done():
-            self._asked = asyncio.create_task(self._ask())
-        mine = self._asked
-        await asyncio.wait({mine}, timeout=self._timeout_s)
-        if not mine.done():
-            mine.cancel()  # not waited for: a driver may take long to let go
-        return mine
-
-
 def _worst(parts: Mapping[str, PartHealth]) -> HealthStatus:
     return max((part.status for part in parts.values()), key=_badness)
 
@@ -115,7 +95,7 @@ def _badness(status: HealthStatus) -> int:
 def _sessions_part(asked: asyncio.Task[list[SessionView]]) -> PartHealth:
     """Return how the sessions are, without a name: anybody may read it."""
     try:
-        reason = _trouble(asked)
+        reason = trouble(asked)
     except Exception as exc:  # noqa: BLE001 - a restart of the gateway would not mend it
         reason = type(exc).__name__
     if reason is not None:
@@ -135,6 +115,7 @@ class Working(Protocol):
     """What a worker tells of itself."""
 
     beat_at: datetime | None
+    running: int
     problem: str | None
 
 
@@ -170,7 +151,7 @@ def with_spool(store: Health, spool: Spool | None, *, timeout_s: float = 2.0) ->
     """
     if spool is None:
         return store
-    depth = _Question(spool.depth, timeout_s)
+    depth = Question(spool.depth, timeout_s)
 
     async def report() -> HealthReport:
         told, part = await store(), _spool_part(await depth())
@@ -185,12 +166,12 @@ def with_spool(store: Health, spool: Spool | None, *, timeout_s: float = 2.0) ->
 
 def with_feed(store: Health, feed: ChangeFeed, clock: Clock, *, timeout_s: float = 2.0) -> Health:
     """Return the health check *store* with a part `live` where changes cannot be told on."""
-    held = _Question(feed.held_since, timeout_s)
+    held = Question(feed.held_since, timeout_s)
 
     async def report() -> HealthReport:
         told = await store()
         asked = await held()
-        if _trouble(asked) is not None or not is_held_up(asked.result(), clock()):
+        if trouble(asked) is not None or not is_held_up(asked.result(), clock()):
             return told
         part = PartHealth(
             status=HealthStatus.DEGRADED,
@@ -209,7 +190,7 @@ def is_held_up(since: datetime | None, now: datetime) -> bool:
 
 
 def _spool_part(asked: asyncio.Task[SpoolDepth]) -> PartHealth:
-    reason = _trouble(asked)
+    reason = trouble(asked)
     if reason is not None:
         _log.warning("spool_down", reason=reason)
         detail = "The spool cannot be used; the log says why."
@@ -232,20 +213,6 @@ def _worker_part(name: str, state: Working, now: datetime, *, alone: bool) -> Pa
         detail = f"The {name} worker cannot work now; the log says why."
         return PartHealth(status=HealthStatus.DEGRADED, detail=detail)
     return PartHealth(status=HealthStatus.OK)
-
-
-def _trouble(asked: asyncio.Task[Any]) -> str | None:
-    """Return why the store did not answer, None when it did.
-
-    Raises:
-        Exception: what nobody expects of a store.
-    """
-    if not asked.done() or asked.cancelled():
-        return "no answer in time"
-    error = asked.exception()
-    if error is not None and not isinstance(error, Unavailable):
-        raise error
-    return None if error is None else f"{type(error).__name__}: {error}"
 
 
 def _documented_report() -> dict[int, ResponseSpec]:

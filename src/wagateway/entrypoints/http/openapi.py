@@ -35,6 +35,11 @@ _SCHEMES: dict[str, SecurityScheme | Reference] = {
     "bearer": SecurityScheme(
         type="http", scheme="bearer", description="The same API token, as a Bearer credential."
     ),
+    "metricsToken": SecurityScheme(
+        type="http",
+        scheme="bearer",
+        description="The token of the metrics (WHATSAPP_METRICS_TOKEN). Opens nothing else.",
+    ),
     "webhookToken": SecurityScheme(
         type="apiKey",
         name=WEBHOOK_TOKEN_HEADER,
@@ -62,6 +67,7 @@ _TAGS = [
     Tag(name="Live", description="What changes, as it changes: server-sent events."),
     Tag(name="Event log", description="Everything that the engine told, raw, and its outcome."),
     Tag(name="Webhooks", description="Where the engine posts its events."),
+    Tag(name="Metrics", description="How much of what happened, and how the archive stands."),
     Tag(name="Health", description="For people, container runtimes and load balancers."),
 ]
 

@@ -43,6 +43,7 @@ ROUTES = {
         *(400, 401, 404, 410, 416, 500, 503),
     },
     ("get", "/api/live"): {400, 401, 404, 500, 503},
+    ("get", "/metrics"): {401, 500},
     ("get", "/health"): {500, 503},
     ("get", "/health/ready"): {500, 503},
     ("get", "/health/live"): {500},
@@ -121,13 +122,15 @@ async def test_every_operation_is_described(document: Json) -> None:
 
 async def test_every_operation_names_its_credentials(document: Json) -> None:
     schemes = set(document["components"]["securitySchemes"])
-    assert schemes == {"apiToken", "bearer", "webhookToken", "webhookHmac"}
+    assert schemes == {"apiToken", "bearer", "metricsToken", "webhookToken", "webhookHmac"}
     for (_, path), operation in operations(document):
         names = [name for way in operation.get("security", []) for name in way]
         if path.startswith("/api"):
             assert names == ["apiToken", "bearer"]
         elif path.startswith("/webhooks"):
             assert names == ["webhookToken", "webhookHmac"]
+        elif path == "/metrics":
+            assert names == ["metricsToken", "apiToken"]
         else:
             assert names == []
 

@@ -14,6 +14,7 @@ from tests.unit.entrypoints.http.world import (
     BrokenArchive,
     application,
     client_of,
+    nothing_measured,
 )
 from typing_extensions import override
 
@@ -24,6 +25,7 @@ from wagateway.domain.errors import StoreUnavailable
 from wagateway.domain.events import Account, SessionChanged, SessionStatus
 from wagateway.domain.views import SessionView
 from wagateway.entrypoints.http.app import create_health_app
+from wagateway.entrypoints.http.auth import MetricsAccess
 from wagateway.entrypoints.http.health import (
     HealthReport,
     HealthStatus,
@@ -183,7 +185,9 @@ async def test_a_worker_is_a_part_of_its_own(
     health = with_workers(
         store_health(InMemoryArchive()), {"sync": state}, lambda: NOON, alone=alone
     )
-    async with client_of(create_health_app(health)) as client:
+    async with client_of(
+        create_health_app(health, nothing_measured, MetricsAccess.of(None))
+    ) as client:
         answer = await client.get("/health")
         assert (await client.get("/health/live")).status_code == 200
         assert (await client.get("/api/sessions")).status_code == 404
@@ -240,7 +244,9 @@ async def test_webhooks_need_the_database_or_the_spool(
 ) -> None:
     reader = AwayArchive() if store_away else InMemoryArchive()
     health = with_spool(store_health(reader), _Spool(away=spool_away))
-    async with client_of(create_health_app(health)) as client:
+    async with client_of(
+        create_health_app(health, nothing_measured, MetricsAccess.of(None))
+    ) as client:
         answer = await client.get(path)
     assert answer.status_code == (503 if status == "down" else 200)
     told = answer.json()

@@ -33,6 +33,7 @@ from wagateway.domain.views import SessionView
 from wagateway.entrypoints.http.app import create_app
 from wagateway.entrypoints.http.auth import HttpSecurity
 from wagateway.entrypoints.http.health import Health, store_health
+from wagateway.entrypoints.http.metrics import Metrics
 from wagateway.ports.archive import ArchiveReader
 from wagateway.ports.feed import WakeUp
 from wagateway.ports.media_store import MediaStore
@@ -106,6 +107,7 @@ def application(
     library: MediaLibrary | None = None,
     live: Live | None = None,
     health: Health | None = None,
+    metrics: Metrics | None = None,
     security: HttpSecurity = TOKEN_ONLY,
     **options: Any,  # noqa: ANN401 - whatever create_app takes
 ) -> Litestar:
@@ -120,9 +122,15 @@ def application(
         library=library or library_of(memory, InMemoryMediaStore()),
         live=live or live_of(memory),
         health=health or store_health(reader),
+        metrics=metrics or nothing_measured,
         security=security,
         **options,
     )
+
+
+async def nothing_measured() -> bytes:
+    """Return a page without metrics."""
+    return b""
 
 
 def library_of(archive: InMemoryArchive, media: MediaStore) -> MediaLibrary:

@@ -1,0 +1,163 @@
+"""The page that Prometheus reads: what this process counts, and how the archive stands.
+
+To ask for it never fails and never hangs: what cannot be told in time is left out.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from msgspec import Struct
+from prometheus_client import Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+from wagateway.entrypoints.metrics.archive import (
+    GAPS_WITHIN,
+    MOST_SESSIONS,
+    archive_metrics,
+    database_up,
+)
+from wagateway.entrypoints.metrics.process import ProcessMetrics
+from wagateway.entrypoints.metrics.siblings import Siblings
+from wagateway.entrypoints.question import Question, trouble
+from wagateway.ports.clock import Clock
+from wagateway.ports.figures import ArchiveFigures, Figures
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.metrics")
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """How the page is made.
+
+    Attributes:
+        interval: between two looks of sync, by which the health of sessions is judged.
+        lifetime: how long the engine keeps a file; None: for ever.
+        places: folders of which the free space is told, by a name for each.
+        timeout_s: how long the database, and then the disks, may take to answer.
+        fresh_s: how long an answer of the database holds, also that there is none.
+    """
+
+    interval: timedelta = timedelta(minutes=5)
+    lifetime: timedelta | None = None
+    places: Mapping[str, Path] = {}
+    timeout_s: float = 2.0
+    fresh_s: float = 10.0
+
+
+class MetricsPage:
+    """Makes the page anew each time; the database is asked once in a while, however many ask."""
+
+    def __init__(
+        self,
+        process: ProcessMetrics,
+        figures: ArchiveFigures,
+        clock: Clock,
+        plan: Plan,
+        siblings: Siblings | None = None,
+    ) -> None:
+        """Show *process* and *figures*; with *siblings* what the other processes of a port count.
+
+        Prometheus reaches one of these at a time, and never knows which.
+        """
+        self._process = process
+        self._clock = clock
+        self._plan = plan
+        self._siblings = siblings
+        self._figures = Question(
+            lambda: figures.read(clock(), within=GAPS_WITHIN, most_sessions=MOST_SESSIONS),
+            plan.timeout_s,
+        )
+        self._space = Question(lambda: asyncio.to_thread(_space, plan.places), plan.timeout_s)
+        self._read: Figures | None = None
+        self._read_at: float | None = None
+        self._reading = asyncio.Lock()
+
+    async def __call__(self) -> bytes:
+        """Return the page in Prometheus' text format, version 0.0.4."""
+        now = self._clock()
+        figures, space = await asyncio.gather(self._known(), self._disks())
+        families = [*self._own(), database_up(up=figures is not None), *space]
+        if figures is not None:
+            families += archive_metrics(
+                figures, now, interval=self._plan.interval, lifetime=self._plan.lifetime
+            )
+        return generate_latest(_Page(families))
+
+    def counted(self) -> bytes:
+        """Return what this process alone counts, for its siblings."""
+        return generate_latest(_Page(_without_created(self._process.collect())))
+
+    def _own(self) -> Iterable[Metric]:
+        mine = _without_created(self._process.collect())
+        return mine if self._siblings is None else self._siblings.joined(mine)
+
+    async def _known(self) -> Figures | None:
+        """Return how the archive stands, or stood some seconds ago; None where nobody knows."""
+        async with self._reading:
+            loop = asyncio.get_running_loop()
+            if self._read_at is None or loop.time() - self._read_at >= self._plan.fresh_s:
+                self._read = _told(await self._figures())
+                self._read_at = loop.time()
+            return self._read
+
+    async def _disks(self) -> list[Metric]:
+        if not self._plan.places:
+            return []
+        asked = await self._space()
+        known = {} if not asked.done() or asked.cancelled() else asked.result()
+        free = GaugeMetricFamily(
+            "wagateway_disk_free_bytes", "Free where files are kept.", labels=["place"]
+        )
+        size = GaugeMetricFamily("wagateway_disk_size_bytes", "Of this disk.", labels=["place"])
+        for place, (size_bytes, free_bytes) in known.items():
+            free.add_metric([place], free_bytes)
+            size.add_metric([place], size_bytes)
+        return [free, size]
+
+
+class _Page(Collector):
+    """Families as something that is collected."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    @override
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _told(asked: asyncio.Task[Figures]) -> Figures | None:
+    try:
+        reason = trouble(asked)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, the rest of the page is told
+        reason = type(exc).__name__
+    if reason is not None:
+        _log.warning("archive_unknown", reason=reason)
+        return None
+    return asked.result()
+
+
+def _without_created(families: Iterable[Metric]) -> Iterator[Metric]:
+    """Leave out when each series began, which doubles the page and nobody asks for."""
+    for family in families:
+        kept = Metric(family.name, family.documentation, family.type)
+        kept.samples = [each for each in family.samples if not each.name.endswith("_created")]
+        yield kept
+
+
+def _space(places: Mapping[str, Path]) -> dict[str, tuple[int, int]]:
+    """Return the size and the free space of the disk under each place that can be looked at."""
+    found = {}
+    for name, path in places.items():
+        there = next((each for each in (path, *path.parents) if each.exists()), None)
+        try:
+            usage = shutil.disk_usage(there or "/")
+        except OSError:
+            continue
+        found[name] = (usage.total, usage.free)
+    return found
