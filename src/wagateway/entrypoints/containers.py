@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +17,7 @@ import structlog
 from dependency_injector import containers, providers
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres
+from wagateway.adapters.filesystem.backups import FilesystemBackups
 from wagateway.adapters.inspection.inspector import open_inspector
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
@@ -23,6 +25,8 @@ from wagateway.adapters.memory.figures import InMemoryArchiveFigures
 from wagateway.adapters.memory.purges import InMemoryPurgeStore
 from wagateway.adapters.memory.sync import InMemorySyncStore
 from wagateway.adapters.timescale.archive import TimescaleArchive
+from wagateway.adapters.timescale.backup_turns import TimescaleBackupTurns
+from wagateway.adapters.timescale.copies import TimescaleTables
 from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
 from wagateway.adapters.timescale.feed import TimescaleChangeFeed
 from wagateway.adapters.timescale.figures import TimescaleArchiveFigures
@@ -46,14 +50,20 @@ from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.stores import open_media, open_spool
 from wagateway.entrypoints.variables import FULL, STATUS
 from wagateway.ports.archive import Archive, ArchiveReader
+from wagateway.ports.backup_turns import BackupTurns
+from wagateway.ports.backups import BackupPlace
 from wagateway.ports.downloads import DownloadStore
 from wagateway.ports.engine import Engine
 from wagateway.ports.feed import ChangeFeed
 from wagateway.ports.figures import ArchiveFigures
 from wagateway.ports.media_store import MediaStore
 from wagateway.ports.purges import PurgeStore
+from wagateway.ports.seal import Keys
 from wagateway.ports.spool import Spool
 from wagateway.ports.sync import SyncStore
+from wagateway.ports.tables import TableSource
+from wagateway.usecases.back_up import BackUp
+from wagateway.usecases.backup_work import BackupWorker, Regular, RegularBackup
 from wagateway.usecases.export_media import ExportMedia
 from wagateway.usecases.fetch_media import FetchMedia, FetchTurn, MediaPlan
 from wagateway.usecases.find_sessions import FindSessions
@@ -116,6 +126,15 @@ class Services:
     wake_ups: WakeUps
     figures: ArchiveFigures
     pool: Callable[[], PoolUsage] | None
+    copies: "Copies | None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copies:
+    """What backups need of a database that keeps something."""
+
+    tables: TableSource
+    turns: BackupTurns
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +150,7 @@ class _Store:
     wake_ups: WakeUps
     figures: ArchiveFigures
     pool: Callable[[], PoolUsage] | None = None
+    copies: Copies | None = None
 
 
 _PREPARE_EMBEDDED = 5
@@ -163,6 +183,7 @@ class Container(containers.DeclarativeContainer):
     wake_ups: providers.Dependency[WakeUps] = providers.Dependency()
     streams: providers.Dependency[int] = providers.Dependency()
     kept_for: providers.Dependency[timedelta] = providers.Dependency()
+    copies: providers.Dependency[Copies | None] = providers.Dependency()
     broke: providers.Dependency[Callable[[Exception], None]] = providers.Dependency()
     committed: providers.Dependency[Callable[[Commit], None]] = providers.Dependency()
     figures: providers.Dependency[ArchiveFigures] = providers.Dependency()
@@ -230,6 +251,7 @@ class Container(containers.DeclarativeContainer):
         wake_ups=wake_ups,
         figures=figures,
         pool=pool,
+        copies=copies,
     )
 
 
@@ -281,6 +303,7 @@ async def open_services(
             committed=providers.Object(committed),
             figures=providers.Object(store.figures),
             pool=providers.Object(store.pool),
+            copies=providers.Object(store.copies),
             interval=providers.Object(timedelta(milliseconds=settings.sync_interval_ms)),
             writers=providers.Object(max(1, min(_MAX_WRITERS, settings.pool_size // 2))),
         )
@@ -335,6 +358,7 @@ async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
         wake_ups,
         TimescaleArchiveFigures(pool),
         partial(usage_of, pool),
+        Copies(tables=TimescaleTables(migration_url or url), turns=TimescaleBackupTurns(pool)),
     )
 
 
@@ -459,6 +483,63 @@ def upkeep_worker(
     return UpkeepWorker(upkeep=upkeep, told=told, troubled=troubled)
 
 
+def backup_place(settings: Settings, folder: Path) -> BackupPlace:
+    """Return *folder* as a place of backups, encrypted where there is a passphrase.
+
+    Raises:
+        Rejected: the extra ``backup`` is needed, and not installed.
+    """
+    keys: Keys | None = None
+    if settings.backup_passphrase is not None:
+        try:
+            from wagateway.adapters.age.sealing import AgeKeys  # noqa: PLC0415 - an extra
+        except ModuleNotFoundError as exc:
+            raise Rejected(
+                "WHATSAPP_BACKUP_PASSPHRASE needs the library of the format age: "
+                "pip install 'wagateway[backup]'"
+            ) from exc
+        keys = AgeKeys(settings.backup_passphrase)
+    return FilesystemBackups(folder.expanduser().absolute(), now, keys)
+
+
+def back_up(tables: TableSource, media: MediaStore) -> BackUp:
+    """Return what makes backups."""
+    return BackUp(source=tables, media=media, clock=now, version=installed_version("wagateway"))
+
+
+def backup_worker(
+    settings: Settings,
+    services: Services,
+    *,
+    told: Callable[[Regular], None],
+    troubled: Callable[[str | None], None],
+) -> BackupWorker | None:
+    """Return a worker that makes regular backups; None where none are wanted, or nothing is kept.
+
+    Args:
+        settings: how often, where, and how many stay.
+        services: opened, and kept open.
+        told: is told of each backup.
+        troubled: is told why none is made, and None when it goes on.
+
+    Raises:
+        Rejected: the extra ``backup`` is needed, and not installed.
+    """
+    folder, hours = settings.backup_dir, settings.backup_every_hours
+    if folder is None or hours is None or services.copies is None:
+        return None
+    regular = RegularBackup(
+        back_up=back_up(services.copies.tables, services.media),
+        place=backup_place(settings, folder),
+        turns=services.copies.turns,
+        clock=now,
+        every=timedelta(hours=hours),
+        keep=settings.backup_keep,
+        with_media=settings.backup_media,
+    )
+    return BackupWorker(regular=regular, told=told, troubled=troubled)
+
+
 def media_plan(settings: Settings) -> MediaPlan:
     """Return how files are fetched."""
     most = settings.media_concurrent
@@ -493,7 +574,7 @@ async def open_media_worker(
         raise InvalidInput("files come from WAHA: set WHATSAPP_CORE_URL")
     plan = media_plan(settings)
     async with (
-        _on_their_way(settings) as folder,
+        on_their_way(settings) as folder,
         open_files(
             settings.engine_url,
             settings.engine_key,
@@ -539,7 +620,7 @@ async def open_media_worker(
 
 
 @asynccontextmanager
-async def _on_their_way(settings: Settings) -> AsyncIterator[Path]:
+async def on_their_way(settings: Settings) -> AsyncIterator[Path]:
     """Yield the folder of files that are not stored yet, without what a crash left there."""
     if settings.backend == "memory":
         with TemporaryDirectory(prefix="wagateway-") as folder:

@@ -113,6 +113,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         retention_days: of messages, since they were sent, and no longer of the raw log; None: for
             ever.
         event_log_retention_days: of the raw log, since it was received; None: as long as messages.
+        backup_dir: where regular backups are kept.
+        backup_every_hours: between two regular backups, 1 to 8760; None: none is made. Needs
+            ``backup_dir``.
+        backup_keep: how many of them stay, 1 to 1000.
+        backup_media: whether they hold attached files too.
+        backup_passphrase: encrypts every backup; None: they are readable.
         live_max_streams: how many may follow the archive in one process, 1 to 10,000.
         live_retention_hours: how long changes are kept for those who follow, 1 to 8,760.
         log_level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
@@ -181,6 +187,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     redis_password: str | None = None
     retention_days: int | None = None
     event_log_retention_days: int | None = None
+    backup_dir: Path | None = None
+    backup_every_hours: int | None = None
+    backup_keep: int = 7
+    backup_media: bool = True
+    backup_passphrase: str | None = None
     live_max_streams: int = 100
     live_retention_hours: int = 72
     log_level: str = "info"
@@ -227,6 +238,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             self.engine_key,
             self.minio_password,
             self.redis_password,
+            self.backup_passphrase,
         )
         return tuple(secret for secret in all_of_them if secret)
 
@@ -376,13 +388,19 @@ def _problems_of(fields: Mapping[str, Any]) -> dict[str, str]:
 
 def _lacking(fields: Mapping[str, Any]) -> dict[str, str]:
     """Return what is absent and needed by what is there."""
-    lacking = {}
+    needed = {}
+    if fields.get("media_store") == "minio":
+        by = "WHATSAPP_MEDIA_STORE=minio"
+        needed = {"WHATSAPP_MINIO_ROOT_USER": by, "WHATSAPP_MINIO_ROOT_PASSWORD": by}
+    if fields.get("backup_every_hours") is not None:
+        needed["WHATSAPP_BACKUP_DIR"] = "WHATSAPP_BACKUP_EVERY_HOURS"
+    lacking = {
+        name: f"is not set, and {by} needs it"
+        for name, by in needed.items()
+        if fields.get(VARIABLES[name].field) is None
+    }
     if fields.get("spool") == "redis" and not fields.get("redis_enabled"):
         lacking["WHATSAPP_REDIS_ENABLED"] = "is not true, and WHATSAPP_SPOOL=redis needs it"
-    if fields.get("media_store") == "minio":
-        for name in ("WHATSAPP_MINIO_ROOT_USER", "WHATSAPP_MINIO_ROOT_PASSWORD"):
-            if fields.get(VARIABLES[name].field) is None:
-                lacking[name] = "is not set, and WHATSAPP_MEDIA_STORE=minio needs it"
     return lacking
 
 

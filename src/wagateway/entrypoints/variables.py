@@ -213,6 +213,11 @@ _USER = Kind(
     "a name in ASCII characters without spaces or /",
     lambda name: bool(name) and all("!" <= c <= "~" and c != "/" for c in name),
 )
+_SHORTEST_PASSPHRASE = 12
+_PASSPHRASE = Kind(
+    f"{_SHORTEST_PASSPHRASE} or more characters, such as six words chosen by dice",
+    lambda text: isinstance(text, str) and len(text) >= _SHORTEST_PASSPHRASE,
+)
 _LARGEST_FILE = 5 * 2**30
 """Bytes; what an S3 server takes at once. Source: AWS, Amazon S3 quotas."""
 
@@ -285,6 +290,11 @@ VARIABLES: Mapping[str, Variable] = {
     "WHATSAPP_EVENT_LOG_RETENTION_DAYS": Variable(
         "event_log_retention_days", _whole(1, _MOST_DAYS)
     ),
+    "WHATSAPP_BACKUP_DIR": Variable("backup_dir", _FOLDER),
+    "WHATSAPP_BACKUP_EVERY_HOURS": Variable("backup_every_hours", _whole(1, 8760)),
+    "WHATSAPP_BACKUP_KEEP": Variable("backup_keep", _whole(1, 1000)),
+    "WHATSAPP_BACKUP_MEDIA": Variable("backup_media", _FLAG),
+    "WHATSAPP_BACKUP_PASSPHRASE": Variable("backup_passphrase", _PASSPHRASE, secret=True),
     "WHATSAPP_LIVE_MAX_STREAMS": Variable("live_max_streams", _whole(1, 10_000)),
     "WHATSAPP_LIVE_RETENTION_HOURS": Variable("live_retention_hours", _whole(1, 8760)),
     "WHATSAPP_LOG_LEVEL": Variable("log_level", _one_of(*LOG_LEVELS)),

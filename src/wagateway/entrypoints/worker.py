@@ -17,6 +17,7 @@ from wagateway.domain.errors import StoreUnavailable, WagatewayError
 from wagateway.domain.purges import PurgeCounts
 from wagateway.entrypoints.containers import (
     Services,
+    backup_worker,
     now,
     open_media_worker,
     open_waha,
@@ -27,6 +28,7 @@ from wagateway.entrypoints.logs import trace_of
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.stores import other_spools
 from wagateway.ports.sync import SyncStore
+from wagateway.usecases.backup_work import Regular
 from wagateway.usecases.fetch_media import FetchTurn
 from wagateway.usecases.media_work import MediaWorkerState
 from wagateway.usecases.spooling import DrainSpool
@@ -37,6 +39,7 @@ from wagateway.usecases.work import WorkerState
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.sync")
 _upkeep_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.upkeep")
 _spool_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.spool")
+_backup_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.backup")
 _media_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.media")
 
 
@@ -125,6 +128,27 @@ def log_spool_trouble(problem: str | None) -> None:
         _spool_log.warning("spool_waits", reason=problem)
 
 
+def log_backup(made: Regular) -> None:
+    """Log what a backup holds."""
+    _backup_log.info(
+        "backed_up",
+        name=made.manifest.name,
+        rows=made.manifest.rows,
+        size_bytes=made.manifest.size_bytes,
+        new_files=made.new_files,
+        missing_files=made.manifest.media.missing,
+        removed=list(made.removed),
+    )
+
+
+def log_backup_trouble(problem: str | None) -> None:
+    """Log that no backup is made, or that it goes on."""
+    if problem is None:
+        _backup_log.info("backup_goes_on")
+    else:
+        _backup_log.error("backup_failed", reason=problem)
+
+
 class Workers(Struct, frozen=True, kw_only=True):
     """What the workers of this process tell of themselves; None where there is none."""
 
@@ -186,8 +210,8 @@ async def working(
 ) -> AsyncIterator[Workers]:
     """Let workers run while the context is open.
 
-    Upkeep, tidying the feed and draining the spool in any case; sync and media, as far as they are
-    switched on.
+    Upkeep, tidying the feed and draining the spool in any case; backups, sync and media, as far as
+    they are switched on.
 
     Args:
         settings: how they go about it.
@@ -209,6 +233,9 @@ async def working(
         await stack.enter_async_context(_running(upkeep))
         await stack.enter_async_context(tidying(services))
         await stack.enter_async_context(draining(settings, services))
+        backup = backup_worker(settings, services, told=log_backup, troubled=log_backup_trouble)
+        if backup is not None:
+            await stack.enter_async_context(_running(backup))
         if settings.engine_url is None or not (settings.sync_enabled or settings.media_enabled):
             yield Workers()
             return

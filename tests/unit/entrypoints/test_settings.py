@@ -15,6 +15,8 @@ from wagateway.entrypoints.variables import VARIABLES
 
 EXAMPLE = Path(__file__).parents[3] / ".env.example"
 NAMES_OF_EXAMPLES = {
+    "WHATSAPP_BACKUP_DIR",
+    "WHATSAPP_BACKUP_EVERY_HOURS",
     "WHATSAPP_CORE_URL",
     "WHATSAPP_CORE_S3_URL",
     "WHATSAPP_DATABASE_DIRECT_URL",

@@ -22,7 +22,13 @@ def _load(*names: str) -> Mapping[str, bytes]:
 
 
 QUERIES: Mapping[str, bytes] = _load(
-    "queries.sql", "sync.sql", "downloads.sql", "purges.sql", "feed.sql", "figures.sql"
+    "queries.sql",
+    "sync.sql",
+    "downloads.sql",
+    "purges.sql",
+    "feed.sql",
+    "figures.sql",
+    "copies.sql",
 )
 """SQL by name, with ``%(named)s`` values."""
 STORAGE_QUERIES: Mapping[str, bytes] = _load("storage.sql")

@@ -135,7 +135,7 @@ async def migrate(
         Defect: a migration is wrong; of it nothing is applied.
     """
     known = packaged_migrations() if migrations is None else tuple(migrations)
-    async with _connected(url, "Migrating") as conn:
+    async with connected(url, "Migrating") as conn:
         await _refuse_pooler(conn)
         await conn.execute(_LIMITS)
         await _lock(conn, wait_s)
@@ -162,7 +162,7 @@ async def status(url: str, *, migrations: Sequence[Migration] | None = None) -> 
         StoreUnavailable: no connection; the last line of the text is what to do.
     """
     known = packaged_migrations() if migrations is None else tuple(migrations)
-    async with _connected(url, "Looking at the schema") as conn:
+    async with connected(url, "Looking at the schema") as conn:
         return _compared(await _ledger(conn), known)
 
 
@@ -174,7 +174,7 @@ async def storage_of(url: str) -> Storage:
         Rejected: the server is too old.
         StoreUnavailable: no connection; the last line of the text is what to do.
     """
-    async with _connected(url, "Looking at the tables") as conn:
+    async with connected(url, "Looking at the tables") as conn:
         return await look(conn)
 
 
@@ -272,7 +272,15 @@ def _refuse_drift(row: Applied, file: Migration | None) -> None:
 
 
 @asynccontextmanager
-async def _connected(url: str, doing: str) -> AsyncIterator[_Connection]:
+async def connected(url: str, doing: str) -> AsyncIterator[_Connection]:
+    """Yield a connection of its own to the database itself, autocommit; *doing* is for the errors.
+
+    Raises:
+        InvalidInput: *url* cannot be read.
+        Rejected: the server is too old, lacks something, or the role may not do it.
+        StoreUnavailable: no connection, or it broke; the last line of the text is what to do.
+        Defect: a statement is wrong.
+    """
     with _translated(doing):
         async with await _let_in(url) as conn:
             _refuse_old_server(conn.info.server_version)

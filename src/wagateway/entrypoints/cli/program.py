@@ -4,6 +4,7 @@ import sys
 
 import rich_click as click
 
+from wagateway.entrypoints.cli.commands_backup import backup, restore
 from wagateway.entrypoints.cli.commands_connecting import database_url, live, psql, waha_env
 from wagateway.entrypoints.cli.commands_media import media
 from wagateway.entrypoints.cli.commands_purging import purge
@@ -60,6 +61,7 @@ def program(**_: object) -> None:
 for _command in (
     *(up, demo, doctor, waha_env, psql, database_url),
     *(sync, coverage, worker, media, live),
+    *(backup, restore),
     *(api, migrate, replay, purge, spool, identity, simulate, version),
 ):
     program.add_command(_command)

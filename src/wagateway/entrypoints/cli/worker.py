@@ -34,7 +34,8 @@ def run_worker_process(place: Place, *, health_port: int | None) -> None:
     settings = settings_at(place, quiet=False)
     require_engine(settings)
     keeps_all = settings.retention_days is None and settings.event_log_retention_days is None
-    if keeps_all and not (settings.sync_enabled or settings.media_enabled):
+    idle = keeps_all and settings.backup_every_hours is None
+    if idle and not (settings.sync_enabled or settings.media_enabled):
         raise Rejected(
             "There is nothing to do: set WHATSAPP_SYNC_ENABLED=true or WHATSAPP_MEDIA_ENABLED=true."
         )

@@ -1,0 +1,306 @@
+"""``wagateway backup``, ``backup verify`` and ``restore``."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+import rich_click as click
+from msgspec import Struct
+
+from wagateway.adapters.embedded.server import EmbeddedPostgres
+from wagateway.adapters.timescale.copies import TimescaleTables, drop_scratch, require_unused
+from wagateway.adapters.timescale.storage import StoragePlan
+from wagateway.domain.backups import BackupName, Manifest
+from wagateway.domain.errors import InvalidInput, Rejected
+from wagateway.entrypoints.cli.endings import ExitCode
+from wagateway.entrypoints.cli.media_screen import MediaScreen, open_media_screen
+from wagateway.entrypoints.cli.options import Place
+from wagateway.entrypoints.cli.output import counted, echo_json, note, sized
+from wagateway.entrypoints.cli.place import database, settings_at
+from wagateway.entrypoints.containers import (
+    back_up,
+    backup_place,
+    on_their_way,
+    open_media,
+    storage_plan,
+)
+from wagateway.entrypoints.settings import Settings
+from wagateway.ports.backups import KeptBackup
+from wagateway.usecases.back_up import Made, Progress, Told
+from wagateway.usecases.restore_backup import CheckBackup, Damage, RestoreBackup, Restored
+
+_ANYWHERE = Place(data_dir=None, database_url=None)
+_PLAIN = StoragePlan(timescale=False)
+
+
+class BackupReport(Struct, frozen=True, kw_only=True):
+    """What ``backup --json`` prints.
+
+    Attributes:
+        backup: the folder.
+        size_bytes: of what is in it.
+        files: attached ones that it lists; *copied*: whether they belong to it.
+        missing_files: that the media store lacks or has damaged.
+        new_files, new_bytes: that were not in the folder of backups before.
+    """
+
+    backup: str
+    begun_at: datetime
+    encrypted: bool
+    schema_version: int
+    tables: dict[str, int]
+    rows: int
+    size_bytes: int
+    files: int
+    copied: bool
+    missing_files: int
+    new_files: int
+    new_bytes: int
+
+
+class VerifyReport(Struct, frozen=True, kw_only=True):
+    """What ``backup verify --json`` prints last.
+
+    Attributes:
+        restored: whether it was restored aside, and was the same there.
+    """
+
+    backup: str
+    whole: bool
+    restored: bool
+    rows: int
+    size_bytes: int
+
+
+class RestoreReport(Struct, frozen=True, kw_only=True):
+    """What ``restore --json`` prints.
+
+    Attributes:
+        files: attached ones that were put back, or were there.
+        files_left: that the backup lists and does not have.
+    """
+
+    backup: str
+    begun_at: datetime
+    rows: int
+    files: int
+    files_left: int
+
+
+def run_backup(place: Place, folder: Path | None, *, with_media: bool, as_json: bool) -> ExitCode:
+    """Make a backup, and print what it holds.
+
+    Raises:
+        InvalidInput: no folder is named, or it cannot be one.
+        Conflict: another backup is being made there, or the schema is not up to date.
+        NotFound: there is no archive.
+        StoreUnavailable: something is away, or the disk is full.
+    """
+    settings = settings_at(place)
+    folder = folder or settings.backup_dir
+    if folder is None:
+        raise InvalidInput("Where to? Name a folder by --to, or set WHATSAPP_BACKUP_DIR.")
+    made = asyncio.run(_backup(settings, folder, with_media=with_media))
+    manifest, path = made.manifest, folder / made.manifest.name
+    if as_json:
+        echo_json(_report(made, path))
+    else:
+        click.echo("\n".join(_lines(made, path)))
+    return ExitCode.FAILED if manifest.media.missing else ExitCode.OK
+
+
+async def _backup(settings: Settings, folder: Path, *, with_media: bool) -> Made:
+    async with database(settings) as opened, open_media(opened) as media:
+        place = backup_place(opened, folder)
+        tables = TimescaleTables(opened.migration_url or "")
+        with open_media_screen("Backing up") as screen:
+            return await back_up(tables, media)(place, with_media=with_media, told=_shown(screen))
+
+
+def run_verify(path: Path, scratch: str | None, *, hashes: bool, as_json: bool) -> ExitCode:
+    """Read all of a backup, restore it aside, and print what is wrong.
+
+    Raises:
+        NotFound: there is none.
+        Rejected: it cannot be opened, or there is no database to try it in.
+        StoreUnavailable: the disk or that database is away, or is full.
+    """
+    settings = settings_at(_ANYWHERE)
+    found, manifest = asyncio.run(_verify(settings, path, scratch, hashes=hashes))
+    for each in found:
+        if as_json:
+            echo_json(each)
+        else:
+            click.echo(f"{each.file}  {each.problem}")
+    whole = not found
+    report = VerifyReport(
+        backup=str(path),
+        whole=whole,
+        restored=whole and not hashes,
+        rows=manifest.rows,
+        size_bytes=manifest.size_bytes,
+    )
+    if as_json:
+        echo_json(report)
+    elif whole:
+        how = "" if hashes else ", and was restored aside without a difference"
+        click.echo(f"The backup is whole: {_content(manifest)}{how}.")
+    else:
+        click.echo(
+            f"The backup is damaged ({counted(len(found), 'file')}): use another copy of it, or an "
+            "older one. A damaged file in the folder media can be removed: the next backup with "
+            "--media copies it again."
+        )
+    return ExitCode.OK if whole else ExitCode.FAILED
+
+
+async def _verify(
+    settings: Settings, path: Path, scratch: str | None, *, hashes: bool
+) -> tuple[list[Damage], Manifest]:
+    async with _kept(settings, path) as kept:
+        with open_media_screen("Verifying") as screen:
+            found = await CheckBackup()(kept, told=_shown(screen))
+            if not found and not hashes:
+                await _try(kept, scratch, _shown(screen))
+        return found, kept.manifest
+
+
+async def _try(kept: KeptBackup, scratch: str | None, told: Told) -> None:
+    with tempfile.TemporaryDirectory(prefix="wagateway-verify-") as folder:
+        async with _scratch(scratch, Path(folder)) as url:
+            target = TimescaleTables(url, _PLAIN)
+            restore = RestoreBackup(target=target, media=None, folder=Path(folder))
+            await restore(kept, told=told)
+
+
+@asynccontextmanager
+async def _scratch(url: str | None, folder: Path) -> AsyncIterator[str]:
+    """Yield an empty database, which is thrown away or is empty again afterwards."""
+    if url is not None:
+        await require_unused(url)
+        try:
+            yield url
+        finally:
+            await drop_scratch(url)
+        return
+    try:
+        async with EmbeddedPostgres.running(folder / "data") as server:
+            yield server.url
+    except Rejected as exc:
+        raise Rejected(f"{exc} Or name an empty database by --database.") from exc
+
+
+def run_restore(place: Place, path: Path, *, with_media: bool, as_json: bool) -> None:
+    """Put a backup back, and print what is there now.
+
+    Raises:
+        NotFound: there is no such backup.
+        Conflict: the archive is not empty, or the backup is of a newer version.
+        Rejected: the backup is damaged or cannot be opened.
+        StoreUnavailable: something is away, or a disk is full.
+    """
+    settings = settings_at(place)
+    manifest, done = asyncio.run(_restore(settings, path, with_media=with_media))
+    if as_json:
+        echo_json(
+            RestoreReport(
+                backup=str(path),
+                begun_at=manifest.begun_at,
+                rows=done.rows,
+                files=done.files,
+                files_left=done.files_left,
+            )
+        )
+        return
+    click.echo(f"Restored as of {manifest.begun_at.isoformat(timespec='seconds')}: {_back(done)}.")
+    if done.files_left:
+        click.echo(
+            f"{counted(done.files_left, 'file')} not in the backup: `wagateway media verify` tells "
+            "whether the media store has them, and --repair fetches again what it has not."
+        )
+    note("Start the gateway: sync reads what came after that instant.")
+
+
+async def _restore(
+    settings: Settings, path: Path, *, with_media: bool
+) -> tuple[Manifest, Restored]:
+    # The backup first: what cannot be opened should be said before a database is made.
+    async with (
+        _kept(settings, path) as kept,
+        database(settings, create=True) as opened,
+        open_media(opened) as media,
+        on_their_way(opened) as folder,
+    ):
+        target = TimescaleTables(opened.migration_url or "", storage_plan(opened))
+        restore = RestoreBackup(target=target, media=media if with_media else None, folder=folder)
+        with open_media_screen("Restoring") as screen:
+            return kept.manifest, await restore(kept, told=_shown(screen))
+
+
+def _kept(settings: Settings, path: Path) -> AbstractAsyncContextManager[KeptBackup]:
+    whole = path.expanduser().absolute()
+    return backup_place(settings, whole.parent).kept(BackupName(whole.name))
+
+
+def _shown(screen: MediaScreen) -> Told:
+    def show(progress: Progress) -> None:
+        parts = [progress.doing]
+        if progress.rows:
+            parts.append(counted(progress.rows, "row"))
+        if progress.files:
+            parts.append(counted(progress.files, "file"))
+        if progress.size_bytes:
+            parts.append(sized(progress.size_bytes))
+        screen.show(", ".join(parts))
+
+    return show
+
+
+def _report(made: Made, path: Path) -> BackupReport:
+    manifest = made.manifest
+    return BackupReport(
+        backup=str(path),
+        begun_at=manifest.begun_at,
+        encrypted=manifest.encrypted,
+        schema_version=manifest.schema_version,
+        tables={table.name: table.rows for table in manifest.tables},
+        rows=manifest.rows,
+        size_bytes=manifest.size_bytes,
+        files=manifest.media.files,
+        copied=manifest.media.copied,
+        missing_files=manifest.media.missing,
+        new_files=made.new_files,
+        new_bytes=made.new_bytes,
+    )
+
+
+def _lines(made: Made, path: Path) -> list[str]:
+    manifest = made.manifest
+    media = manifest.media
+    lines = [f"{path}: {_content(manifest)}{', encrypted' if manifest.encrypted else ''}."]
+    if media.copied:
+        lines.append(
+            f"{counted(media.files, 'attached file')} ({sized(media.size_bytes)}), of which "
+            f"{made.new_files:,} ({sized(made.new_bytes)}) were copied now, previews included."
+        )
+    elif media.files:
+        lines.append(f"{counted(media.files, 'attached file')} only listed: --media copies them.")
+    if media.missing:
+        lines.append(
+            f"{counted(media.missing, 'file')} missing or damaged in the media store: "
+            "`wagateway media verify --repair` has them fetched again."
+        )
+    return lines
+
+
+def _content(manifest: Manifest) -> str:
+    tables = counted(len(manifest.tables), "table")
+    return f"{counted(manifest.rows, 'row')} of {tables}, {sized(manifest.size_bytes)}"
+
+
+def _back(done: Restored) -> str:
+    files = f", {counted(done.files, 'file')}" if done.files else ""
+    return f"{counted(done.rows, 'row')}, the same as in the backup{files}"
