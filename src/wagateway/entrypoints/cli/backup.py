@@ -24,10 +24,10 @@ from wagateway.entrypoints.containers import (
     back_up,
     backup_place,
     on_their_way,
-    open_media,
     storage_plan,
 )
 from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.stores import open_media
 from wagateway.ports.backups import KeptBackup
 from wagateway.usecases.back_up import Made, Progress, Told
 from wagateway.usecases.restore_backup import CheckBackup, Damage, RestoreBackup, Restored
