@@ -39,13 +39,14 @@ from wagateway.adapters.timescale.sync import TimescaleSyncStore
 from wagateway.adapters.waha.client import open_engine
 from wagateway.adapters.waha.fetching import FetchLimits, open_files
 from wagateway.adapters.waha.reader import WahaReader
+from wagateway.adapters.waha.transport import Manners
 from wagateway.domain.errors import InvalidInput, Rejected, StoreUnavailable
 from wagateway.domain.identity import STATUS_CHAT, ChatType
 from wagateway.domain.media import Rules
 from wagateway.domain.patience import Patience
 from wagateway.domain.purges import PurgeCounts
 from wagateway.entrypoints.logs import trace_of
-from wagateway.entrypoints.redis_use import WakeUps, open_wake_ups
+from wagateway.entrypoints.redis_use import WakeUps, open_turnstile, open_wake_ups
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.stores import open_media, open_spool
 from wagateway.entrypoints.variables import FULL, STATUS
@@ -404,14 +405,22 @@ def media_rules(settings: Settings) -> Rules:
 
 @asynccontextmanager
 async def open_waha(settings: Settings) -> AsyncIterator[Engine]:
-    """Open the engine of *settings*; all workers of a process share it, and its rate.
+    """Open the engine of *settings*; all workers of a process share it.
+
+    Its pace is that of all processes where a Redis is used.
 
     Raises:
         InvalidInput: no engine is configured.
+        Rejected: the extra ``redis`` is needed, and not installed.
     """
     if settings.engine_url is None:
         raise InvalidInput("this needs the address of WAHA: set WHATSAPP_CORE_URL")
-    async with open_engine(settings.engine_url, settings.engine_key, clock=now) as engine:
+    async with (
+        open_turnstile(settings, settings.engine_url, Manners().pace) as turnstile,
+        open_engine(
+            settings.engine_url, settings.engine_key, clock=now, turnstile=turnstile
+        ) as engine,
+    ):
         yield engine
 
 

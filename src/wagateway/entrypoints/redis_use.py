@@ -8,9 +8,11 @@ import structlog
 
 from wagateway.adapters.memory.feed import InProcessWakeUp
 from wagateway.adapters.redis.address import RedisServer
+from wagateway.adapters.waha.turnstile import LocalTurnstile
 from wagateway.domain.errors import Rejected
 from wagateway.entrypoints.settings import Settings
 from wagateway.ports.feed import WakeUp
+from wagateway.ports.turnstile import Pace, Turnstile
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.redis")
 
@@ -81,3 +83,22 @@ async def open_wake_ups(settings: Settings) -> AsyncIterator[WakeUps]:
     subjects = ("feed", "files", "sync")
     async with open_broadcast(server, subjects, troubled=log_redis_trouble) as broadcast:
         yield WakeUps(**{each: broadcast.about(each) for each in subjects})
+
+
+@asynccontextmanager
+async def open_turnstile(
+    settings: Settings, engine_url: str, pace: Pace
+) -> AsyncIterator[Turnstile | None]:
+    """Yield what all processes pass that ask an engine; None where no Redis is used.
+
+    Raises:
+        Rejected: the extra ``redis`` is needed, and not installed.
+    """
+    server = redis_server(settings)
+    if server is None:
+        yield None
+        return
+    with extra_redis():
+        from wagateway.adapters.redis.turnstile import open_turnstile as opened  # noqa: PLC0415
+    async with opened(server, engine_url, pace, alone=LocalTurnstile(pace)) as turnstile:
+        yield turnstile

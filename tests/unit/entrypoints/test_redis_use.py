@@ -13,10 +13,11 @@ from tests.support.deliveries import delivery, seen
 from tests.support.postgres import Servers
 from tests.support.valkey import ValkeyServer, needs_valkey, valkey
 
-from wagateway.domain.errors import Rejected
-from wagateway.entrypoints.containers import Services, open_services
+from wagateway.domain.errors import EngineResting, EngineUnavailable, Rejected
+from wagateway.entrypoints.containers import Services, open_services, open_waha
 from wagateway.entrypoints.redis_use import open_wake_ups
 from wagateway.entrypoints.settings import Settings
+from wagateway.ports.engine import Engine
 from wagateway.ports.feed import WakeUp
 from wagateway.usecases.live import Stream
 
@@ -64,6 +65,13 @@ async def two(url: str, server: ValkeyServer) -> AsyncIterator[tuple[Services, S
             for wake_up in (each.wake_ups.feed, each.wake_ups.files, each.wake_ups.sync):
                 await wake_up.wait(LONG_S)  # whoever begins looks once
         yield one, other
+
+
+async def rests(engine: Engine) -> bool:
+    """Ask an engine that is down; return whether it was left alone instead."""
+    with pytest.raises(EngineUnavailable) as caught:
+        await engine.version()
+    return isinstance(caught.value, EngineResting)
 
 
 async def next_id(stream: Stream) -> str | None:
@@ -133,6 +141,16 @@ class TestTwoProcesses:
             assert time.monotonic() - began < SOON_S
             stream.close()
         assert sorted(told_of_redis(logs)) == ["redis_goes_on"] * 2 + ["redis_is_away"] * 2
+
+
+@needs_valkey
+async def test_who_found_an_engine_down_spares_the_others_the_wait(server: ValkeyServer) -> None:
+    settings = Settings(redis_enabled=True, redis_port=server.port, engine_url="http://127.0.0.1:1")
+    async with open_waha(settings) as one, open_waha(settings) as other:
+        async with asyncio.timeout(LONG_S):
+            while not await rests(one):
+                pass
+        assert await rests(other)
 
 
 @pytest.mark.embedded

@@ -10,6 +10,7 @@ from typing_extensions import override
 from wagateway.adapters.waha import listings
 from wagateway.adapters.waha.fields import obj, text
 from wagateway.adapters.waha.transport import Manners, Transport, open_transport
+from wagateway.adapters.waha.turnstile import LocalTurnstile
 from wagateway.domain.errors import EngineUnavailable, NotFound, NotSupported
 from wagateway.domain.identity import Jid, SessionName, StanzaId
 from wagateway.ports.clock import Clock
@@ -22,6 +23,7 @@ from wagateway.ports.engine import (
     MessageRow,
     Told,
 )
+from wagateway.ports.turnstile import Turnstile
 
 _SHORT_S = 10.0
 _COMMAND_S = 20.0
@@ -208,6 +210,7 @@ async def open_engine(
     *,
     clock: Clock,
     manners: Manners | None = None,
+    turnstile: Turnstile | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncIterator[WahaEngine]:
     """Open the WAHA server at *url*.
@@ -217,9 +220,15 @@ async def open_engine(
         key: its API key; None sends none.
         clock: tells when something was asked.
         manners: how it is treated; sane ones if None.
+        turnstile: keeps their pace, for all who ask that server; for this process alone if None.
         transport: instead of the network, for tests.
     """
+    manners = manners or Manners()
     async with open_transport(
-        url, key, manners=manners or Manners(), transport=transport
+        url,
+        key,
+        manners=manners,
+        turnstile=turnstile or LocalTurnstile(manners.pace),
+        transport=transport,
     ) as opened:
         yield WahaEngine(opened, clock)

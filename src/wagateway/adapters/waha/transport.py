@@ -1,7 +1,7 @@
 """Requests to one WAHA server: patient, polite, and with errors that say what to do.
 
-Only reads are repeated. All tasks of one transport share a rate, a number of requests at once, and
-a circuit breaker, which spares a server that is down, and us the waiting for it.
+Only reads are repeated. All tasks of one transport share a number of requests at once, and a
+turnstile, which keeps a pace and spares a server that is down, and us the waiting for it.
 """
 
 import asyncio
@@ -11,22 +11,15 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 import httpx
 import msgspec
 import stamina
-from limits import RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
 from msgspec import Struct
-from purgatory import AsyncCircuitBreakerFactory
-from purgatory.domain.model import OpenedState
-from typing_extensions import override
 
 from wagateway.adapters.waha.fields import items, obj
 from wagateway.domain.errors import (
-    EngineResting,
     EngineUnavailable,
     Gone,
     InvalidInput,
@@ -36,6 +29,7 @@ from wagateway.domain.errors import (
     Refused,
     SessionNotReady,
 )
+from wagateway.ports.turnstile import Pace, Turnstile
 
 CONNECT_S = 5.0
 _HINT_CHARS = 200
@@ -45,7 +39,6 @@ AS_IT_IS = "identity"
 _STATUS = re.compile(r"[A-Z_]{1,40}")
 _LONGEST_PAUSE_S = 5.0
 _LONGEST_ASKED_S = 3600.0
-_LOOK_AGAIN_S = 0.02
 
 
 class Manners(Struct, frozen=True, kw_only=True):
@@ -56,8 +49,8 @@ class Manners(Struct, frozen=True, kw_only=True):
         first_wait_s: before the second attempt; the waits double, with jitter.
         per_second: requests a second, at most.
         at_once: requests at the same time, at most.
-        failures: in a row that open the circuit.
-        rest_s: how long it stays open.
+        failures: in a row after which it is left alone.
+        rest_s: for how long.
         largest_bytes: of an answer.
     """
 
@@ -69,26 +62,10 @@ class Manners(Struct, frozen=True, kw_only=True):
     rest_s: float = 15.0
     largest_bytes: int = 64 * 2**20
 
-
-class Turnstile(Protocol):
-    """Lets so many requests pass in a second."""
-
-    async def wait(self) -> None:
-        """Return when the next request may go."""
-
-
-class LocalTurnstile(Turnstile):
-    """Counts the requests of this process."""
-
-    def __init__(self, per_second: int) -> None:
-        """Let *per_second* requests pass."""
-        self._limit = RateLimitItemPerSecond(per_second)
-        self._window = MovingWindowRateLimiter(MemoryStorage())
-
-    @override
-    async def wait(self) -> None:
-        while not await self._window.hit(self._limit, "waha"):  # noqa: ASYNC110 - only time helps
-            await asyncio.sleep(_LOOK_AGAIN_S)
+    @property
+    def pace(self) -> Pace:
+        """What its turnstile keeps."""
+        return Pace(per_second=self.per_second, failures=self.failures, rest_s=self.rest_s)
 
 
 class _Broken(Exception):
@@ -124,9 +101,6 @@ class Transport:
         self._manners = manners
         self._turnstile = turnstile
         self._room = asyncio.Semaphore(manners.at_once)
-        self._breakers = AsyncCircuitBreakerFactory(
-            default_threshold=manners.failures, default_ttl=manners.rest_s, exclude=[_Busy]
-        )
 
     async def get(
         self, path: str, *, timeout_s: float, params: Mapping[str, str | int] | None = None
@@ -177,9 +151,6 @@ class Transport:
             raise EngineUnavailable(str(exc)) from exc
         except _Busy as exc:
             raise RateLimited(str(exc), wait_s=exc.wait_s) from exc
-        except OpenedState as exc:
-            text = "WAHA failed several times; it is left alone a while"
-            raise EngineResting(text, wait_s=self._manners.rest_s) from exc
         return answer.body if httpx.codes.is_success(answer.status) else _refuse(answer)
 
     async def _repeatedly(self, request: httpx.Request, attempts: int, timeout_s: float) -> Answer:
@@ -193,22 +164,30 @@ class Transport:
         )
         async for attempt in retries:
             with attempt:
-                async with await self._breakers.get_breaker("waha"):
-                    return await self._once(request, timeout_s)
+                return await self._once(request, timeout_s)
         raise EngineUnavailable("WAHA was not asked")
 
     async def _once(self, request: httpx.Request, timeout_s: float) -> Answer:
+        async with self._room:
+            await self._turnstile.wait()
+            try:
+                answer = await self._tried(request, timeout_s)
+            except _Broken:
+                await self._turnstile.failed()
+                raise
+            await self._turnstile.answered()
+        if answer.status == httpx.codes.TOO_MANY_REQUESTS:
+            raise _Busy(answer.wait_s)
+        return answer
+
+    async def _tried(self, request: httpx.Request, timeout_s: float) -> Answer:
         try:
-            async with self._room:
-                await self._turnstile.wait()
-                async with asyncio.timeout(timeout_s):
-                    answer = await self._sent(request)
+            async with asyncio.timeout(timeout_s):
+                answer = await self._sent(request)
         except TimeoutError as exc:
             raise _Broken(f"WAHA did not answer within {timeout_s:g} s") from exc
         except (httpx.HTTPError, httpx.StreamError) as exc:
             raise _Broken(f"WAHA cannot be reached: {type(exc).__name__}") from exc
-        if answer.status == httpx.codes.TOO_MANY_REQUESTS:
-            raise _Busy(answer.wait_s)
         if answer.status >= httpx.codes.INTERNAL_SERVER_ERROR:
             raise _Broken(f"WAHA answers {answer.status}")
         return answer
@@ -307,7 +286,12 @@ def _decoded(body: bytes) -> Mapping[str, object]:
 
 @asynccontextmanager
 async def open_transport(
-    url: str, key: str | None, *, manners: Manners, transport: httpx.AsyncBaseTransport | None
+    url: str,
+    key: str | None,
+    *,
+    manners: Manners,
+    turnstile: Turnstile,
+    transport: httpx.AsyncBaseTransport | None,
 ) -> AsyncIterator[Transport]:
     """Open connections to the server at *url*, whose path is kept.
 
@@ -315,6 +299,7 @@ async def open_transport(
         url: e.g. ``http://127.0.0.1:3311``; proxies of the environment are not used.
         key: sent as ``X-Api-Key``.
         manners: how the server is treated.
+        turnstile: keeps their pace, for all who ask that server.
         transport: instead of the network, for tests.
     """
     headers = {"Accept-Encoding": AS_IT_IS} | ({"X-Api-Key": key} if key else {})
@@ -326,4 +311,4 @@ async def open_transport(
         follow_redirects=False,
         transport=transport,
     ) as client:
-        yield Transport(client, manners, LocalTurnstile(manners.per_second))
+        yield Transport(client, manners, turnstile)
