@@ -40,7 +40,7 @@ needs_valkey = pytest.mark.valkey
 _PORT = 6379
 _LOWEST, _EPHEMERAL = 10_000, 32_768
 _READY_WITHIN_S = 20.0
-_WATCHDOG = 'read -r _; kill -KILL "$1"'
+_WATCHDOG = 'read -r _; kill -KILL "$1"; rm -rf "$2"'
 """Its input ends when the tests do, however that goes."""
 
 Config = dict[str, str]
@@ -159,7 +159,7 @@ class ValkeyServer:
                 start_new_session=True,
             )
         watchdog = subprocess.Popen(
-            ["/bin/sh", "-c", _WATCHDOG, "wagateway-watchdog", str(server.pid)],
+            ["/bin/sh", "-c", _WATCHDOG, "wagateway-watchdog", str(server.pid), self._folder],
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
