@@ -45,27 +45,24 @@ from wagateway.simulator.simulation import Scenario
 FAULTS = "all,account-change=0,shrink=0,file-wipe=0"
 """All but those that take files away from whoever is not quick, which the proof of media has."""
 SYNC_WORKERS = 3
-PAUSE_S = 20.0
-LONG_S = 120.0
-"""So long PostgreSQL cannot be reached, while deliveries go on."""
 _FILES_KEPT_S = 4 * 3600.0
 _SETTLED_S = 600.0
 
-PAUSES = {
-    "pause an API process": PAUSE_S,
-    "pause a worker": PAUSE_S,
-    "pause the database": PAUSE_S,
-    "pause the pooler": PAUSE_S,
-    "pause the media store": PAUSE_S,
-    "pause Redis": PAUSE_S,
-    "cut the database off": LONG_S,
-}
+PAUSES = (
+    "pause an API process",
+    "pause a worker",
+    "pause the database",
+    "pause the pooler",
+    "pause the media store",
+    "pause Redis",
+)
+CUT_OFF = "cut the database off"
 KILLS = (
     "kill the pooler",
     "kill Redis",
     *(each for each in sync_proof.DISTURBANCES if "stop" not in each),
 )
-DISTURBANCES = (*PAUSES, *KILLS, "stop WAHA")
+DISTURBANCES = (*PAUSES, CUT_OFF, *KILLS, "stop WAHA")
 
 
 class Outcome(Struct, kw_only=True):
@@ -103,17 +100,20 @@ class Estate:
         s3: S3Server,
         bucket: Bucket,
         redis: ValkeyServer,
+        trial: Trial,
     ) -> None:
         self.database = database
         self.pooler = pooler
         self.s3 = s3
         self.redis = redis
         self._bucket = bucket
+        self._pause_s = trial.pause_s
+        self._long_s = trial.long_s
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, folder: Path) -> AsyncIterator["Estate"]:
-        """Run all in *folder*."""
+    async def running(cls, folder: Path, trial: Trial) -> AsyncIterator["Estate"]:
+        """Run all in *folder*, for *trial*."""
         async with AsyncExitStack() as stack:
             running = EmbeddedPostgres.running(folder / "data")
             database = await stack.enter_async_context(running)
@@ -124,7 +124,7 @@ class Estate:
                 pooler = await stack.enter_async_context(before)
             s3 = stack.enter_context(seaweed())
             redis = stack.enter_context(valkey())
-            yield cls(database, pooler, s3, s3.bucket(), redis)
+            yield cls(database, pooler, s3, s3.bucket(), redis, trial)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -148,13 +148,13 @@ class Estate:
         pid = self.pooler.pid if self.pooler else None
         match what:
             case "pause the database":
-                await self._hung(PAUSE_S)
+                await self._hung(self._pause_s)
             case "pause the pooler":
-                await (_paused(pid, PAUSE_S) if pid else self._hung(PAUSE_S))
+                await (_paused(pid, self._pause_s) if pid else self._hung(self._pause_s))
             case "pause the media store":
-                await _paused(self.s3.pid or 0, PAUSE_S)
+                await _paused(self.s3.pid or 0, self._pause_s)
             case "pause Redis":
-                await _paused(self.redis.pid or 0, PAUSE_S)
+                await _paused(self.redis.pid or 0, self._pause_s)
             case "kill Redis":
                 self.redis.kill()
                 await asyncio.to_thread(self.redis.start)
@@ -163,10 +163,10 @@ class Estate:
                 await self.pooler.start()
             case "cut the database off" if self.pooler:
                 await self.pooler.kill()
-                await asyncio.sleep(LONG_S)
+                await asyncio.sleep(self._long_s)
                 await self.pooler.start()
             case "cut the database off":
-                await self._hung(LONG_S)
+                await self._hung(self._long_s)
             case "kill the pooler":
                 pass
             case _:
@@ -201,7 +201,14 @@ class ChaosRun(Run):
 
         def gateway(engine_url: str) -> Gateway:
             url = estate.database.url
-            return Gateway(folder, url, engine_url, more=estate.settings, workers=SYNC_WORKERS)
+            return Gateway(
+                folder,
+                url,
+                engine_url,
+                more=estate.settings,
+                workers=SYNC_WORKERS,
+                people_s=trial.people_s,
+            )
 
         super().__init__(trial, folder, estate.database, tell, gateway=gateway)
         self._estate = estate
@@ -225,17 +232,19 @@ class ChaosRun(Run):
     @override
     def lasts_s(self, what: str) -> float:
         """Return for how many seconds a disturbance goes on."""
-        return PAUSES.get(what) or super().lasts_s(what)
+        if what in PAUSES:
+            return self.trial.pause_s
+        return self.trial.long_s if what == CUT_OFF else super().lasts_s(what)
 
     @override
     async def do(self, what: str, dice: Dice) -> None:
         """Do what a disturbance names."""
         match what:
             case "pause a worker":
-                await _paused(dice.pick(self.gateway.workers), PAUSE_S)
+                await _paused(dice.pick(self.gateway.workers), self.trial.pause_s)
             case "pause an API process" if self.gateway.supervisor is not None:
                 served = await Disturber(self.gateway.supervisor, self.database).workers()
-                await _paused(dice.pick(sorted(served)), PAUSE_S)
+                await _paused(dice.pick(sorted(served)), self.trial.pause_s)
             case _ if not await self._estate.disturb(what):
                 await super().do(what, dice)
 
@@ -269,7 +278,7 @@ async def prove(
     trial: Trial, folder: Path, *, tell: Callable[[str], None] = lambda _: None
 ) -> Outcome:
     """Run *trial* in *folder*, which is empty and stays the caller's."""
-    async with Estate.running(folder) as estate:
+    async with Estate.running(folder, trial) as estate:
         run = ChaosRun(trial, folder, estate, tell)
         try:
             return await run.judged(await run())

@@ -206,7 +206,7 @@ def _running(folder: Path, ports: dict[str, int]) -> Iterator[_Process]:
         process = subprocess.Popen(
             [_BINARY, *_words(data, ports)],
             env={"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
-            | {"HOME": str(folder), "PATH": os.environ.get("PATH", "")},
+            | {"HOME": str(folder), "TMPDIR": str(folder), "PATH": os.environ.get("PATH", "")},
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -226,6 +226,8 @@ def _running(folder: Path, ports: dict[str, int]) -> Iterator[_Process]:
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
         process.wait()
+        for part, port in ports.items():  # it puts them there whatever TMPDIR says
+            Path(f"/tmp/seaweedfs-{part}-grpc-{port + 1}.sock").unlink(missing_ok=True)
 
 
 def _words(data: Path, ports: dict[str, int]) -> list[str]:

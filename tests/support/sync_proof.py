@@ -65,6 +65,7 @@ _REST_S = 1200.0
 _FRESH = timedelta(minutes=3)
 
 _WORKER = """
+import sys
 from datetime import timedelta
 from msgspec.structs import replace
 from wagateway.domain.patience import Patience
@@ -73,9 +74,10 @@ from wagateway.entrypoints.cli import main
 
 usual = containers.sync_plan
 patience = Patience(failed=timedelta(seconds=30))
+people_every = timedelta(seconds=float(sys.argv.pop()))
 containers.sync_plan = lambda settings: replace(
     usual(settings), lease=timedelta(seconds=20), settle=timedelta(seconds=10),
-    people_every=timedelta(seconds=60), silent_after=timedelta(seconds=30), patience=patience,
+    people_every=people_every, silent_after=timedelta(seconds=30), patience=patience,
 )
 main()
 """
@@ -99,12 +101,21 @@ class Trial(Struct, frozen=True, kw_only=True):
         seconds: for which there is traffic.
         late_s: how much later the gateway begins.
         disturbances: what is killed or stopped, in this order, spread over the time.
+        pause_s: how long what is paused does nothing.
+        long_s: how long what is cut off for long cannot be reached.
+        sync_s: how old the last delivery must be when sync looks for the last time; claims end two
+            minutes before a look.
+        people_s: how often people, and all chats of the last week, are read.
     """
 
     scenario: Scenario
     seconds: float
     late_s: float
     disturbances: tuple[str, ...]
+    pause_s: float = 20.0
+    long_s: float = 120.0
+    sync_s: float = 120.0
+    people_s: float = 60.0
 
 
 class Outcome(Struct, kw_only=True):
@@ -150,8 +161,10 @@ class Gateway:
         *,
         more: Mapping[str, str] | None = None,
         workers: int = SYNC_WORKERS,
+        people_s: float = 60.0,
     ) -> None:
         """Start nothing yet; *more* is set in the environment of every process."""
+        self._people_s = people_s
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
@@ -209,7 +222,7 @@ class Gateway:
         self._log.close()
 
     async def _worker(self) -> Process:
-        return await self._run("-c", _WORKER, "worker")
+        return await self._run("-c", _WORKER, "worker", str(self._people_s))
 
     async def _run(self, *words: str) -> Process:
         return await asyncio.create_subprocess_exec(
@@ -418,7 +431,8 @@ class Run:
         ]
         try:
             async with await psycopg.AsyncConnection.connect(self.database.url) as conn:
-                cursor = await conn.execute(_AT_REST, [since + timedelta(minutes=2), accounts])
+                looked = since + timedelta(seconds=self.trial.sync_s)
+                cursor = await conn.execute(_AT_REST, [looked, accounts])
                 rows = await cursor.fetchall()
         except psycopg.OperationalError:
             return False

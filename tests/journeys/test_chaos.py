@@ -1,0 +1,45 @@
+"""The whole in short: many processes and services, some killed and paused, and then the truth."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tests.support.chaos import FAULTS, prove
+from tests.support.sync_proof import Trial
+
+from wagateway.simulator.faults import Faults
+from wagateway.simulator.files import Stock
+from wagateway.simulator.offers import Media
+from wagateway.simulator.simulation import Scenario
+
+pytestmark = [pytest.mark.slow, pytest.mark.embedded, pytest.mark.s3, pytest.mark.valkey]
+
+
+async def test_nothing_that_was_acknowledged_or_offered_is_missing(tmp_path: Path) -> None:
+    trial = Trial(
+        scenario=Scenario(
+            seed=7,
+            sessions=2,
+            chats=20,
+            rate=15,
+            start=datetime.now(UTC),
+            served=True,
+            past=200,
+            faults=Faults.parse(FAULTS, served=True),
+            also_as_message=0.3,
+            media=Media(stock=Stock(distinct=10), lifetime_s=3600.0),
+        ),
+        seconds=24.0,
+        late_s=1.0,
+        disturbances=("pause the database", "kill a worker", "kill Redis", "kill a sync worker"),
+        pause_s=8.0,
+        sync_s=2.0,
+        people_s=5.0,
+    )
+    outcome = await prove(trial, tmp_path)
+    assert outcome.sync.disturbed == list(trial.disturbances)
+    assert outcome.sync.acknowledged > 100
+    assert outcome.sync.unlogged == 0
+    assert outcome.sync.false_claims == []
+    assert outcome.sync.report.perfect, outcome.sync.report.examples
+    assert outcome.files.perfect, (outcome.files.examples, outcome.problems)
