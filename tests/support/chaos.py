@@ -24,6 +24,7 @@ import msgspec
 import psycopg
 import structlog
 from msgspec import Struct
+from redis import Redis
 from tests.support import pgbouncer, sync_proof
 from tests.support.hung import frozen
 from tests.support.proof import Disturber
@@ -73,12 +74,14 @@ class Outcome(Struct, kw_only=True):
         files: of attached files.
         statuses: of downloads, with how many stand so.
         problems: why files are not stored, with how often.
+        spooled: groups of webhooks that waited in Redis for the database.
     """
 
     sync: sync_proof.Outcome
     files: FileReport
     statuses: dict[str, int]
     problems: dict[str, int]
+    spooled: int
 
     @property
     def perfect(self) -> bool:
@@ -142,6 +145,12 @@ class Estate:
             "WHATSAPP_MINIO_ROOT_PASSWORD": bucket.secret_key,
             "WHATSAPP_MEDIA_LIFETIME_S": str(int(_FILES_KEPT_S)),
         }
+
+    def spooled(self) -> int:
+        """Return how many entries were ever added to spools."""
+        with Redis.from_url(self.redis.address.url) as client:
+            names = client.scan_iter(match="wagateway:*:spool:entries")
+            return sum(client.xinfo_stream(name)["entries-added"] for name in names)
 
     async def disturb(self, what: str) -> bool:
         """Do what a disturbance of a service names; tell whether it is one."""
@@ -227,6 +236,7 @@ class ChaosRun(Run):
             files=compare_files(self.truth.lines(), [FileRow(*row) for row in rows]),
             statuses=dict(await self._rows(_STATUSES)),
             problems=dict(await self._rows(_PROBLEMS)),
+            spooled=await asyncio.to_thread(self._estate.spooled),
         )
 
     @override
