@@ -12,7 +12,7 @@ class Scraped:
     """One page, as Prometheus would take it."""
 
     def __init__(self, page: bytes | str) -> None:
-        text = page if isinstance(page, str) else page.decode()
+        text = self.text = page if isinstance(page, str) else page.decode()
         self.families: Mapping[str, Metric] = {}
         found: dict[str, Metric] = {}
         for family in text_string_to_metric_families(text):
