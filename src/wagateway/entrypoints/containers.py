@@ -45,6 +45,7 @@ from wagateway.domain.identity import STATUS_CHAT, ChatType
 from wagateway.domain.media import Rules
 from wagateway.domain.patience import Patience
 from wagateway.domain.purges import PurgeCounts
+from wagateway.entrypoints.commit_log import log_commit
 from wagateway.entrypoints.logs import trace_of
 from wagateway.entrypoints.redis_use import WakeUps, open_turnstile, open_wake_ups
 from wagateway.entrypoints.settings import Settings
@@ -270,7 +271,7 @@ async def open_services(
     Args:
         settings: which backend, and whether its schema is brought up to date.
         database_url: used instead of the settings' database.
-        committed: is told of each group of deliveries; it never waits.
+        committed: is told of each group of deliveries, beside the log; it never waits.
 
     Raises:
         InvalidInput: *database_url* or the data folder cannot be used.
@@ -279,6 +280,11 @@ async def open_services(
             and not installed.
         StoreUnavailable: the database cannot be reached for its migrations.
     """
+
+    def tell_of_commit(commit: Commit) -> None:
+        committed(commit)
+        log_commit(commit)
+
     if database_url is not None:
         settings = msgspec.structs.replace(settings, database_url=database_url, direct_url=None)
     async with AsyncExitStack() as stack:
@@ -301,7 +307,7 @@ async def open_services(
             streams=providers.Object(settings.live_max_streams),
             kept_for=providers.Object(timedelta(hours=settings.live_retention_hours)),
             broke=providers.Object(_log_defect),
-            committed=providers.Object(committed),
+            committed=providers.Object(tell_of_commit),
             figures=providers.Object(store.figures),
             pool=providers.Object(store.pool),
             copies=providers.Object(store.copies),

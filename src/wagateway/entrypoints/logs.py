@@ -5,10 +5,12 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import is_dataclass
 from datetime import date, time, timedelta
 from typing import TextIO
 
 import structlog
+from msgspec import Struct
 from structlog.typing import EventDict, Processor
 
 Redact = Callable[[object, str, EventDict], EventDict]
@@ -27,27 +29,56 @@ _CHATTY = {
 """Libraries, and the least of theirs that is shown."""
 
 _SECRET_KEY = re.compile(
-    r"authorization|cookie|passw|secret|hmac|credential|token|api_?key|^body$|^headers$|^text$",
+    r"authorization|cookie|passw|secret|hmac|credential|token|api_?key|private_?key",
     re.IGNORECASE,
 )
-_PLAIN_KEYS = frozenset({"level", "logger", "request_id", "timestamp"})
+_TEXT_KEY = re.compile(
+    r"^(?:text|body|headers|captions?|content|payload|message|quoted|push_?name|display_?name"
+    r"|subject|description|vcard|filename|query)$",
+    re.IGNORECASE,
+)
+"""What people wrote; a number under such a key is a count."""
+_PERSON_KEY = re.compile(
+    r"^(?:phone|number|jid|lid|chat|contact|sender|participant|author|recipient|account)(?:_?id)?$",
+    re.IGNORECASE,
+)
+_LEAST_NUMBER = 10**7
+_PLAIN_KEYS = frozenset({"delivery_id", "level", "logger", "request_id", "timestamp", "turn"})
+"""What cannot name anybody: our own words, and ids that were looked at before they were taken."""
+_TRACE_KEYS = frozenset({"exception", "stack"})
+_LONGEST = 20_000
+"""Characters of one value: whatever was sent to us, hiding what is in it takes milliseconds."""
+
+# No rule may take the square of a value's length: repetitions have an end, or never step back.
+_NAMED_SECRET = r"(?:passw(?:or)?d|passphrase|token|secret|hmac|api[_-]?key)[\w-]{0,40}"  # noqa: S105
+_VALUE = r"""(?:"[^"]{0,1000}"?|'[^']{0,1000}'?|[^\s"']\S*)"""
 _REPLACEMENTS = (
-    (re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+(?=@)"), rf"\1:{_HIDDEN}"),
+    (re.compile(r"(?<=://)([^\s/:@]{0,256}):\S{1,1000}@"), rf"\1:{_HIDDEN}@"),
     (
-        re.compile(r"\b(password|passwd|token|secret|api_?key)(\s*[=:]\s*)\S+", re.IGNORECASE),
-        rf"\1\2{_HIDDEN}",
+        re.compile(rf"({_NAMED_SECRET}[\"']?\s{{0,9}}[=:]\s{{0,9}}){_VALUE}", re.IGNORECASE),
+        rf"\1{_HIDDEN}",
     ),
     (re.compile(r"\b(Bearer|Basic)\s+\S+", re.IGNORECASE), rf"\1 {_HIDDEN}"),
     (
         re.compile(
-            r"[\w.:+-]+@(c\.us|s\.whatsapp\.net|g\.us|lid|broadcast|newsletter)(?![a-z])",
+            r"(?<![\w.:+-])[\w.:+-]++(@|%40)"
+            r"(c\.us|s\.whatsapp\.net|g\.us|lid|broadcast|newsletter)(?![a-z])",
             re.IGNORECASE,
         ),
-        r"[hidden]@\1",
+        r"[hidden]\1\2",
     ),
-    (re.compile(r"\+\d[\d\s().-]{6,}\d"), "[number]"),
-    (re.compile(r"(?<![\w.])\d{10,15}(?![\w.]*\w)"), "[number]"),
+    (re.compile(r"\+\d[\d\s().-]{6,40}\d"), "[number]"),
+    (re.compile(r"\(\d{2,4}\)\s?\d{3,5}[\s-]?\d{4}(?!\w)"), "[number]"),
+    (re.compile(r"(?<![\w.-])(?:\d{1,3}[ -])?\d{2,3} \d{3,5}-\d{4}(?![\w-])"), "[number]"),
+    (re.compile(r"(?<![A-Za-z0-9.])\d{10,20}(?![A-Za-z0-9]|\.\d)"), "[number]"),
 )
+_CONTROLS = {
+    code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) != "\t"
+} | {
+    code: f"\\u{code:04x}"  # they turn what is shown around, or hide it
+    for code in (*range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0xFEFF)
+}
+_CONTROLS_OF_TRACES = {code: shown for code, shown in _CONTROLS.items() if chr(code) != "\n"}
 
 
 def configure_logging(
@@ -100,7 +131,10 @@ def configure_logging(
 
 
 def redactor(hide: Iterable[str] = ()) -> Redact:
-    """Return the processor that hides secrets, addresses and phone numbers in an event.
+    """Return the processor that hides secrets, addresses, phone numbers and texts in an event.
+
+    What a line may say that nobody foresaw is shortened, and can neither begin another line nor
+    steer a terminal. Of a struct only its type is shown: it may hold what people wrote.
 
     Args:
         hide: secrets that are known; those shorter than 8 characters would spoil other words,
@@ -108,38 +142,66 @@ def redactor(hide: Iterable[str] = ()) -> Redact:
     """
     known = [secret for secret in hide if len(secret) >= 8]  # noqa: PLR2004 - told above
 
-    def clean(text: str) -> str:
+    def without_secrets(text: str) -> str:
         for secret in known:
             text = text.replace(secret, _HIDDEN)
+        return text
+
+    def clean(text: str) -> str:
+        text = without_secrets(text)  # before it is cut, which might leave half of one
+        if len(text) > _LONGEST:
+            text = f"{text[:_LONGEST]}[{len(text) - _LONGEST} more]"
         for pattern, replacement in _REPLACEMENTS:
             text = pattern.sub(replacement, text)
         return text
 
     def redact(_: object, __: str, event: EventDict) -> EventDict:
-        return {key: _redacted(key, value, clean, _MAX_DEPTH) for key, value in event.items()}
+        return {
+            key: without_secrets(value)
+            if key in _PLAIN_KEYS and isinstance(value, str)
+            else _redacted(key, value, clean, _MAX_DEPTH)
+            for key, value in event.items()
+        }
 
     return redact
 
 
 def _redacted(key: str, value: object, clean: Callable[[str], str], depth: int) -> object:
-    if key in _PLAIN_KEYS or value is None or isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return value
-    if _SECRET_KEY.search(key) or depth == 0:
+    if depth == 0 or _is_hidden(key, value):
         return _HIDDEN
     if isinstance(value, int | float):
         return value
     if isinstance(value, Mapping):
-        return {clean(str(k)): _redacted(str(k), v, clean, depth - 1) for k, v in value.items()}
+        return {
+            _line(clean(str(k))): _redacted(str(k), v, clean, depth - 1) for k, v in value.items()
+        }
     if isinstance(value, list | tuple | set | frozenset):
-        return [_redacted("", item, clean, depth - 1) for item in value]
-    return _shown(value, clean)
+        return [_redacted(key, item, clean, depth - 1) for item in value]
+    shown = _shown(value, clean)
+    return shown.translate(_CONTROLS_OF_TRACES) if key in _TRACE_KEYS else _line(shown)
+
+
+def _is_hidden(key: str, value: object) -> bool:
+    if _SECRET_KEY.search(key):
+        return True
+    if isinstance(value, int | float):
+        return bool(_PERSON_KEY.match(key)) and value >= _LEAST_NUMBER
+    return bool(_TEXT_KEY.match(key))
+
+
+def _line(text: str) -> str:
+    return text.translate(_CONTROLS)
 
 
 def _shown(value: object, clean: Callable[[str], str]) -> str:
-    if isinstance(value, bytes | bytearray):
+    if isinstance(value, bytes | bytearray | memoryview):
         return f"[{len(value)} bytes]"
     if isinstance(value, date | time | timedelta):
         return str(value)  # no phone number, although it looks like one
+    if isinstance(value, Struct) or is_dataclass(value):
+        return f"[{type(value).__name__}]"
     return clean(value if isinstance(value, str) else repr(value))
 
 

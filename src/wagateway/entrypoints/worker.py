@@ -4,9 +4,10 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Protocol
+from uuid import uuid4
 
 import msgspec
 import structlog
@@ -53,14 +54,20 @@ def log_turn(turn: Turn) -> None:
         "messages": turn.messages,
         "stored": turn.stored,
     }
-    if turn.defect is not None:
-        log_defect(turn.defect)
-    if turn.problem and turn.problem != WAITING:  # the session itself is logged once, by its task
-        _log.warning("sync_waits", reason=turn.problem, **facts)
-    elif turn.stored:
-        _log.info("synced", **facts)
-    else:
-        _log.debug("synced", **facts)
+    with _one_turn():
+        if turn.defect is not None:
+            log_defect(turn.defect)
+        if turn.problem and turn.problem != WAITING:  # the session is logged once, by its own task
+            _log.warning("sync_waits", reason=turn.problem, **facts)
+        elif turn.stored:
+            _log.info("synced", **facts)
+        else:
+            _log.debug("synced", **facts)
+
+
+def _one_turn() -> AbstractContextManager[None]:
+    """Give the lines about one turn an id in common, since they name nobody."""
+    return structlog.contextvars.bound_contextvars(turn=uuid4().hex[:16])
 
 
 def log_defect(defect: Exception) -> None:
@@ -83,14 +90,16 @@ def log_file(turn: FetchTurn) -> None:
         "kind": turn.task.file.kind,
         "status": turn.task.download.status,
     }
-    if turn.defect is not None:
-        log_defect(turn.defect)
-    if turn.problem is not None and turn.task.download.due_at and not turn.task.download.attempts:
-        _media_log.debug("file_waits", reason=turn.problem, **facts)  # no failure of its own
-    elif turn.problem is not None:
-        _media_log.info("file_not_stored", reason=turn.problem, **facts)
-    else:
-        _media_log.debug("file_stored", size_bytes=turn.size_bytes, new=turn.new, **facts)
+    download = turn.task.download
+    with _one_turn():
+        if turn.defect is not None:
+            log_defect(turn.defect)
+        if turn.problem is not None and download.due_at and not download.attempts:
+            _media_log.debug("file_waits", reason=turn.problem, **facts)  # no failure of its own
+        elif turn.problem is not None:
+            _media_log.info("file_not_stored", reason=turn.problem, **facts)
+        else:
+            _media_log.debug("file_stored", size_bytes=turn.size_bytes, new=turn.new, **facts)
 
 
 def log_media_trouble(problem: str | None) -> None:

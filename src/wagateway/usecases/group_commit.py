@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 
@@ -159,7 +160,8 @@ class GroupCommit:
         self._queue.append(entry)
         self._waiting_bytes += entry.size_bytes
         if self._beginning is None:  # at the end of this round, so that its arrivals go together
-            self._beginning = loop.call_soon(self._begin)
+            # In a context of its own: a group belongs to none of the requests that brought it.
+            self._beginning = loop.call_soon(self._begin, context=Context())
         try:
             async with asyncio.timeout(self._patience_s):
                 return await entry.answer

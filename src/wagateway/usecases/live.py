@@ -7,6 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -327,9 +328,11 @@ class Live:
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=_LETTING_GO_S)
 
-    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin *work*, which aclose() waits for."""
-        task = asyncio.create_task(work)
+    def begin(
+        self, work: Coroutine[Any, Any, T], context: Context | None = None
+    ) -> asyncio.Task[T]:
+        """Begin *work*, which aclose() waits for, in a copy of the present context unless given."""
+        task = asyncio.create_task(work, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -352,7 +355,7 @@ class Live:
         self._joined.add(stream)
         if self._place is None or self._reading is None or self._reading.done():
             self._place = place
-            self._reading = self.begin(self._read_for_all())
+            self._reading = self.begin(self._read_for_all(), Context())  # of no listener's request
         return self._place
 
     def reset(self, place: Position) -> ChangeView:

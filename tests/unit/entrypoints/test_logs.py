@@ -1,12 +1,15 @@
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import structlog
+from tests.support.deliveries import delivery, seen
 from typing_extensions import override
 
 from wagateway.entrypoints.logs import configure_logging, redactor
@@ -185,3 +188,97 @@ def test_values_are_cleaned_at_any_depth() -> None:
     endless: list[object] = []
     endless.append(endless)
     assert "[hidden]" in str(redacted(a=endless))
+
+
+class TestHostileValues:
+    """What somebody outside chose, or a library said, in places that nobody foresaw."""
+
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("http://waha/chats/5511987650102%40c.us/x", "http://waha/chats/[hidden]%40c.us/x"),
+            ("false_5511987650102%40C.US_3EB0", "[hidden]%40C.US_3EB0"),
+            ("120363000000000001 is a group", "[number] is a group"),
+            ("tel_5511987650102", "tel_[number]"),
+            ("/files/5511987650102.json", "/files/[number].json"),
+            ("call (11) 98765-0102", "call [number]"),
+            ("call (555) 123-4567", "call [number]"),
+            ("call 55 11 98765-0102 now", "call [number] now"),
+            ("WHATSAPP_DB_PASSWORD=hunter2", "WHATSAPP_DB_PASSWORD=[hidden]"),
+            ("PGPASSWORD=hunter2 psql", "PGPASSWORD=[hidden] psql"),
+            ('{"password": "two words"}', '{"password": [hidden]}'),
+            ("{'api-key': 'a b', 'x': 1}", "{'api-key': [hidden], 'x': 1}"),
+            ("X-Api-Key: hunter2", "X-Api-Key: [hidden]"),
+            ("postgresql://ana:p@ss@db/x", "postgresql://ana:[hidden]@db/x"),
+            ("postgresql://ana:p/ss@db/x", "postgresql://ana:[hidden]@db/x"),
+            ("at 1791028800.123 s", "at 1791028800.123 s"),
+            ("2026-11-24 08:00:01 rows 1234 5678", "2026-11-24 08:00:01 rows 1234 5678"),
+        ],
+    )
+    def test_are_hidden_however_they_are_spelled(self, text: str, shown: str) -> None:
+        assert redacted(event=text) == {"event": shown}
+
+    def test_cannot_begin_a_line_of_their_own(self) -> None:
+        for form in ("json", "console"):
+            out = io.StringIO()
+            configure_logging("info", form, stream=out)
+            text = 'x\n{"event": "forged"}\r\x1b[2J\x9b31m\u202egnp\u2028'
+            structlog.get_logger("a").info("said", reason=text, more={text: [text]})
+            logging.getLogger("b").warning("theirs: %s", text)
+            assert len(out.getvalue().splitlines()) == 2
+            assert not set("\x1b\x9b\u202e\u2028\r") & set(out.getvalue())
+
+    @pytest.mark.parametrize(
+        "key", ["text", "body", "caption", "content", "message", "push_name", "filename", "query"]
+    )
+    def test_are_hidden_where_a_key_says_that_people_wrote_them(self, key: str) -> None:
+        assert redacted(**{key: "segredo"}) == {key: "[hidden]"}
+        assert redacted(**{key: ["segredo"]}) == {key: "[hidden]"}
+        assert redacted(more={key: {"x": "segredo"}}) == {"more": {key: "[hidden]"}}
+        assert redacted(**{key: 3}) == {key: 3}
+
+    def test_a_number_is_no_count_where_a_key_says_whose_it_is(self) -> None:
+        assert redacted(phone=5511987650102, chat=5511987650102, chats=7, chat_id=7) == {
+            "phone": "[hidden]",
+            "chat": "[hidden]",
+            "chats": 7,
+            "chat_id": 7,
+        }
+        assert redacted(senders=[1], sender=[5511987650102]) == {
+            "senders": [1],
+            "sender": ["[hidden]"],
+        }
+
+    def test_of_a_struct_only_its_type_is_shown(self) -> None:
+        told = redacted(
+            seen=seen("segredo"), both=[delivery(seen("segredo"))], error=Secretive("x")
+        )
+        assert told == {"seen": "[MessageSeen]", "both": ["[Delivery]"], "error": "[Secretive]"}
+
+    def test_a_secret_is_hidden_also_where_nothing_else_is(self) -> None:
+        assert redacted(request_id=STRONG, delivery_id=f"a{STRONG}") == {
+            "request_id": "[hidden]",
+            "delivery_id": "a[hidden]",
+        }
+
+    def test_half_a_secret_is_not_left_where_a_value_is_cut(self) -> None:
+        told = redacted(event="a" * (20_000 - 10) + STRONG + "b" * 100)["event"]
+        assert STRONG[:8] not in told
+        assert told.endswith("more]")
+
+    @pytest.mark.parametrize(
+        "piece",
+        ["a", "1", "1 ", "(11", "+1", "@", "a.", "://", "token", "token=", "password '", "-"],
+    )
+    def test_a_long_value_takes_no_time(self, piece: str) -> None:
+        began = time.perf_counter()
+        told = redacted(event=piece * (1_000_000 // len(piece)))["event"]
+        assert time.perf_counter() - began < 1
+        assert len(told) < 70_000
+
+
+@dataclass
+class Secretive:
+    """Holds something that its repr would show."""
+
+    what: str

@@ -5,12 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
+from wagateway.domain.identity import Jid, SessionName
+from wagateway.domain.sync import SyncState
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.gateway import Gateway
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.worker import log_upkeep_trouble, working
+from wagateway.entrypoints.worker import log_turn, log_upkeep_trouble, working
+from wagateway.ports.sync import Archived, SyncTask
+from wagateway.usecases.turn import Turn
 
 ANA = "5511987650102@c.us"
 
@@ -61,3 +66,17 @@ def test_says_that_upkeep_waits_and_goes_on(problem: str | None, event: str) -> 
     with capture_logs() as logs:
         log_upkeep_trouble(problem)
     assert [log["event"] for log in logs] == [event]
+
+
+def test_the_lines_about_one_turn_have_an_id_in_common() -> None:
+    archive = Archived(id=1, session=SessionName("vendas"), account=None)
+    task = SyncTask(archive=archive, chat=Jid(ANA), state=SyncState())
+    found: list[list[object]] = []
+    for _ in range(2):
+        with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
+            log_turn(Turn(task=task, problem="a defect", defect=ValueError(ANA)))
+        assert [log["event"] for log in logs] == ["defect", "sync_waits"]
+        assert ANA not in str(logs)
+        found.append([log["turn"] for log in logs])
+    assert [len(set(each)) for each in found] == [1, 1]
+    assert found[0] != found[1]

@@ -5,6 +5,7 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 
 import pytest
 from tests.support.deliveries import delivery, seen
@@ -195,6 +196,21 @@ class TestTelling:
             [Outcome.STORED, Outcome.DUPLICATE],
         ]
         assert 0.01 < told[0].duration_s < 5
+
+    async def test_a_group_has_the_context_of_none_of_its_callers(self) -> None:
+        request = ContextVar("request", default="none")
+        found: list[str] = []
+
+        class Curious(InMemoryArchive):
+            @override
+            async def record(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
+                found.append(request.get())
+                return await super().record(deliveries)
+
+        request.set("a")
+        commit = GroupCommit(Curious(), told=lambda _: found.append(request.get()))
+        await asyncio.gather(*(commit.record(named(name)) for name in "ab"))
+        assert (found, request.get()) == (["none", "none"], "a")
 
     async def test_who_listens_and_fails_harms_no_caller(self) -> None:
         def fail(_: Commit) -> None:

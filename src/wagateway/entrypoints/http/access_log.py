@@ -35,7 +35,11 @@ def request_id_of(scope: Scope) -> str | None:
 
 
 def access_logged(app: ASGIApp, requested: Requested = _silent) -> ASGIApp:
-    """Wrap *app*: a request id in the answer, and one line when it ended, however it ended."""
+    """Wrap *app*: a request id in the answer, and one line when it ended, however it ended.
+
+    Every line that is logged meanwhile has the request's id, and that of WAHA's delivery, which
+    stays the same however often it is repeated.
+    """
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
@@ -61,7 +65,9 @@ async def _logged(
         await send(message)
 
     began = time.perf_counter()
-    with structlog.contextvars.bound_contextvars(request_id=request_id):
+    delivery_id = _id_in(scope, b"x-webhook-request-id")
+    ids = {"request_id": request_id} | ({"delivery_id": delivery_id} if delivery_id else {})
+    with structlog.contextvars.bound_contextvars(**ids):
         try:
             await app(scope, receive, observed)
         finally:
@@ -80,7 +86,11 @@ async def _logged(
 
 def _request_id(scope: HTTPScope) -> str:
     """Take over the caller's id where it is harmless, so that both logs can be joined."""
+    return _id_in(scope, b"x-request-id") or uuid.uuid4().hex
+
+
+def _id_in(scope: HTTPScope, header: bytes) -> str | None:
     for name, value in scope["headers"]:
-        if name == b"x-request-id" and _CLEAN_ID.fullmatch(value):
+        if name == header and _CLEAN_ID.fullmatch(value):
             return value.decode()
-    return uuid.uuid4().hex
+    return None

@@ -80,6 +80,28 @@ async def test_takes_over_a_harmless_request_id(
     assert re.fullmatch(used, response.headers["x-request-id"])
 
 
+@pytest.mark.parametrize(
+    ("given", "told"), [("muaxk1f0w3q9zt7h", "muaxk1f0w3q9zt7h"), ("x y", None), ("a" * 65, None)]
+)
+async def test_the_engine_s_id_of_a_delivery_is_on_every_line_too(
+    given: str, told: str | None
+) -> None:
+    seen: list[str | None] = []
+
+    class Curious(Ingesting):
+        @override
+        async def __call__(self, body: bytes) -> Ingested:
+            seen.append(structlog.contextvars.get_contextvars().get("delivery_id"))
+            return await super().__call__(body)
+
+    async with client_of(application(ingest=Curious())) as client:
+        headers = {**WEBHOOK, "X-Webhook-Request-Id": given}
+        response = await client.post("/webhooks/messages", content=b"{}", headers=headers)
+    assert seen == [told]
+    assert response.headers["x-request-id"] != given
+    assert "delivery_id" not in structlog.contextvars.get_contextvars()
+
+
 async def test_the_request_id_is_on_every_line_of_the_request() -> None:
     seen: list[str] = []
 
