@@ -72,7 +72,7 @@ class MetricsPage:
             lambda: figures.read(clock(), within=GAPS_WITHIN, most_sessions=MOST_SESSIONS),
             plan.timeout_s,
         )
-        self._space = Question(lambda: asyncio.to_thread(_space, plan.places), plan.timeout_s)
+        self._looking: asyncio.Task[dict[str, tuple[int, int]]] | None = None
         self._read: Figures | None = None
         self._read_at: float | None = None
         self._reading = asyncio.Lock()
@@ -108,8 +108,12 @@ class MetricsPage:
     async def _disks(self) -> list[Metric]:
         if not self._plan.places:
             return []
-        asked = await self._space()
-        known = {} if not asked.done() or asked.cancelled() else asked.result()
+        # A thread that hangs in a disk stays: no other one may be sent after it.
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(asyncio.to_thread(_space, self._plan.places))
+        looking = self._looking
+        await asyncio.wait({looking}, timeout=self._plan.timeout_s)
+        known = looking.result() if looking.done() else {}
         free = GaugeMetricFamily(
             "wagateway_disk_free_bytes", "Free where files are kept.", labels=["place"]
         )
@@ -154,10 +158,10 @@ def _space(places: Mapping[str, Path]) -> dict[str, tuple[int, int]]:
     """Return the size and the free space of the disk under each place that can be looked at."""
     found = {}
     for name, path in places.items():
-        there = next((each for each in (path, *path.parents) if each.exists()), None)
         try:
-            usage = shutil.disk_usage(there or "/")
-        except OSError:
+            there = next(each for each in (path, *path.parents) if each.exists())
+            usage = shutil.disk_usage(there)
+        except (OSError, StopIteration):
             continue
         found[name] = (usage.total, usage.free)
     return found

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -201,6 +202,39 @@ async def test_free_space_is_told_also_of_a_folder_that_is_not_made_yet(tmp_path
         assert free is not None
         assert size is not None
         assert 0 < free <= size
+
+
+class Hanging:
+    """Stands for a folder on a disk that does not answer until it is let go."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.looks = 0
+
+    @property
+    def parents(self) -> list[Path]:
+        return [Path("/")]
+
+    def exists(self) -> bool:
+        self.looks += 1
+        self.gate.wait(10)
+        return False
+
+
+async def test_a_disk_that_hangs_is_looked_at_once_and_harms_nobody() -> None:
+    folder = Hanging()
+    page = page_of(Told(WELL), places={"media": folder}, timeout_s=0.02)
+    try:
+        for _ in range(5):
+            found = await scraped(page)
+            assert found.value("database_up") == 1
+            assert found.series("disk_free_bytes") == {}
+        assert folder.looks == 1
+    finally:
+        folder.gate.set()
+    async with asyncio.timeout(5):
+        while not (await scraped(page)).series("disk_free_bytes"):
+            await asyncio.sleep(0.01)
 
 
 async def test_when_series_began_is_left_out() -> None:
