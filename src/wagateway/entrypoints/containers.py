@@ -64,6 +64,7 @@ from wagateway.ports.seal import Keys
 from wagateway.ports.spool import Spool
 from wagateway.ports.sync import SyncStore
 from wagateway.ports.tables import TableSource
+from wagateway.ports.tracing import UNTRACED, Tracing
 from wagateway.usecases.back_up import BackUp
 from wagateway.usecases.backup_work import BackupWorker, Regular, RegularBackup
 from wagateway.usecases.export_media import ExportMedia
@@ -129,6 +130,7 @@ class Services:
     figures: ArchiveFigures
     pool: Callable[[], PoolUsage] | None
     copies: "Copies | None"
+    tracing: Tracing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,12 +192,21 @@ class Container(containers.DeclarativeContainer):
     committed: providers.Dependency[Callable[[Commit], None]] = providers.Dependency()
     figures: providers.Dependency[ArchiveFigures] = providers.Dependency()
     pool: providers.Dependency[Callable[[], PoolUsage] | None] = providers.Dependency()
+    tracing: providers.Dependency[Tracing] = providers.Dependency()
     clock = providers.Object(now)
     engine = providers.Singleton(WahaReader)
-    commit = providers.Singleton(GroupCommit, archive, max_groups=writers, told=committed)
+    commit = providers.Singleton(
+        GroupCommit, archive, max_groups=writers, told=committed, tracing=tracing
+    )
     away = providers.Singleton(Away)
     ingest = providers.Singleton(
-        IngestBody, engine=engine, commit=commit, clock=clock, spool=spool_bodies, away=away
+        IngestBody,
+        engine=engine,
+        commit=commit,
+        clock=clock,
+        spool=spool_bodies,
+        away=away,
+        tracing=tracing,
     )
     replay = providers.Singleton(ReplayLog, engine=engine, archive=archive)
     link = providers.Singleton(LinkIdentity, archive=archive, clock=clock)
@@ -254,6 +265,7 @@ class Container(containers.DeclarativeContainer):
         figures=figures,
         pool=pool,
         copies=copies,
+        tracing=tracing,
     )
 
 
@@ -276,8 +288,8 @@ async def open_services(
     Raises:
         InvalidInput: *database_url* or the data folder cannot be used.
         Conflict: the data folder is in use, or the schema does not fit.
-        Rejected: the server is too old, or the extra ``embedded``, ``redis`` or ``s3`` is needed
-            and not installed.
+        Rejected: the server is too old, or the extra ``embedded``, ``redis``, ``s3`` or ``otel``
+            is needed and not installed.
         StoreUnavailable: the database cannot be reached for its migrations.
     """
 
@@ -288,6 +300,7 @@ async def open_services(
     if database_url is not None:
         settings = msgspec.structs.replace(settings, database_url=database_url, direct_url=None)
     async with AsyncExitStack() as stack:
+        tracing = await stack.enter_async_context(open_tracing(settings))
         media = await stack.enter_async_context(open_media(settings))
         spool = await stack.enter_async_context(open_spool(settings))
         spool_bodies = None if spool is None else SpoolBodies(spool)
@@ -311,6 +324,7 @@ async def open_services(
             figures=providers.Object(store.figures),
             pool=providers.Object(store.pool),
             copies=providers.Object(store.copies),
+            tracing=providers.Object(tracing),
             interval=providers.Object(timedelta(milliseconds=settings.sync_interval_ms)),
             writers=providers.Object(max(1, min(_MAX_WRITERS, settings.pool_size // 2))),
         )
@@ -410,6 +424,26 @@ def media_rules(settings: Settings) -> Rules:
 
 
 @asynccontextmanager
+async def open_tracing(settings: Settings) -> AsyncIterator[Tracing]:
+    """Yield what measures parts of the work; it measures nothing unless *settings* say so.
+
+    Raises:
+        Rejected: the extra ``otel`` is needed, and not installed.
+    """
+    if not settings.otel_enabled:
+        yield UNTRACED
+        return
+    try:
+        from wagateway.adapters.otel.tracing import open_otel  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as exc:
+        raise Rejected(
+            "WHATSAPP_OTEL_ENABLED=true needs OpenTelemetry: pip install 'wagateway[otel]'"
+        ) from exc
+    async with open_otel(installed_version("wagateway")) as tracing:
+        yield tracing
+
+
+@asynccontextmanager
 async def open_waha(settings: Settings) -> AsyncIterator[Engine]:
     """Open the engine of *settings*; all workers of a process share it.
 
@@ -459,7 +493,14 @@ def sync_worker(
             store=services.store,
             clock=now,
         ),
-        turn=SyncTurn(engine=engine, store=services.store, people=people, clock=now, plan=plan),
+        turn=SyncTurn(
+            engine=engine,
+            store=services.store,
+            people=people,
+            clock=now,
+            plan=plan,
+            tracing=services.tracing,
+        ),
         store=services.store,
         clock=now,
         plan=plan,
@@ -606,6 +647,7 @@ async def open_media_worker(
             clock=now,
             plan=plan,
             folder=folder,
+            tracing=services.tracing,
         )
         inspect = None
         try:

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
@@ -123,6 +124,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         live_retention_hours: how long changes are kept for those who follow, 1 to 8,760.
         log_level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
         log_format: ``console`` or ``json``; None: ``console`` on a terminal, else ``json``.
+        otel_enabled: send spans by OpenTelemetry, as its own variables ``OTEL_…`` say; needs the
+            extra ``otel``.
         timezone: of the times that commands show to people and take from them; what is stored
             and served is UTC.
 
@@ -196,6 +199,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     live_retention_hours: int = 72
     log_level: str = "info"
     log_format: str | None = None
+    otel_enabled: bool = False
     timezone: str = "UTC"
 
     def __post_init__(self) -> None:
@@ -324,8 +328,26 @@ def load_settings(
     values = _read(env, _settled_by(chosen))
     _warn(env, values | chosen)
     _raise_for(env.problems | _problems_of(chosen))
-    values = {"data_dir": default_data_dir(given), **_with_database(values), **chosen}
+    values = {
+        "data_dir": default_data_dir(given),
+        "otel_enabled": _is_to_trace(given),
+        **_with_database(values),
+        **chosen,
+    }
     return Settings(**values)
+
+
+def _is_to_trace(environ: Mapping[str, str]) -> bool:
+    """Tell whether OpenTelemetry's own variables want spans; ours wins over that."""
+    exporter = environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    places = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    wanted = exporter == "otlp" or (not exporter and any(environ.get(name) for name in places))
+    if not wanted or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+        _log.warning("OTEL_ variables are set and not used: pip install 'wagateway[otel]'")
+        return False
+    return True
 
 
 def _settled_by(chosen: Mapping[str, Any]) -> frozenset[str]:

@@ -299,6 +299,7 @@ VARIABLES: Mapping[str, Variable] = {
     "WHATSAPP_LIVE_RETENTION_HOURS": Variable("live_retention_hours", _whole(1, 8760)),
     "WHATSAPP_LOG_LEVEL": Variable("log_level", _one_of(*LOG_LEVELS)),
     "WHATSAPP_LOG_FORMAT": Variable("log_format", _one_of(*LOG_FORMATS)),
+    "WHATSAPP_OTEL_ENABLED": Variable("otel_enabled", _FLAG),
     "WHATSAPP_TZ": Variable("timezone", _ZONE),
 }
 """Every variable that is read; each may come as ``NAME_FILE`` too."""

@@ -56,6 +56,7 @@ from wagateway.ports.engine import Engine, EngineSession
 from wagateway.ports.media_source import Fetched, MediaSource
 from wagateway.ports.media_store import MediaStore
 from wagateway.ports.sync import Archived
+from wagateway.ports.tracing import UNTRACED, Tracing
 from wagateway.usecases.turn import defect, words
 
 _RECENT = timedelta(seconds=30)
@@ -131,6 +132,7 @@ class FetchMedia:
     plan: MediaPlan
     folder: Path
     jitter: Callable[[], float] = random.random
+    tracing: Tracing = UNTRACED
     _recent: dict[int, tuple[datetime, EngineSession]] = field(default_factory=dict)
 
     async def __call__(self, task: DownloadTask) -> FetchTurn:
@@ -140,11 +142,18 @@ class FetchMedia:
             StoreUnavailable: the database is away; the file stays claimed until its lease ends.
         """
         turn = FetchTurn(task=task)
-        try:
-            async with self._held(task):
-                await self._go_on(turn)
-        except LeaseLost:
-            turn.problem = "another worker has it"
+        with self.tracing.span(
+            "download",
+            session=task.archive.session,
+            kind=task.file.kind.value,
+            again=task.download.again,
+        ) as span:
+            try:
+                async with self._held(task):
+                    await self._go_on(turn)
+            except LeaseLost:
+                turn.problem = "another worker has it"
+            span.tell(status=turn.task.download.status.value, size_bytes=turn.size_bytes)
         return turn
 
     async def _go_on(self, turn: FetchTurn) -> None:

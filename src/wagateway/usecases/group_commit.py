@@ -14,6 +14,7 @@ from wagateway.domain.errors import StoreUnavailable
 from wagateway.domain.events import Delivery, Recorded
 from wagateway.domain.identity import SessionName
 from wagateway.ports.archive import Archive
+from wagateway.ports.tracing import UNTRACED, Tracing
 
 _GROUP_BYTES = 16 * 2**20
 """Raw bytes of one transaction; a body that is larger goes alone."""
@@ -101,7 +102,7 @@ class GroupCommit:
     database goes on, and a repetition is a duplicate then.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - limits, each with its default
         self,
         archive: Archive,
         *,
@@ -112,6 +113,7 @@ class GroupCommit:
         patience_s: float = 6.0,
         give_up_s: float = 600.0,
         told: Callable[[Commit], None] = _silent,
+        tracing: Tracing = UNTRACED,
     ) -> None:
         """Group for *archive*.
 
@@ -124,6 +126,7 @@ class GroupCommit:
             patience_s: how long a caller waits; WAHA itself waits for 8 seconds.
             give_up_s: after that long a group's connection is taken for dead and cut.
             told: is told of each group after its callers; it never waits.
+            tracing: measures each transaction.
         """
         self._archive = archive
         self._max_items = max_items
@@ -133,6 +136,7 @@ class GroupCommit:
         self._patience_s = patience_s
         self._give_up_s = give_up_s
         self._told = told
+        self._tracing = tracing
         self._queue: deque[_Entry] = deque()
         self._waiting_bytes = 0
         self._running: dict[_Group, asyncio.Task[list[Recorded]]] = {}
@@ -246,8 +250,9 @@ class GroupCommit:
         )
 
     async def _written(self, group: _Group) -> list[Recorded]:
-        async with asyncio.timeout(self._give_up_s):
-            return await self._archive.record(group.deliveries)
+        with self._tracing.span("group_commit", deliveries=len(group.deliveries)):
+            async with asyncio.timeout(self._give_up_s):
+                return await self._archive.record(group.deliveries)
 
     def _wait_no_longer(self, group: _Group) -> None:
         group.slow = True

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+import msgspec
 from msgspec import Struct
 
 from wagateway.domain.errors import StoreUnavailable
@@ -13,6 +14,7 @@ from wagateway.domain.identity import SessionName
 from wagateway.ports.clock import Clock
 from wagateway.ports.engine import EngineReader
 from wagateway.ports.spool import SpooledBody
+from wagateway.ports.tracing import UNTRACED, Tracing
 from wagateway.usecases.group_commit import GroupCommit
 from wagateway.usecases.spooling import Away, SpoolBodies
 
@@ -55,6 +57,7 @@ class IngestBody:
     clock: Clock
     spool: SpoolBodies | None = None
     away: Away = field(default_factory=Away)
+    tracing: Tracing = UNTRACED
 
     async def __call__(self, body: bytes, *, source: Source = Source.WEBHOOK) -> Ingested:
         """Read *body* and return when its events are durable.
@@ -67,8 +70,16 @@ class IngestBody:
             InvalidInput: not JSON, neither an object nor an array, or too many events.
             StoreUnavailable: neither database nor spool took it; repeating is safe.
         """
-        received_at = self.clock()
-        deliveries = self.engine.read(body, received_at=received_at, source=source)
+        with self.tracing.span("delivery", size_bytes=len(body), source=source.value) as span:
+            received_at = self.clock()
+            deliveries = self.engine.read(body, received_at=received_at, source=source)
+            spooled = SpooledBody(body=body, received_at=received_at, source=source)
+            counted = await self._kept(deliveries, spooled)
+            span.tell(**msgspec.structs.asdict(counted))
+            return counted
+
+    async def _kept(self, deliveries: Sequence[Delivery], body: SpooledBody) -> Ingested:
+        """Record *deliveries*, or keep the *body* that told them until that can be done."""
         if self.spool is None:
             return ingested(await self.commit.record(deliveries))
         sessions = {delivery.session for delivery in deliveries}
@@ -77,7 +88,7 @@ class IngestBody:
             with suppress(StoreUnavailable):
                 return await self._recorded(deliveries, sessions)
         try:
-            await self.spool(SpooledBody(body=body, received_at=received_at, source=source))
+            await self.spool(body)
         except StoreUnavailable:
             if asked:
                 raise

@@ -21,6 +21,7 @@ from wagateway.domain.sync import begun, failed, put_off, unknown_to_engine
 from wagateway.ports.clock import Clock
 from wagateway.ports.engine import Engine, EngineSession
 from wagateway.ports.sync import Archived, SyncStore, SyncTask
+from wagateway.ports.tracing import UNTRACED, Tracing
 from wagateway.usecases.sync_look import SyncLook
 from wagateway.usecases.sync_people import SyncPeople
 from wagateway.usecases.sync_plan import SyncPlan
@@ -43,6 +44,7 @@ class SyncTurn:
     people: SyncPeople
     clock: Clock
     plan: SyncPlan
+    tracing: Tracing = UNTRACED
     _recent: dict[int, tuple[datetime, EngineSession]] = field(default_factory=dict)
 
     async def __call__(self, task: SyncTask, *, enough: Enough = lambda: False) -> Turn:
@@ -123,7 +125,13 @@ class SyncTurn:
 
     @property
     def _walk(self) -> SyncWalk:
-        return SyncWalk(engine=self.engine, store=self.store, clock=self.clock, plan=self.plan)
+        return SyncWalk(
+            engine=self.engine,
+            store=self.store,
+            clock=self.clock,
+            plan=self.plan,
+            tracing=self.tracing,
+        )
 
     async def _session(self, archive: Archived) -> EngineSession:
         """Return what the engine told of the session, which may be some seconds old."""

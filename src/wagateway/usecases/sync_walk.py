@@ -20,6 +20,7 @@ from wagateway.domain.walk import SETTLE, Page, Row, Walk
 from wagateway.ports.clock import Clock
 from wagateway.ports.engine import Engine, EngineSession, MessageRow
 from wagateway.ports.sync import SyncStore, SyncTask
+from wagateway.ports.tracing import UNTRACED, Tracing
 from wagateway.usecases.sync_plan import SyncPlan
 from wagateway.usecases.turn import Enough, Turn, with_state
 
@@ -32,6 +33,7 @@ class SyncWalk:
     store: SyncStore
     clock: Clock
     plan: SyncPlan
+    tracing: Tracing = UNTRACED
 
     async def __call__(
         self,
@@ -46,23 +48,29 @@ class SyncWalk:
         """
         purged = before_when(await self.store.purged(turn.task.archive), turn.task.chat)
         while turn.task.state.walk is not None:
-            state = request(without_purged(turn.task.state, purged), self.clock())
-            rows = await self._page(told, turn.task, state)
-            turn.pages += 1
-            after, proven = self._taken(state, rows)
-            over = turn.pages >= self.plan.turn_pages or enough()
-            if after.walk is None:
-                after, over = finish(after), True
-            elif over:
-                after = turned(after)
-            turn.task = with_state(turn.task, after)
-            recorded = await self.store.save(
-                turn.task,
-                proven=proven,
-                deliveries=[row.delivery for row in rows],
-                keep_until=None if over else self.clock() + self.plan.lease,
-            )
-            self._count(turn, recorded)
+            with self.tracing.span(
+                "sync_page",
+                session=turn.task.archive.session,
+                what="chat" if turn.task.chat else "session",
+            ) as span:
+                state = request(without_purged(turn.task.state, purged), self.clock())
+                rows = await self._page(told, turn.task, state)
+                turn.pages += 1
+                after, proven = self._taken(state, rows)
+                over = turn.pages >= self.plan.turn_pages or enough()
+                if after.walk is None:
+                    after, over = finish(after), True
+                elif over:
+                    after = turned(after)
+                turn.task = with_state(turn.task, after)
+                recorded = await self.store.save(
+                    turn.task,
+                    proven=proven,
+                    deliveries=[row.delivery for row in rows],
+                    keep_until=None if over else self.clock() + self.plan.lease,
+                )
+                self._count(turn, recorded)
+                span.tell(messages=len(rows), last=over)
             if over:
                 await self._look_further_back(turn, state, rows, recorded)
                 turn.done = after.walk is None

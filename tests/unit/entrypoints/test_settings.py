@@ -90,6 +90,7 @@ def test_every_variable_reaches_its_field() -> None:
         API_KEY="waha's",
         LOG_LEVEL="DEBUG",
         LOG_FORMAT="JSON",
+        OTEL_ENABLED="yes",
         TZ="America/Sao_Paulo",
     )
     assert got == Settings(
@@ -110,6 +111,7 @@ def test_every_variable_reaches_its_field() -> None:
         engine_key="waha's",
         log_level="debug",
         log_format="json",
+        otel_enabled=True,
         timezone="America/Sao_Paulo",
     )
 
