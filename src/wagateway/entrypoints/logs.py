@@ -53,6 +53,7 @@ _LONGEST = 20_000
 _NAMED_SECRET = r"(?:passw(?:or)?d|passphrase|token|secret|hmac|api[_-]?key)[\w-]{0,40}"  # noqa: S105
 _VALUE = r"""(?:"[^"]{0,1000}"?|'[^']{0,1000}'?|[^\s"']\S*)"""
 _REPLACEMENTS = (
+    (re.compile(r"(?<=\d)[\u00ad\u200b-\u200f\u2060\ufeff]+(?=\d)"), ""),  # which part numbers
     (re.compile(r"(?<=://)([^\s/:@]{0,256}):\S{1,1000}@"), rf"\1:{_HIDDEN}@"),
     (
         re.compile(rf"({_NAMED_SECRET}[\"']?\s{{0,9}}[=:]\s{{0,9}}){_VALUE}", re.IGNORECASE),
@@ -69,7 +70,7 @@ _REPLACEMENTS = (
     ),
     (re.compile(r"\+\d[\d\s().-]{6,40}\d"), "[number]"),
     (re.compile(r"\(\d{2,4}\)\s?\d{3,5}[\s-]?\d{4}(?!\w)"), "[number]"),
-    (re.compile(r"(?<![\w.-])(?:\d{1,3}[ -])?\d{2,3} \d{3,5}-\d{4}(?![\w-])"), "[number]"),
+    (re.compile(r"(?<![\w.-])(?:\d{1,3}[ -])?\d{2,3}[ -]\d{3,5}[ -]\d{4}(?![\w-])"), "[number]"),
     (re.compile(r"(?<![A-Za-z0-9.])\d{10,20}(?![A-Za-z0-9]|\.\d)"), "[number]"),
 )
 _CONTROLS = {

@@ -299,8 +299,9 @@ async def run_worker(worker: _Worker, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await worker.run(stop)
-        except Exception:  # noqa: BLE001 - whatever it is, the work must go on
-            _log.exception("a worker failed and begins again", worker=type(worker).__name__)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the work must go on
+            _log.warning("a worker failed and begins again", worker=type(worker).__name__)
+            log_defect(exc)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), timeout=10.0)
 

@@ -13,7 +13,7 @@ from wagateway.domain.sync import SyncState
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.gateway import Gateway
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.worker import log_turn, log_upkeep_trouble, working
+from wagateway.entrypoints.worker import log_turn, log_upkeep_trouble, run_worker, working
 from wagateway.ports.sync import Archived, SyncTask
 from wagateway.usecases.turn import Turn
 
@@ -80,3 +80,20 @@ def test_the_lines_about_one_turn_have_an_id_in_common() -> None:
         found.append([log["turn"] for log in logs])
     assert [len(set(each)) for each in found] == [1, 1]
     assert found[0] != found[1]
+
+
+async def test_a_worker_that_breaks_is_logged_without_what_its_error_says() -> None:
+    class Breaking:
+        async def run(self, stop: asyncio.Event) -> None:
+            stop.set()
+            raise ValueError(f"segredo of {ANA}")
+
+    with capture_logs() as logs:
+        await run_worker(Breaking(), asyncio.Event())
+    assert [(log["event"], log["log_level"]) for log in logs] == [
+        ("a worker failed and begins again", "warning"),
+        ("defect", "error"),
+    ]
+    assert logs[0]["worker"] == "Breaking"
+    assert any("in run" in place for place in logs[1]["trace"])
+    assert "segredo" not in str(logs)
