@@ -10,16 +10,21 @@ from pathlib import Path
 import pytest
 from tests.support.deliveries import ANA, SESSION, delivery, seen
 from tests.support.hung import frozen, silent_listener
+from tests.support.metrics import Scraped
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres
 from wagateway.adapters.timescale import migrate as runner
 from wagateway.adapters.timescale.archive import TimescaleArchive
+from wagateway.adapters.timescale.figures import TimescaleArchiveFigures
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import Pool, open_pool
 from wagateway.adapters.timescale.reader import TimescaleReader
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.domain.events import Outcome
+from wagateway.entrypoints.containers import now
 from wagateway.entrypoints.http.health import HealthStatus, store_health
+from wagateway.entrypoints.metrics.page import MetricsPage, Plan
+from wagateway.entrypoints.metrics.process import ProcessMetrics
 from wagateway.usecases.group_commit import GroupCommit
 
 pytestmark = [
@@ -101,6 +106,24 @@ async def test_health_says_so_at_once_however_often_it_is_asked(
         assert {report.status for report in many} == {HealthStatus.DOWN}
     async with asyncio.timeout(20):
         while (await health()).status is HealthStatus.DOWN:
+            await asyncio.sleep(0.05)
+
+
+async def test_metrics_are_told_without_it_however_often_they_are_asked_for(
+    server: EmbeddedPostgres, pool: Pool
+) -> None:
+    plan = Plan(timeout_s=0.3, fresh_s=0.0)
+    page = MetricsPage(ProcessMetrics(now), TimescaleArchiveFigures(pool), now, plan)
+
+    async def is_up() -> float | None:
+        return Scraped(await page()).value("database_up")
+
+    assert await is_up() == 1
+    with hung(server), within(3):
+        for _ in range(3):
+            assert await is_up() == 0
+    async with asyncio.timeout(20):
+        while await is_up() == 0:
             await asyncio.sleep(0.05)
 
 

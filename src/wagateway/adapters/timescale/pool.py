@@ -67,7 +67,7 @@ class PoolUsage(Struct, frozen=True, kw_only=True):
     """How the connections of a pool are used.
 
     Attributes:
-        in_use: lent to somebody.
+        in_use: lent to somebody, or being opened.
         idle: open, and free.
         most: how many there may be.
         waiting: callers that wait for one.
