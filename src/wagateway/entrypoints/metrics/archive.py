@@ -1,5 +1,7 @@
 """How the archive stands, as metrics: the same whichever process is asked."""
 
+import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from wagateway.domain.coverage import Evidence
 from wagateway.domain.health import session_health
+from wagateway.domain.identity import SessionName
 from wagateway.domain.sync import SyncState
 from wagateway.ports.figures import Figures, SessionFigures
 
@@ -17,6 +20,21 @@ MOST_SESSIONS = 100
 GAPS_WITHIN = timedelta(days=1)
 UNKNOWN = "UNKNOWN"
 """The status of a session of which the engine told none."""
+
+
+_NUMBER = re.compile(r"\d(?:[\s().+-]{0,2}\d){8,}")
+
+
+def session_label(session: SessionName) -> str:
+    """Return the name of a session as a label, without a phone number that it may be made of.
+
+    A few digits of a digest keep names apart that differ in their numbers alone; many numbers have
+    the same ones.
+    """
+    plain = _NUMBER.sub("[number]", session)
+    if plain == session:
+        return session
+    return f"{plain}-{hashlib.sha256(session.encode()).hexdigest()[:6]}"
 
 
 def database_up(*, up: bool) -> Metric:
@@ -86,15 +104,16 @@ def _session_metrics(
     incomplete = _of_session(
         "incomplete_chats", "Chats that lack more than a quarter of an hour of the last day."
     )
-    for each in sessions:
-        status.add_metric([each.session, each.status or UNKNOWN], 1)
-        health.add_metric([each.session, _health(each, now, interval)], 1)
-        event_s.add_metric([each.session], _age_s(each.last_event_at, now))
+    told = {session_label(each.session): each for each in sessions}  # each once, or none is taken
+    for name, each in told.items():
+        status.add_metric([name, each.status or UNKNOWN], 1)
+        health.add_metric([name, _health(each, now, interval)], 1)
+        event_s.add_metric([name], _age_s(each.last_event_at, now))
         if each.looked_at is not None:
-            look_s.add_metric([each.session], _age_s(each.looked_at, now))
+            look_s.add_metric([name], _age_s(each.looked_at, now))
         if each.chats:
-            gap_s.add_metric([each.session], each.gap_s)
-            incomplete.add_metric([each.session], each.incomplete_chats)
+            gap_s.add_metric([name], each.gap_s)
+            incomplete.add_metric([name], each.incomplete_chats)
     yield from (status, health, event_s, look_s, gap_s, incomplete)
 
 

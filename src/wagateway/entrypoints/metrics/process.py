@@ -77,9 +77,11 @@ class ProcessMetrics:
         self._deliveries = self._counter(
             "deliveries_total", "Deliveries that were recorded.", "family", "outcome"
         )
-        for family in Family:
-            for outcome in Outcome:
-                self._deliveries.labels(family, outcome)
+        self._delivered = {
+            (family, outcome): self._deliveries.labels(family, outcome)
+            for family in Family
+            for outcome in Outcome
+        }
         self._lag = self._histogram(
             "delivery_lag_seconds",
             "From WhatsApp's time of a message that came by webhook until it was stored.",
@@ -137,7 +139,7 @@ class ProcessMetrics:
             return
         now = self._clock()
         for delivery, recorded in zip(commit.deliveries, commit.recorded, strict=True):
-            self._deliveries.labels(family_of(delivery), recorded.outcome).inc()
+            self._delivered[family_of(delivery), recorded.outcome].inc()
             at = sent_at(delivery) if recorded.outcome is Outcome.STORED else None
             if at is not None:
                 self._lag.observe(max(0.0, (now - at).total_seconds()))

@@ -1,4 +1,5 @@
 import asyncio
+import re
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -133,6 +134,30 @@ async def test_a_name_that_is_no_label_is_one_all_the_same() -> None:
     hostile = SessionName('x"} 1\n# TYPE up gauge\\')
     found = await scraped(page_of(Told(SessionFigures(session=hostile, last_event_at=NOON))))
     assert found.value("session_event_age_seconds", session=hostile) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("vendas", "vendas"),
+        ("loja-12", "loja-12"),
+        ("since 2026-11-24", "since 2026-11-24"),
+        ("5511987650102", r"\[number\]-[0-9a-f]{6}"),
+        ("vendas 5511987650102", r"vendas \[number\]-[0-9a-f]{6}"),
+        ("+55 (11) 98765-0102", r"\+\[number\]-[0-9a-f]{6}"),
+        ("5511987650102@c.us", r"\[number\]@c\.us-[0-9a-f]{6}"),
+    ],
+)
+async def test_a_session_that_is_named_by_a_number_is_told_without_it(
+    name: str, shown: str
+) -> None:
+    other = name.replace("0102", "0103")
+    both = (SessionFigures(session=SessionName(n), last_event_at=NOON) for n in {name, other})
+    page = await page_of(Told(*both))()
+    assert b"0102" not in page
+    labels = {dict(each)["session"] for each in Scraped(page).series("session_event_age_seconds")}
+    assert len(labels) == len({name, other})
+    assert all(re.fullmatch(shown, label) for label in labels)
 
 
 class TestWithoutTheDatabase:
