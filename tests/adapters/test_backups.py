@@ -14,7 +14,7 @@ from psycopg import sql
 from tests.contracts.archives import Backend, in_memory, in_postgres
 from tests.support.backups import FakeClock, nobody
 from tests.support.deliveries import ANA, NOON, delivery, edited, seen
-from tests.support.postgres import Servers, fresh_database
+from tests.support.postgres import Kind, Servers, fresh_database, server_params
 from tests.support.reading import texts
 
 from wagateway.adapters.filesystem.backups import FilesystemBackups
@@ -27,13 +27,20 @@ from wagateway.adapters.timescale.copies import (
     drop_scratch,
     require_unused,
 )
-from wagateway.adapters.timescale.migrate import migrate, packaged_migrations, status
+from wagateway.adapters.timescale.migrate import (
+    migrate,
+    packaged_migrations,
+    status,
+    storage_of,
+)
 from wagateway.adapters.timescale.pool import open_pool
+from wagateway.adapters.timescale.storage import Edition
 from wagateway.adapters.waha.reader import WahaReader
 from wagateway.domain.backups import Manifest, SchemaStep
 from wagateway.domain.errors import Conflict, Rejected, StoreUnavailable
 from wagateway.domain.events import Delivery, Source
 from wagateway.domain.identity import SessionName
+from wagateway.domain.views import SessionView
 from wagateway.simulator.simulation import Scenario, simulate
 from wagateway.usecases.back_up import BackUp
 from wagateway.usecases.restore_backup import RestoreBackup, Restored
@@ -203,6 +210,54 @@ class TestComingBack:
 
 def url_name(url: str) -> str:
     return str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+
+
+def others() -> list[object]:
+    """Return the servers beside the embedded one."""
+    return [param for param in server_params() if param.id in {"container", "external"}]  # type: ignore[attr-defined]
+
+
+class TestAcrossServers:
+    """From one PostgreSQL to another, older or newer, with TimescaleDB or without."""
+
+    @pytest.mark.parametrize("other", others())
+    async def test_rows_are_the_same_there_and_back(
+        self, other: Kind, postgres_servers: Servers, tmp_path: Path
+    ) -> None:
+        here, there = await postgres_servers.url("embedded"), await postgres_servers.url(other)
+        async with (
+            postgres_servers.migrated("embedded") as first,
+            fresh_database(there) as second,
+            fresh_database(here) as third,
+        ):
+            deliveries = told()
+            async with archive(first) as before:
+                for at in range(0, len(deliveries), 50):
+                    await before.record(*deliveries[at : at + 50])
+                pictures = [await before.picture(view.session) for view in await sessions(before)]
+            await restore(await back_up(first, tmp_path), tmp_path, second)
+            await compressed(second)
+            manifest = await back_up(second, tmp_path)
+            assert (await storage_of(second)).version == manifest.source.timescale
+            await restore(manifest, tmp_path, third)
+            assert await rows(third) == await rows(first)
+            words = frozenset({"message_search"})
+            assert await rows(third, words) == await rows(first, words)
+            for url in (second, third):
+                async with archive(url) as after:
+                    found = [await after.picture(view.session) for view in await sessions(after)]
+                assert found == pictures
+
+
+async def sessions(of: Backend) -> list[SessionView]:
+    return sorted(await of.reader.sessions(), key=lambda view: (view.session, view.account or ""))
+
+
+async def compressed(url: str) -> None:
+    """Compress all messages, where the server can."""
+    if (await storage_of(url)).edition is Edition.FULL:
+        chunks = "show_chunks('whatsapp_gateway.messages')"
+        assert await execute(url, f"SELECT compress_chunk(c) FROM {chunks} AS c")
 
 
 class TestWhileOthersWrite:

@@ -415,7 +415,7 @@ class TestRemoving:
         first = await world.back_up()
         second = await world.back_up()
         flip("media.jsonl.gz", 12)(world.folder / second.manifest.name)
-        with pytest.raises(Rejected):
+        with pytest.raises(Rejected, match=f"since {second.manifest.name} cannot be read"):
             await world.place.remove(first.manifest.name)
         assert media_file(world).exists()
         assert len(await world.place.names()) == 2

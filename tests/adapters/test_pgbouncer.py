@@ -7,16 +7,22 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import chain
+from pathlib import Path
 
 import msgspec
 import pytest
 from tests.contracts.archives import in_memory
+from tests.support.backups import FakeClock, nobody
 from tests.support.deliveries import ANA, GROUP, NOON, SECOND, SESSION, delivery, seen
 from tests.support.media_world import photo
 from tests.support.pgbouncer import PgBouncer, program
 from tests.support.postgres import fresh_database
 
+from wagateway.adapters.filesystem.backups import FilesystemBackups
+from wagateway.adapters.memory.media import InMemoryMediaStore
 from wagateway.adapters.timescale.archive import TimescaleArchive
+from wagateway.adapters.timescale.backup_turns import TimescaleBackupTurns
+from wagateway.adapters.timescale.copies import TimescaleTables
 from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import open_pool
@@ -27,6 +33,7 @@ from wagateway.domain.media import DownloadStatus, Rules
 from wagateway.domain.messages import MediaOffer
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.settings import Settings
+from wagateway.usecases.back_up import BackUp
 
 pytestmark = [
     pytest.mark.embedded,
@@ -139,3 +146,22 @@ async def test_migrations_take_the_direct_line(pooler: PgBouncer, direct: str) -
         assert (await services.ingest(told(1).body)).stored == 0
         await services.archive.record([told(1)])
         assert [view.session for view in await services.reader.sessions()] == [SESSION]
+
+
+async def test_a_backup_is_of_one_instant_and_has_one_maker(
+    pooler: PgBouncer, direct: str, tmp_path: Path
+) -> None:
+    await migrate(direct)
+    url = pooler.url(direct)
+    async with open_pool(url, max_size=CLIENTS) as pool:
+        await TimescaleArchive(pool).record([told(number) for number in range(20)])
+        turns = [TimescaleBackupTurns(pool) for _ in range(CLIENTS)]
+        claimed = await asyncio.gather(*(each.claim(NOON, until=NOON + SECOND) for each in turns))
+        assert sum(claimed) == 1
+    place = FilesystemBackups(tmp_path, FakeClock())
+    making = BackUp(
+        source=TimescaleTables(url), media=InMemoryMediaStore(), clock=FakeClock(), version="0"
+    )
+    made = await making(place, with_media=False, told=nobody)
+    rows = {table.name: table.rows for table in made.manifest.tables}
+    assert (rows["messages"], rows["message_state"], rows["event_log"]) == (20, 20, 20)

@@ -55,7 +55,7 @@ from wagateway.domain.backups import (
     is_backup_name,
     order_of,
 )
-from wagateway.domain.errors import Conflict, InvalidInput, NotFound
+from wagateway.domain.errors import Conflict, InvalidInput, NotFound, Rejected
 from wagateway.ports.backups import BackupDraft, BackupPlace, KeptBackup
 from wagateway.ports.clock import Clock
 from wagateway.ports.seal import Keys, Seal
@@ -189,6 +189,15 @@ class FilesystemBackups(BackupPlace):
 
     def _media_of(self, place: Folder, name: BackupName) -> set[bytes]:
         """Return where its attached files lie below the folder of them."""
+        try:
+            return self._listed_of(place, name)
+        except Rejected as exc:
+            raise Rejected(
+                f"no older backup is removed, since {name} cannot be read ({exc}): look at it with "
+                "`wagateway backup verify`, and move it away"
+            ) from exc
+
+    def _listed_of(self, place: Folder, name: BackupName) -> set[bytes]:
         with opened_backup(place, name, self._keys) as kept:
             return {path.encode() for path in kept.media_paths()}
 
