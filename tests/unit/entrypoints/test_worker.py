@@ -2,18 +2,26 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
 import structlog
 from structlog.testing import capture_logs
+from tests.support.postgres import Servers
 
 from wagateway.domain.identity import Jid, SessionName
 from wagateway.domain.sync import SyncState
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.gateway import Gateway
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.worker import log_turn, log_upkeep_trouble, run_worker, working
+from wagateway.entrypoints.worker import (
+    log_backup_trouble,
+    log_turn,
+    log_upkeep_trouble,
+    run_worker,
+    working,
+)
 from wagateway.ports.sync import Archived, SyncTask
 from wagateway.usecases.turn import Turn
 
@@ -97,3 +105,44 @@ async def test_a_worker_that_breaks_is_logged_without_what_its_error_says() -> N
     assert logs[0]["worker"] == "Breaking"
     assert any("in run" in place for place in logs[1]["trace"])
     assert "segredo" not in str(logs)
+
+
+@pytest.mark.embedded
+async def test_backups_are_made_beside_everything_else(
+    postgres_servers: Servers, tmp_path: Path
+) -> None:
+    async with postgres_servers.migrated() as url:
+        settings = Settings(
+            database_url=url,
+            media_dir=tmp_path / "media",
+            backup_dir=tmp_path / "backups",
+            backup_every_hours=1,
+        )
+        with capture_logs() as logs:
+            async with open_services(settings) as services, working(settings, services):
+                async with asyncio.timeout(10):
+                    while not any(log["event"] == "backed_up" for log in logs):
+                        await asyncio.sleep(0.02)
+            async with open_services(settings) as services, working(settings, services):
+                await asyncio.sleep(0.2)  # it is not due yet, whoever works
+    (made,) = [log for log in logs if log["event"] == "backed_up"]
+    assert [path.name for path in (tmp_path / "backups").glob("wagateway-*")] == [made["name"]]
+
+
+async def test_a_backup_that_fails_is_an_error_in_the_log(tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        log_backup_trouble("the disk is full")
+        log_backup_trouble(None)
+    assert [(log["event"], log["log_level"]) for log in logs] == [
+        ("backup_failed", "error"),
+        ("backup_goes_on", "info"),
+    ]
+
+
+async def test_what_keeps_nothing_is_not_backed_up(tmp_path: Path) -> None:
+    settings = Settings(
+        database_url="memory://", backup_dir=tmp_path / "backups", backup_every_hours=1
+    )
+    async with open_services(settings) as services, working(settings, services):
+        await asyncio.sleep(0.05)
+    assert not (tmp_path / "backups").exists()
