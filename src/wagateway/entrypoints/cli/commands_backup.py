@@ -62,9 +62,9 @@ def backup(
 
     \b
     Examples:
-      wagateway backup --to /mnt/disk/wagateway
-      wagateway backup --to /mnt/disk/wagateway --media --json
-      wagateway backup verify /mnt/disk/wagateway/wagateway-20261127T063000Z
+      wagateway backup --to /mnt/disk/backups
+      wagateway backup --to /mnt/disk/backups --media --json
+      wagateway backup verify /mnt/disk/backups/wagateway-20261127T063000Z
     """  # noqa: D301 - \b keeps click from re-wrapping
     if ctx.invoked_subcommand is not None:
         return None
@@ -100,7 +100,7 @@ def verify(*, backup: Path, scratch: str | None, hashes: bool, as_json: bool) ->
 
     \b
     Examples:
-      wagateway backup verify /mnt/disk/wagateway/wagateway-20261127T063000Z
+      wagateway backup verify /mnt/disk/backups/wagateway-20261127T063000Z
       wagateway backup verify backups/wagateway-20261127T063000Z --hashes --json
       wagateway backup verify backups/wagateway-20261127T063000Z \\
           --database postgresql://me@db.example/scratch
@@ -137,7 +137,7 @@ def restore(
 
     \b
     Examples:
-      wagateway restore /mnt/disk/wagateway/wagateway-20261127T063000Z
+      wagateway restore /mnt/disk/backups/wagateway-20261127T063000Z
       wagateway restore backups/wagateway-20261127T063000Z --data-dir /srv/wagateway
       wagateway restore backups/wagateway-20261127T063000Z --without-media --json
     """  # noqa: D301 - \b keeps click from re-wrapping

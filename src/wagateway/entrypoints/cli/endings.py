@@ -26,7 +26,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "done; up, api, live and demo also after Ctrl-C or SIGTERM",
     ExitCode.FAILED: "refused or not found, or doctor or simulate check found something wrong; "
     "simulate also when deliveries were given up, sync when something was not read, media verify "
-    "and export when a file is not as it should be",
+    "and export, backup and backup verify when a file is not as it should be",
     ExitCode.USAGE: "an option, an argument or a setting is wrong",
     ExitCode.UNAVAILABLE: "the database, disk or API is not available; the message says what to do",
     ExitCode.CONFLICT: "a port or data folder is in use, or a database does not fit",

@@ -221,10 +221,3 @@ class TestEncryption:
             assert "WHATSAPP_BACKUP_PASSPHRASE" in careless.stderr
             done = await run(other, *words, media=tmp_path / "there", **secret)
             assert done.exit_code == ExitCode.OK, done.output
-
-
-async def test_help_has_examples() -> None:
-    for words in (("backup",), ("backup", "verify"), ("restore",)):
-        done = CliRunner().invoke(program, [*words, "--help"])
-        assert done.exit_code == ExitCode.OK
-        assert "Examples:" in done.stdout
