@@ -19,6 +19,7 @@ from tests.support.reading import texts
 
 from wagateway.adapters.filesystem.backups import FilesystemBackups
 from wagateway.adapters.memory.media import InMemoryMediaStore
+from wagateway.adapters.timescale import copies
 from wagateway.adapters.timescale import migrate as migrating
 from wagateway.adapters.timescale.copies import (
     COPIED,
@@ -298,6 +299,27 @@ class TestWhileOthersWrite:
         observations = [seen(f"texto {number}", stanza=f"A{number}")]
         return delivery(*observations, body=msgspec.json.encode([number]))
 
+    async def test_the_instant_is_after_what_it_waited_for(self, url: str) -> None:
+        """Else a table that was rewritten meanwhile would be empty in the snapshot."""
+        tables = TimescaleTables(url)
+
+        async def chats() -> int:
+            async with tables.snapshot() as snapshot:
+                (table,) = [each for each in snapshot.tables if each.name == "chats"]
+                return len([piece async for piece in snapshot.read(table)])
+
+        async with await psycopg.AsyncConnection.connect(url) as conn:
+            await conn.execute("LOCK TABLE whatsapp_gateway.chats IN ACCESS EXCLUSIVE MODE")
+            reading = asyncio.create_task(chats())
+            await asyncio.sleep(0.3)
+            assert not reading.done()
+            await conn.execute(
+                "INSERT INTO whatsapp_gateway.chats (session_id, session, chat_id)"
+                " VALUES (1, 'a', 'b')"
+            )
+            await conn.commit()
+            assert await reading == 1
+
     async def test_nobody_waits_for_a_backup(self, url: str, tmp_path: Path) -> None:
         async with archive(url) as busy:
             await busy.record(delivery(seen()))
@@ -349,11 +371,8 @@ class TestRefusing:
         self, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         manifest = await back_up(url, tmp_path)
-        queries = "wagateway.adapters.timescale.copies.QUERIES"
-        from wagateway.adapters.timescale._queries import QUERIES  # noqa: PLC0415
-
-        hasty = QUERIES["begin_copying"].replace(b"'10s'", b"'100ms'")
-        monkeypatch.setattr(queries, {**QUERIES, "begin_copying": hasty})
+        hasty = copies._BEGIN.replace("'10s'", "'100ms'")  # noqa: SLF001
+        monkeypatch.setattr(copies, "_BEGIN", hasty)
         async with await psycopg.AsyncConnection.connect(url) as conn:
             await conn.execute("LOCK TABLE whatsapp_gateway.messages IN ROW EXCLUSIVE MODE")
             with pytest.raises(StoreUnavailable, match="stop the gateway"):

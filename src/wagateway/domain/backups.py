@@ -23,6 +23,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHECKSUM = re.compile(r"[0-9a-f]{32}")
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _MOST = 2**63 - 1
+_LONGEST_LINE = 1024
+"""Bytes of a line of the media list; it has a quarter of that."""
 _SUM_BYTES = 16
 _SUM_MODULUS = 2 ** (8 * _SUM_BYTES)
 
@@ -256,6 +258,33 @@ class MediaEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
         _require(is_media_key(self.key), "the key of a file")
         _require(_SHA256.fullmatch(self.sha256), "the SHA-256 of a file")
         _require(0 <= self.size_bytes <= _MOST, "the size of a file")
+
+
+class MediaLines:
+    """Reads the media list piece by piece, in constant memory."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def add(self, piece: bytes) -> list[MediaEntry]:
+        """Return the entries that *piece* completes.
+
+        Raises:
+            Rejected: a line is none, or longer than any.
+        """
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        if len(self._rest) > _LONGEST_LINE:
+            raise Rejected(f"{MEDIA_LIST} has a line that is longer than it can be")
+        return [decoded_entry(line) for line in lines]
+
+    def end(self) -> None:
+        """Return when the last line was whole.
+
+        Raises:
+            Rejected: it was not.
+        """
+        if self._rest:
+            raise Rejected(f"{MEDIA_LIST} is cut off")
 
 
 def decoded_entry(line: bytes) -> MediaEntry:

@@ -13,9 +13,9 @@ from msgspec import Struct
 from wagateway.domain.backups import (
     MEDIA_LIST,
     MediaEntry,
+    MediaLines,
     RowSum,
     TableCopy,
-    decoded_entry,
 )
 from wagateway.domain.errors import NotFound, Rejected, StoreUnavailable
 from wagateway.ports.backups import KeptBackup
@@ -183,14 +183,12 @@ async def listed(backup: KeptBackup) -> AsyncIterator[MediaEntry]:
         Rejected: it is damaged.
     """
     most = (backup.manifest.media.files * 2 + 1) * _MOST_LIST_BYTES_OF_A_FILE
-    rest = b""
+    lines = MediaLines()
     async with closing(backup.read(MEDIA_LIST, most_bytes=most)) as pieces:
         async for piece in pieces:
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                yield decoded_entry(line)
-    if rest:
-        raise Rejected(f"{MEDIA_LIST} is cut off")
+            for entry in lines.add(piece):
+                yield entry
+    lines.end()
 
 
 def damaged(found: list[Damage]) -> Rejected:

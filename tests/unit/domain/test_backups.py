@@ -15,6 +15,7 @@ from wagateway.domain.backups import (
     FileFact,
     Manifest,
     MediaEntry,
+    MediaLines,
     RowSum,
     TableCopy,
     backup_name,
@@ -163,6 +164,16 @@ class TestMediaList:
     def test_lines_of_others_are_refused(self, line: bytes) -> None:
         with pytest.raises(Rejected, match="none that wagateway wrote"):
             decoded_entry(line)
+
+    def test_a_line_without_an_end_does_not_fill_the_memory(self) -> None:
+        lines = MediaLines()
+        lines.add(b" " * 1000)
+        with pytest.raises(Rejected, match="longer than it can be"):
+            lines.add(b" " * 1000)
+        lines = MediaLines()
+        lines.add(b"{")
+        with pytest.raises(Rejected, match="cut off"):
+            lines.end()
 
     def test_lines_are_read(self) -> None:
         line = b'{"key":"sha256/aa/aa/%s","size_bytes":1,"sha256":"%s","mimetype":"a/b"}'

@@ -68,7 +68,7 @@ class Folder:
         if make:
             with suppress(FileExistsError):
                 os.mkdir(name, 0o700, dir_fd=self._handle)
-                os.fsync(self._handle)
+                self.sync()
         return os.open(name, _FOLDER, dir_fd=self._handle)
 
     def create(self, name: str) -> BinaryIO:
@@ -97,9 +97,9 @@ class Folder:
 
     def rename(self, name: str, to: str, target: "Folder | None" = None) -> None:
         """Give what is under *name* its place, durably."""
-        place = (target or self).handle
-        os.rename(name, to, src_dir_fd=self._handle, dst_dir_fd=place)
-        os.fsync(place)
+        place = target or self
+        os.rename(name, to, src_dir_fd=self._handle, dst_dir_fd=place.handle)
+        place.sync()
 
     def remove(self, name: str) -> None:
         """Remove a file, or a folder with all that is in it; a link is removed, not followed."""
@@ -112,8 +112,12 @@ class Folder:
             os.unlink(name, dir_fd=self._handle)
 
     def sync(self) -> None:
-        """Let the names in it survive a crash."""
-        os.fsync(self._handle)
+        """Let the names in it survive a crash, as far as the file system can."""
+        try:
+            os.fsync(self._handle)
+        except OSError as exc:
+            if exc.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network disks cannot
+                raise
 
 
 @contextmanager

@@ -117,8 +117,8 @@ class FilesystemBackups(BackupPlace):
 
     def _begun(self, stack: ExitStack) -> "FilesystemDraft":
         place = stack.enter_context(_place(self._path, make=True))
-        stack.enter_context(_locked(place))
-        _sweep(place)
+        if stack.enter_context(_locked(place)):
+            _sweep(place)
         key, seal = self._sealing(place)
         unfinished = _unfinished()
         os.mkdir(unfinished, 0o700, dir_fd=place.handle)
@@ -411,8 +411,8 @@ def _place(path: Path, *, make: bool = False) -> Iterator[Folder]:
 
 
 @contextmanager
-def _locked(place: Folder) -> Iterator[None]:
-    """Hold the lock of *place*; it ends with the process."""
+def _locked(place: Folder) -> Iterator[bool]:
+    """Hold the lock of *place*, and yield whether there is one; it ends with the process."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     handle = os.open(_LOCK, flags, 0o600, dir_fd=place.handle)
     try:
@@ -423,7 +423,10 @@ def _locked(place: Folder) -> Iterator[None]:
                 "another backup is being made in this folder: wait until it is done, or name "
                 "another folder"
             ) from exc
-        yield
+        except OSError:  # some network file systems have no locks
+            yield False
+            return
+        yield True
     finally:
         os.close(handle)
 

@@ -19,7 +19,7 @@ from wagateway.domain.backups import (
     BackupName,
     FileFact,
     Manifest,
-    decoded_entry,
+    MediaLines,
     is_sha256,
     unsealed,
 )
@@ -81,14 +81,12 @@ class FilesystemBackup(KeptBackup):
         Raises:
             Rejected: its list is missing or damaged.
         """
-        rest = b""
+        lines = MediaLines()
         for piece in self._unpacked(MEDIA_LIST, None):
-            *lines, rest = (rest + piece).split(b"\n")
-            for entry in map(decoded_entry, lines):
+            for entry in lines.add(piece):
                 if entry.copied:
                     yield media_path(entry.sha256) + self._suffix
-        if rest:
-            raise Rejected(f"{MEDIA_LIST} is cut off")
+        lines.end()
 
     def _checked(self, fact: FileFact) -> str | None:
         with _file(self._folder, fact.name) as file:

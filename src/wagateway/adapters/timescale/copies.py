@@ -49,6 +49,15 @@ depend on the server and are made from the texts; the ledger of migrations; and 
 and then, which is due on the restored archive at once."""
 
 _SCHEMA = "whatsapp_gateway"
+_BEGIN = """
+SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
+SET LOCAL lock_timeout = '10s'; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, YMD';
+SET LOCAL intervalstyle = 'postgres'; SET LOCAL bytea_output = 'hex';
+SET LOCAL extra_float_digits = 1
+"""
+"""A long transaction whose values are written alike by every server. None of it is a query, which
+would take the snapshot."""
+_HAS_TRANSACTION_TIMEOUT = 170_000
 _PIECE = 256 * 1024
 _OBJECTS_AT_ONCE = 1000
 
@@ -230,7 +239,9 @@ async def _snapshot(conn: _Connection) -> _Snapshot:
 
 
 async def _begin(conn: _Connection) -> None:
-    await conn.execute(QUERIES["begin_copying"])
+    await conn.execute(_BEGIN)
+    if conn.info.server_version >= _HAS_TRANSACTION_TIMEOUT:
+        await conn.execute("SET LOCAL transaction_timeout = 0")
 
 
 async def _all_tables(conn: _Connection) -> list[Table]:

@@ -37,14 +37,6 @@ SELECT sha256, size_bytes, mimetype, has_thumbnail
 FROM whatsapp_gateway.media_objects
 ORDER BY sha256;
 
--- name: begin_copying
--- A long transaction whose values are written alike by every server.
-SELECT
-    set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true),
-    set_config('lock_timeout', '10s', true), set_config('timezone', 'UTC', true),
-    set_config('datestyle', 'ISO, YMD', true), set_config('intervalstyle', 'postgres', true),
-    set_config('bytea_output', 'hex', true), set_config('extra_float_digits', '1', true);
-
 -- name: forget_uptimes
 -- What a gateway said that ran on the empty archive: to say less is safe.
 DELETE FROM whatsapp_gateway.uptimes;
