@@ -15,6 +15,7 @@ from tests.support.backups import PICTURE, FakeTables, World, sha256_of
 from typing_extensions import override
 
 from wagateway.adapters.age.sealing import AgeKeys, AgeSeal
+from wagateway.adapters.filesystem.backups import FilesystemBackups
 from wagateway.adapters.memory.media import InMemoryMediaStore
 from wagateway.domain.errors import Conflict, Rejected, StoreUnavailable
 from wagateway.ports.seal import Keys, Seal
@@ -180,7 +181,7 @@ class TestEncryptedBackups:
         other = tmp_path / "other"
         other.mkdir()
         careless = World(other)
-        careless.place._path = world.folder  # noqa: SLF001
+        careless.place = FilesystemBackups(world.folder, world.clock)
         with pytest.raises(Conflict, match="WHATSAPP_BACKUP_PASSPHRASE"):
             await careless.back_up()
         with pytest.raises(Rejected, match="WHATSAPP_BACKUP_PASSPHRASE"):

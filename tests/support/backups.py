@@ -13,6 +13,7 @@ from wagateway.adapters.memory.media import InMemoryMediaStore
 from wagateway.domain.backups import Counter, Manifest, SchemaStep, Source, TableCopy
 from wagateway.domain.errors import Conflict
 from wagateway.domain.media import file_key, thumbnail_key
+from wagateway.ports.backups import BackupPlace
 from wagateway.ports.seal import Keys
 from wagateway.ports.tables import (
     StoredObject,
@@ -166,7 +167,7 @@ class World:
         self.spare.mkdir()
         self.clock = FakeClock()
         self.tables = tables()
-        self.place = FilesystemBackups(self.folder, self.clock, keys)
+        self.place: BackupPlace = FilesystemBackups(self.folder, self.clock, keys)
         self.store = InMemoryMediaStore()
 
     async def fill(self) -> None:

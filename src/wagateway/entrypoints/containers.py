@@ -18,6 +18,7 @@ from dependency_injector import containers, providers
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres
 from wagateway.adapters.filesystem.backups import FilesystemBackups
+from wagateway.adapters.filesystem.remote_backups import RemoteBackups
 from wagateway.adapters.inspection.inspector import open_inspector
 from wagateway.adapters.memory.archive import InMemoryArchive
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
@@ -50,7 +51,7 @@ from wagateway.entrypoints.logs import trace_of
 from wagateway.entrypoints.redis_use import WakeUps, open_turnstile, open_wake_ups
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.stores import open_media, open_spool
-from wagateway.entrypoints.variables import FULL, STATUS
+from wagateway.entrypoints.variables import BACKUP_PLACE, FULL, STATUS, s3_place
 from wagateway.ports.archive import Archive, ArchiveReader
 from wagateway.ports.backup_turns import BackupTurns
 from wagateway.ports.backups import BackupPlace
@@ -539,23 +540,53 @@ def upkeep_worker(
     return UpkeepWorker(upkeep=upkeep, told=told, troubled=troubled)
 
 
-def backup_place(settings: Settings, folder: Path) -> BackupPlace:
-    """Return *folder* as a place of backups, encrypted where there is a passphrase.
+@asynccontextmanager
+async def open_backup_place(settings: Settings, where: str) -> AsyncIterator[BackupPlace]:
+    """Yield *where* as a place of backups, encrypted where there is a passphrase.
+
+    Args:
+        settings: with what opens the S3 server, where it is one.
+        where: a folder, or ``s3://bucket/prefix``.
 
     Raises:
-        Rejected: the extra ``backup`` is needed, and not installed.
+        InvalidInput: it is neither, or what opens the S3 server is not configured.
+        Rejected: the extra ``backup`` or ``s3`` is needed, and not installed.
     """
-    keys: Keys | None = None
-    if settings.backup_passphrase is not None:
-        try:
-            from wagateway.adapters.age.sealing import AgeKeys  # noqa: PLC0415 - an extra
-        except ModuleNotFoundError as exc:
-            raise Rejected(
-                "WHATSAPP_BACKUP_PASSPHRASE needs the library of the format age: "
-                "pip install 'wagateway[backup]'"
-            ) from exc
-        keys = AgeKeys(settings.backup_passphrase)
-    return FilesystemBackups(folder.expanduser().absolute(), now, keys)
+    keys = _backup_keys(settings)
+    if not where.startswith("s3:"):
+        yield FilesystemBackups(_absolute(where), now, keys)
+        return
+    if (found := s3_place(where)) is None:
+        raise InvalidInput(f"not a place of backups: {where[:200]!r}; accepted is {BACKUP_PLACE}")
+    if settings.minio_user is None or settings.minio_password is None:
+        raise InvalidInput(
+            "backups in S3 need WHATSAPP_MINIO_ROOT_USER and WHATSAPP_MINIO_ROOT_PASSWORD, and the "
+            "address of the server in WHATSAPP_MINIO_URL"
+        )
+    try:
+        from wagateway.adapters.minio.objects import open_objects  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as exc:
+        raise Rejected("s3:// needs the SDK of MinIO: pip install 'wagateway[s3]'") from exc
+    bucket, prefix = found
+    async with open_objects(bucket(settings, bucket), prefix) as objects:
+        yield RemoteBackups(objects, now, keys)
+
+
+def _absolute(folder: str) -> Path:
+    return Path(folder).expanduser().absolute()
+
+
+def _backup_keys(settings: Settings) -> Keys | None:
+    if settings.backup_passphrase is None:
+        return None
+    try:
+        from wagateway.adapters.age.sealing import AgeKeys  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as exc:
+        raise Rejected(
+            "WHATSAPP_BACKUP_PASSPHRASE needs the library of the format age: "
+            "pip install 'wagateway[backup]'"
+        ) from exc
+    return AgeKeys(settings.backup_passphrase)
 
 
 def back_up(tables: TableSource, media: MediaStore) -> BackUp:
@@ -563,14 +594,15 @@ def back_up(tables: TableSource, media: MediaStore) -> BackUp:
     return BackUp(source=tables, media=media, clock=now, version=installed_version("wagateway"))
 
 
-def backup_worker(
+@asynccontextmanager
+async def open_backup_worker(
     settings: Settings,
     services: Services,
     *,
     told: Callable[[Regular], None],
     troubled: Callable[[str | None], None],
-) -> BackupWorker | None:
-    """Return a worker that makes regular backups; None where none are wanted, or nothing is kept.
+) -> AsyncIterator[BackupWorker | None]:
+    """Open a worker that makes regular backups; None where none are wanted, or nothing is kept.
 
     Args:
         settings: how often, where, and how many stay.
@@ -579,21 +611,24 @@ def backup_worker(
         troubled: is told why none is made, and None when it goes on.
 
     Raises:
-        Rejected: the extra ``backup`` is needed, and not installed.
+        InvalidInput: what opens the S3 server is not configured.
+        Rejected: the extra ``backup`` or ``s3`` is needed, and not installed.
     """
-    folder, hours = settings.backup_dir, settings.backup_every_hours
-    if folder is None or hours is None or services.copies is None:
-        return None
-    regular = RegularBackup(
-        back_up=back_up(services.copies.tables, services.media),
-        place=backup_place(settings, folder),
-        turns=services.copies.turns,
-        clock=now,
-        every=timedelta(hours=hours),
-        keep=settings.backup_keep,
-        with_media=settings.backup_media,
-    )
-    return BackupWorker(regular=regular, told=told, troubled=troubled)
+    where, hours = settings.backup_dir, settings.backup_every_hours
+    if where is None or hours is None or services.copies is None:
+        yield None
+        return
+    async with open_backup_place(settings, where) as place:
+        regular = RegularBackup(
+            back_up=back_up(services.copies.tables, services.media),
+            place=place,
+            turns=services.copies.turns,
+            clock=now,
+            every=timedelta(hours=hours),
+            keep=settings.backup_keep,
+            with_media=settings.backup_media,
+        )
+        yield BackupWorker(regular=regular, told=told, troubled=troubled)
 
 
 def media_plan(settings: Settings) -> MediaPlan:

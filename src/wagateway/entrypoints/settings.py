@@ -114,7 +114,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         retention_days: of messages, since they were sent, and no longer of the raw log; None: for
             ever.
         event_log_retention_days: of the raw log, since it was received; None: as long as messages.
-        backup_dir: where regular backups are kept.
+        backup_dir: where backups are kept unless told otherwise: a folder, or
+            ``s3://bucket/prefix`` on the server of ``minio_url``.
         backup_every_hours: between two regular backups, 1 to 8760; None: none is made. Needs
             ``backup_dir``.
         backup_keep: how many of them stay, 1 to 1000.
@@ -190,7 +191,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     redis_password: str | None = None
     retention_days: int | None = None
     event_log_retention_days: int | None = None
-    backup_dir: Path | None = None
+    backup_dir: str | None = None
     backup_every_hours: int | None = None
     backup_keep: int = 7
     backup_media: bool = True

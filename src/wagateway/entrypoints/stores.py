@@ -42,14 +42,15 @@ async def open_media(settings: Settings) -> AsyncIterator[MediaStore]:
             raise Rejected(
                 "WHATSAPP_MEDIA_STORE=minio needs the SDK of MinIO: pip install 'wagateway[s3]'"
             ) from exc
-        async with open_minio(_bucket(settings)) as store:
+        async with open_minio(bucket(settings, settings.minio_bucket)) as store:
             yield store
 
 
-def _bucket(settings: Settings) -> Bucket:
+def bucket(settings: Settings, name: str) -> Bucket:
+    """Return the bucket *name* of the S3 server that *settings* name."""
     return Bucket(
         url=settings.minio_address,
-        name=settings.minio_bucket,
+        name=name,
         access_key=settings.minio_user or "",
         secret_key=settings.minio_password or "",
         region=settings.minio_region,

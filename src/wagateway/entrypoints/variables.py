@@ -205,6 +205,26 @@ _KINDS = _list_of(", ".join(MEDIA_KINDS), _read_kind)
 _CHAT_TYPES = _list_of(", ".join([STATUS, *ChatType]), _read_chat_type)
 _CHATS = _list_of("chats, such as 5511987650102@c.us or 120363000000000001@g.us", _read_chat)
 _SESSIONS = _list_of("names of sessions", SessionName)
+_S3_PLACE = re.compile(r"s3://([^/]+)((?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*)/?")
+
+
+def s3_place(where: str) -> tuple[str, str] | None:
+    """Return bucket and prefix of an address such as ``s3://bucket/prefix``; None: it is none."""
+    matched = _S3_PLACE.fullmatch(where)
+    if matched is None or not is_bucket_name(matched[1]):
+        return None
+    return matched[1], matched[2].strip("/")
+
+
+def is_backup_place(where: object) -> bool:
+    """Tell whether backups can be kept at *where*."""
+    if not isinstance(where, str) or not where:
+        return False
+    return s3_place(where) is not None if where.startswith("s3:") else "\x00" not in where
+
+
+BACKUP_PLACE = "a folder, or s3://bucket/prefix on the S3 server of WHATSAPP_MINIO_URL"
+_BACKUPS = Kind(BACKUP_PLACE, is_backup_place)
 _ENDPOINT = Kind(ENDPOINT, is_endpoint)
 _BUCKET = Kind(BUCKET_NAME, is_bucket_name)
 _REDIS = Kind(REDIS_ADDRESS, is_redis_url)
@@ -290,7 +310,7 @@ VARIABLES: Mapping[str, Variable] = {
     "WHATSAPP_EVENT_LOG_RETENTION_DAYS": Variable(
         "event_log_retention_days", _whole(1, _MOST_DAYS)
     ),
-    "WHATSAPP_BACKUP_DIR": Variable("backup_dir", _FOLDER),
+    "WHATSAPP_BACKUP_DIR": Variable("backup_dir", _BACKUPS),
     "WHATSAPP_BACKUP_EVERY_HOURS": Variable("backup_every_hours", _whole(1, 8760)),
     "WHATSAPP_BACKUP_KEEP": Variable("backup_keep", _whole(1, 1000)),
     "WHATSAPP_BACKUP_MEDIA": Variable("backup_media", _FLAG),

@@ -18,8 +18,8 @@ from wagateway.domain.errors import StoreUnavailable, WagatewayError
 from wagateway.domain.purges import PurgeCounts
 from wagateway.entrypoints.containers import (
     Services,
-    backup_worker,
     now,
+    open_backup_worker,
     open_media_worker,
     open_waha,
     sync_worker,
@@ -242,7 +242,9 @@ async def working(
         await stack.enter_async_context(_running(upkeep))
         await stack.enter_async_context(tidying(services))
         await stack.enter_async_context(draining(settings, services))
-        backup = backup_worker(settings, services, told=log_backup, troubled=log_backup_trouble)
+        backup = await stack.enter_async_context(
+            open_backup_worker(settings, services, told=log_backup, troubled=log_backup_trouble)
+        )
         if backup is not None:
             await stack.enter_async_context(_running(backup))
         if settings.engine_url is None or not (settings.sync_enabled or settings.media_enabled):

@@ -687,3 +687,27 @@ class TestExample:
         got = load_settings(lines, dotenv=None)
         assert got.direct_url == got.database_url
         assert got.prepare_threshold == 5
+
+
+class TestBackups:
+    def test_a_schedule_needs_a_place(self) -> None:
+        told = problem(BACKUP_EVERY_HOURS="24")
+        assert "WHATSAPP_BACKUP_DIR: is not set, and WHATSAPP_BACKUP_EVERY_HOURS needs it" in told
+        assert load(BACKUP_EVERY_HOURS="24", BACKUP_DIR="/mnt").backup_every_hours == 24
+        assert load(BACKUP_DIR="/mnt").backup_every_hours is None
+
+    @pytest.mark.parametrize("where", ["/mnt/x", "~/x", "x y", "s3://my-backups", "s3://b.c/d/e/"])
+    def test_places(self, where: str) -> None:
+        assert load(BACKUP_DIR=where).backup_dir == where
+
+    @pytest.mark.parametrize("where", ["s3:", "s3://", "s3://UP/x", "s3://bucket/../x", "s3:/b"])
+    def test_what_is_no_place(self, where: str) -> None:
+        assert "s3://bucket/prefix" in problem(BACKUP_DIR=where)
+
+    def test_a_passphrase_is_long_and_never_shown(self) -> None:
+        told = problem(BACKUP_PASSPHRASE="too short")
+        assert "too short" not in told
+        assert "12 or more characters" in told
+        got = load(BACKUP_PASSPHRASE="six words chosen by dice")
+        assert "dice" not in repr(got)
+        assert got.secrets == ("six words chosen by dice",)

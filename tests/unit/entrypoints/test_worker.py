@@ -115,7 +115,7 @@ async def test_backups_are_made_beside_everything_else(
         settings = Settings(
             database_url=url,
             media_dir=tmp_path / "media",
-            backup_dir=tmp_path / "backups",
+            backup_dir=str(tmp_path / "backups"),
             backup_every_hours=1,
         )
         with capture_logs() as logs:
@@ -141,7 +141,7 @@ async def test_a_backup_that_fails_is_an_error_in_the_log(tmp_path: Path) -> Non
 
 async def test_what_keeps_nothing_is_not_backed_up(tmp_path: Path) -> None:
     settings = Settings(
-        database_url="memory://", backup_dir=tmp_path / "backups", backup_every_hours=1
+        database_url="memory://", backup_dir=str(tmp_path / "backups"), backup_every_hours=1
     )
     async with open_services(settings) as services, working(settings, services):
         await asyncio.sleep(0.05)

@@ -147,8 +147,8 @@ class FilesystemBackups(BackupPlace):
             key = file.read(_MOST_KEY_BYTES)
         if self._keys is None:
             raise Conflict(
-                f"the backups in {self._path} are encrypted: set WHATSAPP_BACKUP_PASSPHRASE (it "
-                "needs the extra: pip install 'wagateway[backup]'), or name another folder"
+                "the backups there are encrypted: set WHATSAPP_BACKUP_PASSPHRASE (it needs the "
+                "extra: pip install 'wagateway[backup]'), or name another place"
             )
         return key, self._keys.open(key)
 

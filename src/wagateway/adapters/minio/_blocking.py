@@ -39,6 +39,8 @@ _NO_BUCKET = 404
 _IS_THERE = 412
 _TO_REPEAT = frozenset({409, 500, 502, 503, 504})
 _PAUSE_S = 0.5
+_PART_BYTES = 64 * 2**20
+"""Of a large file, of which there may be 10,000 parts."""
 
 _T = TypeVar("_T")
 
@@ -134,6 +136,52 @@ class BlockingBucket:
             return False
         self._client.remove_object(bucket_name=self._name, object_name=key)
         return True
+
+    def put(self, name: str, file: Path) -> None:
+        """Send *file*, whatever is there, in parts where it is large."""
+        try:
+            self._send(name, file)
+        except S3Error as exc:
+            if exc.code != "NoSuchBucket":
+                raise
+            self.make()
+            self._send(name, file)
+
+    def seen_bytes(self, name: str) -> int | None:
+        """Return the size of a file; None where there is none, or no bucket yet."""
+        try:
+            found = self._client.stat_object(bucket_name=self._name, object_name=name)
+        except S3Error as exc:
+            if exc.code in {"NoSuchKey", "NoSuchBucket"}:
+                return None
+            raise
+        return _of_s3(found, found.etag).size or 0
+
+    def whole(self, name: str) -> urllib3.BaseHTTPResponse:
+        """Return an answer whose body is a file that is there."""
+        return self._client.get_object(bucket_name=self._name, object_name=name)
+
+    def forget(self, name: str) -> None:
+        """Remove a file, unless there is none."""
+        self._client.remove_object(bucket_name=self._name, object_name=name)
+
+    def found(self, prefix: str) -> Iterator[Object]:
+        """Yield what begins with *prefix*, in whatever order; each name is held in memory.
+
+        Raises:
+            StoreUnavailable: the server repeats itself.
+        """
+        names = set()
+        for each in self._listed_by(self._client, prefix):
+            if each.object_name in names:
+                raise StoreUnavailable("the file store lists a file twice")
+            names.add(each.object_name)
+            yield each
+
+    def _send(self, name: str, file: Path) -> None:
+        self._client.fput_object(
+            bucket_name=self._name, object_name=name, file_path=str(file), part_size=_PART_BYTES
+        )
 
     def listed(self, prefix: str) -> Iterator[Object]:
         """Yield what begins with *prefix*, page by page, in the order of names.

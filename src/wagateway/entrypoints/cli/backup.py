@@ -1,9 +1,10 @@
 """``wagateway backup``, ``backup verify`` and ``restore``."""
 
 import asyncio
+import os
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -22,8 +23,8 @@ from wagateway.entrypoints.cli.output import counted, echo_json, note, sized
 from wagateway.entrypoints.cli.place import database, settings_at
 from wagateway.entrypoints.containers import (
     back_up,
-    backup_place,
     on_their_way,
+    open_backup_place,
     storage_plan,
 )
 from wagateway.entrypoints.settings import Settings
@@ -90,7 +91,7 @@ class RestoreReport(Struct, frozen=True, kw_only=True):
     files_left: int
 
 
-def run_backup(place: Place, folder: Path | None, *, with_media: bool, as_json: bool) -> ExitCode:
+def run_backup(place: Place, where: str | None, *, with_media: bool, as_json: bool) -> ExitCode:
     """Make a backup, and print what it holds.
 
     Raises:
@@ -100,11 +101,11 @@ def run_backup(place: Place, folder: Path | None, *, with_media: bool, as_json: 
         StoreUnavailable: something is away, or the disk is full.
     """
     settings = settings_at(place)
-    folder = folder or settings.backup_dir
-    if folder is None:
+    where = where or settings.backup_dir
+    if where is None:
         raise InvalidInput("Where to? Name a folder by --to, or set WHATSAPP_BACKUP_DIR.")
-    made = asyncio.run(_backup(settings, folder, with_media=with_media))
-    manifest, path = made.manifest, folder / made.manifest.name
+    made = asyncio.run(_backup(settings, where, with_media=with_media))
+    manifest, path = made.manifest, f"{where.rstrip('/')}/{made.manifest.name}"
     if as_json:
         echo_json(_report(made, path))
     else:
@@ -112,15 +113,18 @@ def run_backup(place: Place, folder: Path | None, *, with_media: bool, as_json: 
     return ExitCode.FAILED if manifest.media.missing else ExitCode.OK
 
 
-async def _backup(settings: Settings, folder: Path, *, with_media: bool) -> Made:
-    async with database(settings) as opened, open_media(opened) as media:
-        place = backup_place(opened, folder)
+async def _backup(settings: Settings, where: str, *, with_media: bool) -> Made:
+    async with (
+        open_backup_place(settings, where) as place,
+        database(settings) as opened,
+        open_media(opened) as media,
+    ):
         tables = TimescaleTables(opened.migration_url or "")
         with open_media_screen("Backing up") as screen:
             return await back_up(tables, media)(place, with_media=with_media, told=_shown(screen))
 
 
-def run_verify(path: Path, scratch: str | None, *, hashes: bool, as_json: bool) -> ExitCode:
+def run_verify(path: str, scratch: str | None, *, hashes: bool, as_json: bool) -> ExitCode:
     """Read all of a backup, restore it aside, and print what is wrong.
 
     Raises:
@@ -137,7 +141,7 @@ def run_verify(path: Path, scratch: str | None, *, hashes: bool, as_json: bool) 
             click.echo(f"{each.file}  {each.problem}")
     whole = not found
     report = VerifyReport(
-        backup=str(path),
+        backup=path,
         whole=whole,
         restored=whole and not hashes,
         rows=manifest.rows,
@@ -158,7 +162,7 @@ def run_verify(path: Path, scratch: str | None, *, hashes: bool, as_json: bool) 
 
 
 async def _verify(
-    settings: Settings, path: Path, scratch: str | None, *, hashes: bool
+    settings: Settings, path: str, scratch: str | None, *, hashes: bool
 ) -> tuple[list[Damage], Manifest]:
     async with _kept(settings, path) as kept:
         with open_media_screen("Verifying") as screen:
@@ -193,7 +197,7 @@ async def _scratch(url: str | None, folder: Path) -> AsyncIterator[str]:
         raise Rejected(f"{exc} Or name an empty database by --database.") from exc
 
 
-def run_restore(place: Place, path: Path, *, with_media: bool, as_json: bool) -> None:
+def run_restore(place: Place, path: str, *, with_media: bool, as_json: bool) -> None:
     """Put a backup back, and print what is there now.
 
     Raises:
@@ -207,7 +211,7 @@ def run_restore(place: Place, path: Path, *, with_media: bool, as_json: bool) ->
     if as_json:
         echo_json(
             RestoreReport(
-                backup=str(path),
+                backup=path,
                 begun_at=manifest.begun_at,
                 rows=done.rows,
                 files=done.files,
@@ -224,9 +228,7 @@ def run_restore(place: Place, path: Path, *, with_media: bool, as_json: bool) ->
     note("Start the gateway: sync reads what came after that instant.")
 
 
-async def _restore(
-    settings: Settings, path: Path, *, with_media: bool
-) -> tuple[Manifest, Restored]:
+async def _restore(settings: Settings, path: str, *, with_media: bool) -> tuple[Manifest, Restored]:
     # The backup first: what cannot be opened should be said before a database is made.
     async with (
         _kept(settings, path) as kept,
@@ -240,9 +242,23 @@ async def _restore(
             return kept.manifest, await restore(kept, told=_shown(screen))
 
 
-def _kept(settings: Settings, path: Path) -> AbstractAsyncContextManager[KeptBackup]:
-    whole = path.expanduser().absolute()
-    return backup_place(settings, whole.parent).kept(BackupName(whole.name))
+@asynccontextmanager
+async def _kept(settings: Settings, path: str) -> AsyncIterator[KeptBackup]:
+    where, name = _parts(path)
+    async with (
+        open_backup_place(settings, where) as place,
+        place.kept(BackupName(name)) as kept,
+    ):
+        yield kept
+
+
+def _parts(path: str) -> tuple[str, str]:
+    """Return the place of a backup, and its name there."""
+    if path.startswith("s3:"):
+        where, _, name = path.rstrip("/").rpartition("/")
+        return where, name
+    whole = Path(os.path.abspath(path))  # noqa: PTH100 - without following links
+    return str(whole.parent), whole.name
 
 
 def _shown(screen: MediaScreen) -> Told:
@@ -259,10 +275,10 @@ def _shown(screen: MediaScreen) -> Told:
     return show
 
 
-def _report(made: Made, path: Path) -> BackupReport:
+def _report(made: Made, path: str) -> BackupReport:
     manifest = made.manifest
     return BackupReport(
-        backup=str(path),
+        backup=path,
         begun_at=manifest.begun_at,
         encrypted=manifest.encrypted,
         schema_version=manifest.schema_version,
@@ -277,7 +293,7 @@ def _report(made: Made, path: Path) -> BackupReport:
     )
 
 
-def _lines(made: Made, path: Path) -> list[str]:
+def _lines(made: Made, path: str) -> list[str]:
     manifest = made.manifest
     media = manifest.media
     lines = [f"{path}: {_content(manifest)}{', encrypted' if manifest.encrypted else ''}."]

@@ -12,18 +12,16 @@ from wagateway.entrypoints.cli.endings import Command, ExitCode, Group
 from wagateway.entrypoints.cli.options import Place, data_dir_option, database_url_option
 from wagateway.entrypoints.cli.output import json_option
 
-_backup_argument = click.argument(
-    "backup", metavar="DIR/NAME", type=click.Path(file_okay=False, path_type=Path)
-)
+_backup_argument = click.argument("backup", metavar="DIR/NAME")
 
 
 @click.group("backup", cls=Group, invoke_without_command=True)
 @click.option(
     "--to",
-    "folder",
+    "where",
     metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="The folder of backups, made where it is absent; default: WHATSAPP_BACKUP_DIR.",
+    help="The folder of backups, made where it is absent, or s3://bucket/prefix on the S3 server "
+    "of WHATSAPP_MINIO_URL; default: WHATSAPP_BACKUP_DIR.",
 )
 @click.option(
     "--media",
@@ -38,7 +36,7 @@ _backup_argument = click.argument(
 def backup(
     ctx: click.Context,
     *,
-    folder: Path | None,
+    where: str | None,
     with_media: bool,
     data_dir: Path | None,
     database_url: str | None,
@@ -64,6 +62,7 @@ def backup(
     Examples:
       wagateway backup --to /mnt/disk/backups
       wagateway backup --to /mnt/disk/backups --media --json
+      wagateway backup --to s3://my-backups/whatsapp --media
       wagateway backup verify /mnt/disk/backups/wagateway-20261127T063000Z
     """  # noqa: D301 - \b keeps click from re-wrapping
     if ctx.invoked_subcommand is not None:
@@ -71,7 +70,7 @@ def backup(
     from wagateway.entrypoints.cli.backup import run_backup
 
     place = Place(data_dir=data_dir, database_url=database_url)
-    return run_backup(place, folder, with_media=with_media, as_json=as_json)
+    return run_backup(place, where, with_media=with_media, as_json=as_json)
 
 
 @backup.command(cls=Command)
@@ -85,7 +84,7 @@ def backup(
 )
 @click.option("--hashes", is_flag=True, help="Only read and compare all files; restore nothing.")
 @json_option
-def verify(*, backup: Path, scratch: str | None, hashes: bool, as_json: bool) -> ExitCode:
+def verify(*, backup: str, scratch: str | None, hashes: bool, as_json: bool) -> ExitCode:
     """Prove that the backup DIR/NAME can be restored: read every file, and restore it aside.
 
     Compares the hashes of all files, attached ones too, then restores the tables into a database
@@ -120,7 +119,7 @@ def verify(*, backup: Path, scratch: str | None, hashes: bool, as_json: bool) ->
 @json_option
 def restore(
     *,
-    backup: Path,
+    backup: str,
     without_media: bool,
     data_dir: Path | None,
     database_url: str | None,

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.support.media_world import HELLO, sha256_of
 from tests.support.postgres import Servers, fresh_database
+from tests.support.s3 import S3Server
 
 from wagateway.adapters.filesystem.media import FilesystemMediaStore
 from wagateway.adapters.timescale.migrate import migrate
@@ -221,3 +222,39 @@ class TestEncryption:
             assert "WHATSAPP_BACKUP_PASSPHRASE" in careless.stderr
             done = await run(other, *words, media=tmp_path / "there", **secret)
             assert done.exit_code == ExitCode.OK, done.output
+
+
+@pytest.mark.s3
+class TestInS3:
+    async def test_goes_there_and_back(
+        self, url: str, postgres_server: str, s3_server: S3Server, tmp_path: Path
+    ) -> None:
+        with s3_server.fresh_bucket() as bucket:
+            there = {
+                "MINIO_URL": bucket.url,
+                "MINIO_ROOT_USER": bucket.access_key,
+                "MINIO_ROOT_PASSWORD": bucket.secret_key,
+            }
+            to = ("backup", "--to", f"s3://{bucket.name}/daily/", "--media", "--json")
+            done = await run(url, *to, media=tmp_path / "media", **there)
+            assert done.exit_code == ExitCode.OK, done.output
+            backup = json.loads(done.stdout)["backup"]
+            assert backup.startswith(f"s3://{bucket.name}/daily/wagateway-")
+            done = await run(url, "backup", "verify", backup, "--hashes", media=None, **there)
+            assert done.exit_code == ExitCode.OK, done.output
+            async with fresh_database(postgres_server) as other:
+                words = ("restore", backup, "--json")
+                done = await run(other, *words, media=tmp_path / "there", **there)
+                assert done.exit_code == ExitCode.OK, done.output
+                assert json.loads(done.stdout)["files"] == 1
+
+    async def test_needs_what_opens_it(self, url: str, tmp_path: Path) -> None:
+        done = await run(url, "backup", "--to", "s3://my-backups/x", media=tmp_path / "media")
+        assert done.exit_code == ExitCode.USAGE
+        assert "WHATSAPP_MINIO_ROOT_USER" in done.stderr
+
+    @pytest.mark.parametrize("to", ["s3:", "s3://", "s3://A/x", "s3://bucket/../x", "s3:/bucket"])
+    async def test_other_addresses_are_none(self, url: str, tmp_path: Path, to: str) -> None:
+        done = await run(url, "backup", "--to", to, media=tmp_path / "media")
+        assert done.exit_code == ExitCode.USAGE
+        assert "accepted is a folder, or s3://bucket/prefix" in done.stderr
