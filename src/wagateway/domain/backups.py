@@ -40,6 +40,12 @@ def is_backup_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+def begun_at(name: BackupName) -> datetime:
+    """Return when a backup was begun, to the second; aware UTC."""
+    stamp, _ = order_of(name)
+    return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
 def order_of(name: BackupName) -> tuple[str, int]:
     """Return what sorts names by time."""
     stamp, _, number = name.removeprefix("wagateway-").partition("-")

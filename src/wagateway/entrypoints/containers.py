@@ -567,8 +567,8 @@ async def open_backup_place(settings: Settings, where: str) -> AsyncIterator[Bac
         from wagateway.adapters.minio.objects import open_objects  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as exc:
         raise Rejected("s3:// needs the SDK of MinIO: pip install 'wagateway[s3]'") from exc
-    bucket, prefix = found
-    async with open_objects(bucket(settings, bucket), prefix) as objects:
+    name, prefix = found
+    async with open_objects(bucket(settings, name), prefix) as objects:
         yield RemoteBackups(objects, now, keys)
 
 

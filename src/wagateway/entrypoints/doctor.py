@@ -14,6 +14,7 @@ from wagateway.adapters.timescale.migrate import status, storage_of
 from wagateway.domain.errors import WagatewayError
 from wagateway.domain.events import Outcome, SessionStatus
 from wagateway.entrypoints.addresses import local_url
+from wagateway.entrypoints.backup_check import backup_findings
 from wagateway.entrypoints.containers import open_services, storage_plan
 from wagateway.entrypoints.findings import Finding, Verdict, fail, ok, skipped, warn
 from wagateway.entrypoints.http.auth import (
@@ -93,6 +94,9 @@ async def examine(
     redis = await redis_finding(settings)
     if redis is not None:
         yield redis
+    async with aclosing(backup_findings(settings)) as backups:
+        async for finding in backups:
+            yield finding
     async with aclosing(_api(settings, secrets)) as api:
         async for finding in api:
             yield finding

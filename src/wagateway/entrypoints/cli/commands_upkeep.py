@@ -229,9 +229,9 @@ def doctor(
     """Find the first broken hop between WhatsApp and the archive, and how to mend it.
 
     Looks at the settings, the secrets, the database, its schema, what could not be archived, where
-    files are kept, the running API and its webhook, WAHA (WHATSAPP_CORE_URL, WHATSAPP_API_KEY) and
-    WAHA's webhooks. Leaves nothing behind (a small file is kept, read and removed) and shows no
-    secret. The exit code is 1 when something is broken.
+    files and backups are kept, the running API and its webhook, WAHA (WHATSAPP_CORE_URL,
+    WHATSAPP_API_KEY) and WAHA's webhooks. Leaves nothing behind (a small file is kept, read and
+    removed) and shows no secret. The exit code is 1 when something is broken.
 
     \b
     Examples:
