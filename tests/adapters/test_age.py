@@ -187,6 +187,19 @@ class TestEncryptedBackups:
         with pytest.raises(Rejected, match="WHATSAPP_BACKUP_PASSPHRASE"):
             await careless.check(made.manifest)
 
+    async def test_a_readable_backup_does_not_pass_for_an_encrypted_one(self, world: World) -> None:
+        """Else who cannot make an encrypted one would put a readable one in its place."""
+        encrypted = world.place
+        world.place = FilesystemBackups(world.folder, world.clock)
+        made = await world.back_up()
+        world.place = encrypted
+        with pytest.raises(Rejected, match="is not encrypted"):
+            await world.check(made.manifest)
+        second = await world.back_up()  # who begins to encrypt goes on in the same folder
+        await world.place.remove(made.manifest.name)
+        assert await world.place.names() == [second.manifest.name]
+        assert await world.check(second.manifest) == []
+
     async def test_files_of_one_table_do_not_pass_for_another(self, world: World) -> None:
         """Sealed by the same key, so only their hashes tell them apart."""
         made = await world.back_up()

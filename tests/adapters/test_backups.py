@@ -162,6 +162,23 @@ class TestComingBack:
         found = await execute(empty, "SELECT session_id FROM whatsapp_gateway.sessions ORDER BY 1")
         assert found == [(1,), (2,)]
 
+    async def test_numbers_go_on_behind_the_rows_where_no_counter_is_known(
+        self, url: str, empty: str, tmp_path: Path
+    ) -> None:
+        """As of a role that may read the tables and not their sequences."""
+        async with archive(url) as before:
+            await before.record(*(delivery(seen(stanza=f"A{n}")) for n in range(5)))
+        manifest = await back_up(url, tmp_path)
+        async with FilesystemBackups(tmp_path, FakeClock()).kept(manifest.name) as kept:
+            kept.manifest = msgspec.structs.replace(manifest, counters=())
+            target = TimescaleTables(empty)
+            restoring = RestoreBackup(target=target, media=None, folder=tmp_path)
+            await restoring(kept, told=nobody)
+        async with archive(empty) as after:
+            await after.record(delivery(seen(), session="outra"))
+        found = await execute(empty, "SELECT max(event_id) FROM whatsapp_gateway.event_log")
+        assert found == [(6,)]
+
     async def test_the_archive_goes_on_as_if_nothing_had_happened(
         self, url: str, empty: str, tmp_path: Path
     ) -> None:

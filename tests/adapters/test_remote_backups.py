@@ -143,6 +143,19 @@ async def test_the_key_is_not_made_twice(objects: MinioObjects, tmp_path: Path) 
         await world.back_up()
 
 
+async def test_who_begins_to_encrypt_goes_on_in_the_same_place(
+    objects: MinioObjects, tmp_path: Path
+) -> None:
+    world = await filled(objects, None, tmp_path)
+    made = await world.back_up()
+    world.place = RemoteBackups(objects, world.clock, OpenKeys())
+    with pytest.raises(Rejected, match="is not encrypted"):
+        await world.check(made.manifest)
+    second = await world.back_up()
+    await world.place.remove(made.manifest.name)
+    assert await world.check(second.manifest) == []
+
+
 @pytest.mark.parametrize("name", ["..", "", "wagateway-20250101T000000Z"])
 async def test_others_are_no_backups(objects: MinioObjects, tmp_path: Path, name: str) -> None:
     world = await filled(objects, None, tmp_path)

@@ -198,7 +198,7 @@ class FilesystemBackups(BackupPlace):
             ) from exc
 
     def _listed_of(self, place: Folder, name: BackupName) -> set[bytes]:
-        with opened_backup(place, name, self._keys) as kept:
+        with opened_backup(place, name, self._keys, to_remove=True) as kept:
             return {path.encode() for path in kept.media_paths()}
 
 

@@ -123,8 +123,16 @@ def media_path(sha256: str) -> str:
 
 
 @contextmanager
-def opened_backup(place: Folder, name: BackupName, keys: Keys | None) -> Iterator[FilesystemBackup]:
+def opened_backup(
+    place: Folder, name: BackupName, keys: Keys | None, *, to_remove: bool = False
+) -> Iterator[FilesystemBackup]:
     """Yield the backup *name* of *place*; blocks.
+
+    Args:
+        place: the folder of backups.
+        name: of its folder.
+        keys: open what is sealed; what is readable then is refused.
+        to_remove: only to know its files, so that a readable one will do.
 
     Raises:
         NotFound: there is none.
@@ -136,6 +144,11 @@ def opened_backup(place: Folder, name: BackupName, keys: Keys | None) -> Iterato
         except (FileNotFoundError, NotADirectoryError) as exc:
             raise NotFound(f"there is no backup {name} in this folder") from exc
         seal = _seal(folder, keys)
+        if seal is None and keys is not None and not to_remove:
+            raise Rejected(
+                "this backup is not encrypted, and WHATSAPP_BACKUP_PASSPHRASE is set: somebody "
+                "without the passphrase may have put it there. If it is yours, unset that"
+            )
         yield FilesystemBackup(place, folder, _manifest(folder, name, seal), seal)
 
 

@@ -62,13 +62,18 @@ class RemoteBackups(BackupPlace):
     @override
     @asynccontextmanager
     async def kept(self, name: BackupName) -> AsyncIterator[KeptBackup]:
+        async with self._opened(name, self._keys) as kept:
+            yield kept
+
+    @asynccontextmanager
+    async def _opened(self, name: BackupName, keys: Keys | None) -> AsyncIterator["_Kept"]:
         if not is_backup_name(name) or await self._objects.size_bytes(f"{name}/{SUMS}") is None:
             raise NotFound(f"there is no backup {name[:80]!r} there")
         with _folder() as folder:
             (folder / name / "tables").mkdir(parents=True)
             for file in _FIRST:
                 await self._objects.get(f"{name}/{file}", folder / name / file)
-            async with FilesystemBackups(folder, self._clock, self._keys).kept(name) as kept:
+            async with FilesystemBackups(folder, self._clock, keys).kept(name) as kept:
                 yield _Kept(kept, folder, self._objects)
 
     @override
@@ -97,7 +102,9 @@ class RemoteBackups(BackupPlace):
 
     async def _media_of(self, name: BackupName) -> set[bytes]:
         try:
-            async with self.kept(name) as kept:
+            # Only to know its files, so that a readable one will do.
+            is_sealed = await self._objects.size_bytes(f"{name}/{KEY}") is not None
+            async with self._opened(name, self._keys if is_sealed else None) as kept:
                 suffix = SEAL if kept.manifest.encrypted else ""
                 lines, found = MediaLines(), set[bytes]()
                 async for piece in kept.read(MEDIA_LIST):

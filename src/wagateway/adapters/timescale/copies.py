@@ -208,18 +208,25 @@ class _Load(_Reading, TableLoad):
     @override
     async def settle(self, counters: Sequence[Counter]) -> None:
         await self._conn.execute(QUERIES["search_restored"])
-        for counter in counters:
-            statement = sql.SQL(
-                "SELECT setval(pg_get_serial_sequence({}, {}),"
-                " greatest({}, (SELECT max({}) FROM {})))"
-            ).format(
-                sql.Literal(f"{_SCHEMA}.{counter.table}"),
-                sql.Literal(counter.column),
-                sql.Literal(counter.last),
-                sql.Identifier(counter.column),
-                _name(counter.table),
-            )
-            await self._conn.execute(statement)
+        last = {(counter.table, counter.column): counter.last for counter in counters}
+        for row in await _fetch(self._conn, "copied_counters"):
+            if row["table"] in COPIED:
+                place = (row["table"], row["column"])
+                await self._conn.execute(_going_on(*place, last.get(place)))
+
+
+def _going_on(table: str, column: str, last: int | None) -> sql.Composed:
+    """Return what lets an identity column go on behind *last* and all numbers that are there."""
+    return sql.SQL(
+        "SELECT setval(pg_get_serial_sequence({}, {}), t.last)"
+        " FROM (SELECT greatest({}, max({})) AS last FROM {}) AS t WHERE t.last IS NOT NULL"
+    ).format(
+        sql.Literal(f"{_SCHEMA}.{table}"),
+        sql.Literal(column),
+        sql.Literal(last),
+        sql.Identifier(column),
+        _name(table),
+    )
 
 
 async def _snapshot(conn: _Connection) -> _Snapshot:
@@ -229,13 +236,12 @@ async def _snapshot(conn: _Connection) -> _Snapshot:
     (here,) = await _fetch(conn, "copied_source")
     schema = tuple(SchemaStep(**row) for row in await _fetch(conn, "copied_schema"))
     tables = tuple(table for table in await _all_tables(conn) if table.name in COPIED)
-    counters = tuple(Counter(**row) for row in await _fetch(conn, "copied_counters"))
-    return _Snapshot(
-        conn,
-        Source(schema=schema, **here),
-        tables,
-        tuple(counter for counter in counters if counter.table in COPIED),
+    counters = tuple(
+        Counter(**row)
+        for row in await _fetch(conn, "copied_counters")
+        if row["table"] in COPIED and row["last"] is not None
     )
+    return _Snapshot(conn, Source(schema=schema, **here), tables, counters)
 
 
 async def _begin(conn: _Connection) -> None:

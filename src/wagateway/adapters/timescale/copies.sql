@@ -11,7 +11,8 @@ GROUP BY c.relname
 ORDER BY c.relname COLLATE "C";
 
 -- name: copied_counters
--- The identity columns, with the last number that each gave out.
+-- The identity columns, with the last number that each gave out; null where it gave out none, or the role
+-- may not know.
 SELECT t.relname AS table, a.attname AS column, s.last_value AS last
 FROM pg_class AS q
 JOIN pg_namespace AS n ON n.oid = q.relnamespace
@@ -19,7 +20,7 @@ JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = q.oid AND 
 JOIN pg_class AS t ON t.oid = d.refobjid
 JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
 JOIN pg_sequences AS s ON (s.schemaname, s.sequencename) = (n.nspname, q.relname)
-WHERE q.relkind = 'S' AND t.relnamespace = 'whatsapp_gateway'::regnamespace AND s.last_value IS NOT NULL
+WHERE q.relkind = 'S' AND t.relnamespace = 'whatsapp_gateway'::regnamespace
 ORDER BY t.relname COLLATE "C";
 
 -- name: copied_source
