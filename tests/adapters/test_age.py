@@ -164,7 +164,7 @@ class TestEncryptedBackups:
         target = FakeTables({"chats": [], "messages": []})
         await world.restore(made.manifest, target, InMemoryMediaStore())
         assert target.rows == world.tables.rows
-        assert (await world.back_up()).new_files == 1  # the preview
+        assert (await world.back_up()).new_files == 0
 
     async def test_the_key_of_the_folder_is_not_made_twice(self, world: World) -> None:
         made = await world.back_up()

@@ -24,7 +24,7 @@ from tests.support.backups import (
 )
 from typing_extensions import override
 
-from wagateway.adapters.filesystem import backups as module
+from wagateway.adapters.filesystem import backup_draft
 from wagateway.adapters.filesystem._folders import Folder
 from wagateway.adapters.filesystem.backups import FilesystemBackups
 from wagateway.adapters.memory.media import InMemoryMediaStore
@@ -98,7 +98,7 @@ class TestMaking:
         second = await world.back_up()
         assert second.manifest.name == f"{NAME}-2"
         assert media_file(world).stat().st_ino == before
-        assert second.new_files == 1  # a preview has no hash of its own, so it is read again
+        assert (second.new_files, second.new_bytes) == (0, 0)
         assert await world.check(second.manifest) == []
 
     async def test_without_files_they_are_listed(self, world: World) -> None:
@@ -118,11 +118,25 @@ class TestMaking:
         assert not media_file(world).exists()
         assert await world.check(made.manifest) == []
 
+    async def test_a_list_that_is_damaged_only_costs_a_reading(self, world: World) -> None:
+        await world.back_up()
+        flip("media.jsonl.gz", 12)(world.folder / NAME)
+        made = await world.back_up()
+        assert made.new_files == 1  # the preview, which has no hash of its own
+        assert await world.check(made.manifest) == []
+
+    async def test_a_preview_that_the_folder_lost_is_copied_again(self, world: World) -> None:
+        await world.back_up()
+        media_file(world, PREVIEW).unlink()
+        made = await world.back_up()
+        assert made.new_files == 1
+        assert media_file(world, PREVIEW).read_bytes() == PREVIEW
+
     async def test_a_cut_off_copy_is_copied_again(self, world: World) -> None:
         await world.back_up()
         media_file(world).write_bytes(PICTURE[:100])
         made = await world.back_up()
-        assert made.new_files == 2
+        assert made.new_files == 1
         assert media_file(world).read_bytes() == PICTURE
 
     async def test_a_link_in_place_of_a_file_is_replaced(
@@ -183,7 +197,7 @@ class TestBreakingOff:
         def full(_: object, content: bytes) -> int:
             raise OSError(code, os.strerror(code))
 
-        monkeypatch.setattr(module._Hashed, "write", full)  # noqa: SLF001
+        monkeypatch.setattr(backup_draft._Hashed, "write", full)  # noqa: SLF001
         with pytest.raises(StoreUnavailable, match="is full: make room"):
             await world.back_up()
         assert left(world) == ["backup.lock"]
@@ -218,11 +232,17 @@ class TestBreakingOff:
                 async with FilesystemBackups(path, world.clock).draft():
                     pass
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-    async def test_a_closed_place_is_told(self, world: World) -> None:
-        world.folder.mkdir(mode=0o500)
+    async def test_a_closed_place_is_told(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def closed(*_: object, **__: object) -> None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+        world.folder.mkdir()
+        monkeypatch.setattr(os, "mkdir", closed)  # as for who is not root
         with pytest.raises(StoreUnavailable, match="cannot be used by this user"):
             await world.back_up()
+        assert left(world) == ["backup.lock"]
 
 
 Damaging = Callable[[Path], object]
@@ -388,6 +408,14 @@ class TestHostileBackups:
         with pytest.raises(NotFound):
             async with world.place.kept(BackupName(name)):
                 pass
+
+    async def test_a_link_is_no_backup(self, world: World, tmp_path: Path) -> None:
+        made = await world.back_up()
+        (world.folder / NAME).rename(tmp_path / NAME)
+        (world.folder / NAME).symlink_to(tmp_path / NAME)
+        assert await world.place.names() == []
+        with pytest.raises(NotFound):
+            await world.check(made.manifest)
 
     async def test_a_renamed_one_is_refused(self, world: World) -> None:
         await world.back_up()

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,13 +22,14 @@ from wagateway.domain.backups import (
     TableCopy,
     table_file,
 )
-from wagateway.domain.errors import Defect, InvalidInput, NotFound
+from wagateway.domain.errors import Defect, InvalidInput, NotFound, Rejected
 from wagateway.domain.media import MediaKey, file_key, thumbnail_key
 from wagateway.ports.backups import BackupDraft, BackupPlace
 from wagateway.ports.clock import Clock
 from wagateway.ports.media_store import MediaStore
 from wagateway.ports.tables import StoredObject, Table, TableSnapshot, TableSource
 from wagateway.usecases.closing import closing
+from wagateway.usecases.media_list import KnownPreviews, listed
 
 _PREVIEW = "image/webp"
 _LINES = 256
@@ -108,8 +110,9 @@ class BackUp:
         """
         async with place.draft() as draft:
             snapped = await self._tables(draft, told)
-            media = _MediaCopy(draft, self.media, told, with_media=with_media)
-            list_ = await draft.add(MEDIA_LIST, media.lines(snapped.stored))
+            async with self._known(place, with_media=with_media) as known:
+                media = _MediaCopy(draft, self.media, told, known, with_media=with_media)
+                list_ = await draft.add(MEDIA_LIST, media.lines(snapped.stored))
             manifest = Manifest(
                 format=FORMAT,
                 name=draft.name,
@@ -126,6 +129,20 @@ class BackUp:
             )
             await draft.finish(manifest)
         return Made(manifest=manifest, new_files=media.new_files, new_bytes=media.new_bytes)
+
+    @asynccontextmanager
+    async def _known(
+        self, place: BackupPlace, *, with_media: bool
+    ) -> AsyncIterator[KnownPreviews | None]:
+        """Yield what the newest backup knows of previews, where it can be read."""
+        async with AsyncExitStack() as stack:
+            known = None
+            if with_media and (names := await place.names()):
+                with suppress(Rejected):  # damaged, or sealed otherwise: all are read then
+                    kept = await stack.enter_async_context(place.kept(names[-1]))
+                    entries = await stack.enter_async_context(closing(listed(kept)))
+                    known = KnownPreviews(entries)
+            yield known
 
     async def _tables(self, draft: BackupDraft, told: Told) -> _Snapped:
         tables, files = [], []
@@ -214,13 +231,20 @@ class _MediaCopy:
     """Copies attached files, and tells of each what became of it."""
 
     def __init__(
-        self, draft: BackupDraft, media: MediaStore, told: Told, *, with_media: bool
+        self,
+        draft: BackupDraft,
+        media: MediaStore,
+        told: Told,
+        known: KnownPreviews | None,
+        *,
+        with_media: bool,
     ) -> None:
         self.new_files = 0
         self.new_bytes = 0
         self._draft = draft
         self._media = media
         self._told = told
+        self._known = known
         self._copied = with_media
         self._files = 0
         self._size_bytes = 0
@@ -271,6 +295,9 @@ class _MediaCopy:
 
     async def _preview(self, each: StoredObject) -> MediaEntry | None:
         """Return the line of a preview; None where it is not there: it can be made again."""
+        known = None if self._known is None else await self._known.find(each.sha256)
+        if known is not None and await self._draft.has_media(known.sha256, known.size_bytes):
+            return known
         key = thumbnail_key(each.sha256)
         added = await self._added(key, None)
         if added is None:

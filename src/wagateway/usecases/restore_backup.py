@@ -11,9 +11,7 @@ from typing import BinaryIO, cast
 from msgspec import Struct
 
 from wagateway.domain.backups import (
-    MEDIA_LIST,
     MediaEntry,
-    MediaLines,
     RowSum,
     TableCopy,
 )
@@ -23,9 +21,8 @@ from wagateway.ports.media_store import MediaStore
 from wagateway.ports.tables import Rows, Table, TableTarget
 from wagateway.usecases.back_up import Progress, Told
 from wagateway.usecases.closing import closing
+from wagateway.usecases.media_list import listed
 
-_MOST_LIST_BYTES_OF_A_FILE = 1024
-"""A line of the media list is a quarter of that; a file has at most two."""
 _MOST_SHOWN = 1000
 
 
@@ -174,21 +171,6 @@ def _temporary(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
             f"files cannot be put into {folder} on their way ({exc.strerror}): make room there, "
             "or set WHATSAPP_MEDIA_DIR"
         ) from exc
-
-
-async def listed(backup: KeptBackup) -> AsyncIterator[MediaEntry]:
-    """Yield the lines of the media list.
-
-    Raises:
-        Rejected: it is damaged.
-    """
-    most = (backup.manifest.media.files * 2 + 1) * _MOST_LIST_BYTES_OF_A_FILE
-    lines = MediaLines()
-    async with closing(backup.read(MEDIA_LIST, most_bytes=most)) as pieces:
-        async for piece in pieces:
-            for entry in lines.add(piece):
-                yield entry
-    lines.end()
 
 
 def damaged(found: list[Damage]) -> Rejected:

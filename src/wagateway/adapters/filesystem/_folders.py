@@ -69,7 +69,12 @@ class Folder:
             with suppress(FileExistsError):
                 os.mkdir(name, 0o700, dir_fd=self._handle)
                 self.sync()
-        return os.open(name, _FOLDER, dir_fd=self._handle)
+        try:
+            return os.open(name, _FOLDER, dir_fd=self._handle)
+        except OSError as exc:
+            if exc.errno in _NOT_THERE:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from exc
+            raise
 
     def create(self, name: str) -> BinaryIO:
         """Make a file that is not there yet, for its owner alone."""
