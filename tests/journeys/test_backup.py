@@ -2,14 +2,17 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
-from tests.journeys.program import Running, run, up
+from tests.journeys.program import Running, run, running, up
+from tests.support.postgres import Servers
 
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.simulator.check import Comparison
@@ -23,6 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.embedded]
 
 SCENARIO = Scenario(seed=20261127, sessions=2, chats=30, faults=Faults.parse("all"))
 DELIVERIES = 2000
+Condition = Callable[[], Awaitable[bool]]
 
 
 async def post(gateway: Running, truth: Truth) -> None:
@@ -114,3 +118,57 @@ async def test_a_backup_of_a_busy_archive_becomes_the_truth_once_the_rest_is_tol
         await post(gateway, Truth())
         after = await shown(gateway, truth)
     assert len(after) == len(before)
+
+
+_MANY = """
+INSERT INTO whatsapp_gateway.event_log
+    (received_at, occurred_at, session, event, source, outcome, body)
+SELECT now(), now(), 'vendas', 'message.any', 'webhook', 'ignored',
+    convert_to(repeat(md5(n::text), 20), 'UTF8')
+FROM generate_series(1, 150000) AS n
+"""
+
+
+async def killed_once(words: tuple[str, ...], url: str, home: Path, begun: Condition) -> None:
+    """Run ``wagateway`` with *words*, and kill it as soon as it is in the middle of its work."""
+    env = {"WHATSAPP_DATABASE_URL": url}
+    async with running(*words, home=home, data_dir=home, port=0, env=env) as process:
+        async with asyncio.timeout(60):
+            while not await begun():
+                assert process.process.returncode is None
+                await asyncio.sleep(0.01)
+        process.process.kill()
+        assert await process.wait() == -signal.SIGKILL
+
+
+async def test_what_is_killed_half_way_has_done_nothing(
+    tmp_path: Path, postgres_servers: Servers
+) -> None:
+    to = tmp_path / "backups"
+    words = ("backup", "--to", str(to))
+
+    async def half_written() -> bool:
+        part = next(to.glob(".wagateway-*.part/tables/event_log.tsv.gz"), None)
+        return part is not None and part.stat().st_size > 100_000
+
+    async with postgres_servers.migrated() as url, postgres_servers.migrated() as other:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+            await conn.execute(_MANY)
+        await killed_once(words, url, tmp_path, half_written)
+        assert list(to.glob("wagateway-*")) == []
+        done = await run(*words, "--json", home=tmp_path, env={"WHATSAPP_DATABASE_URL": url})
+        assert done.code == ExitCode.OK, done.err
+        assert list(to.glob(".wagateway-*")) == []
+
+        restoring = ("restore", done.json["backup"])
+
+        async def half_loaded() -> bool:
+            async with await psycopg.AsyncConnection.connect(other, autocommit=True) as conn:
+                size = "SELECT pg_total_relation_size('whatsapp_gateway.event_log')"
+                row = await (await conn.execute(size)).fetchone()
+            return row is not None and int(row[0]) > 1_000_000
+
+        await killed_once(restoring, other, tmp_path, half_loaded)
+        again = await run(*restoring, "--json", home=tmp_path, env={"WHATSAPP_DATABASE_URL": other})
+        assert again.code == ExitCode.OK, again.err
+        assert again.json["rows"] == done.json["rows"] == 150_000

@@ -9,7 +9,12 @@ from pathlib import Path
 import rich_click as click
 
 from wagateway.entrypoints.cli.endings import Command, ExitCode, Group
-from wagateway.entrypoints.cli.options import Place, data_dir_option, database_url_option
+from wagateway.entrypoints.cli.options import (
+    Place,
+    checked_postgres_url,
+    data_dir_option,
+    database_url_option,
+)
 from wagateway.entrypoints.cli.output import json_option
 
 _backup_argument = click.argument("backup", metavar="DIR/NAME")
@@ -79,6 +84,7 @@ def backup(
     "--database",
     "scratch",
     metavar="URL",
+    callback=checked_postgres_url,
     help="An empty PostgreSQL database to try it in, left empty; default: an embedded one in the "
     "folder of temporary files (TMPDIR), which needs room for all tables.",
 )

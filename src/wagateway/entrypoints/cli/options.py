@@ -37,6 +37,13 @@ class Place(Struct, frozen=True, kw_only=True):
     database_url: str | None
 
 
+def checked_postgres_url(ctx: click.Context, param: click.Parameter, url: str | None) -> str | None:
+    """Return *url*, where it is none or one of PostgreSQL."""
+    if url == "memory://":
+        raise click.BadParameter("write postgresql://user:password@host:port/name")
+    return _checked_url(ctx, param, url)
+
+
 def _checked_url(_: click.Context, __: click.Parameter, url: str | None) -> str | None:
     if url is None or url.startswith(("postgresql://", "postgres://", "memory://")):
         return url

@@ -134,6 +134,10 @@ class TestVerify:
                 done = await run(url, "backup", "verify", backup, "--database", scratch, "--json")
                 assert done.exit_code == ExitCode.OK, done.output
                 assert json.loads(done.stdout)["restored"] is True
+        for wrong in ("memory://", "secret@host"):
+            done = await run(url, "backup", "verify", backup, "--database", wrong)
+            assert done.exit_code == ExitCode.USAGE
+            assert "secret" not in done.stderr
         done = await run(url, "backup", "verify", backup, "--database", url)
         assert done.exit_code == ExitCode.CONFLICT
         assert "name an empty one" in done.stderr
