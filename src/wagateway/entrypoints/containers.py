@@ -50,7 +50,7 @@ from wagateway.entrypoints.commit_log import log_commit
 from wagateway.entrypoints.logs import trace_of
 from wagateway.entrypoints.redis_use import WakeUps, open_turnstile, open_wake_ups
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.stores import open_media, open_spool
+from wagateway.entrypoints.stores import bucket, open_media, open_spool
 from wagateway.entrypoints.variables import BACKUP_PLACE, FULL, STATUS, s3_place
 from wagateway.ports.archive import Archive, ArchiveReader
 from wagateway.ports.backup_turns import BackupTurns
