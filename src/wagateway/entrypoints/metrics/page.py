@@ -6,8 +6,9 @@ To ask for it never fails and never hangs: what cannot be told in time is left o
 import asyncio
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from msgspec import Struct
@@ -24,9 +25,13 @@ from wagateway.entrypoints.metrics.archive import (
 )
 from wagateway.entrypoints.metrics.process import ProcessMetrics
 from wagateway.entrypoints.metrics.siblings import Siblings
+from wagateway.entrypoints.metrics.spool import spool_metrics
 from wagateway.entrypoints.question import Question, trouble
 from wagateway.ports.clock import Clock
 from wagateway.ports.figures import ArchiveFigures, Figures
+from wagateway.ports.spool import Spool
+
+_T = TypeVar("_T")
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.metrics")
 
@@ -59,8 +64,11 @@ class MetricsPage:
         clock: Clock,
         plan: Plan,
         siblings: Siblings | None = None,
+        spool: Spool | None = None,
     ) -> None:
         """Show *process* and *figures*; with *siblings* what the other processes of a port count.
+
+        And what waits in the *spool*, where there is one.
 
         Prometheus reaches one of these at a time, and never knows which.
         """
@@ -72,6 +80,7 @@ class MetricsPage:
             lambda: figures.read(clock(), within=GAPS_WITHIN, most_sessions=MOST_SESSIONS),
             plan.timeout_s,
         )
+        self._depth = None if spool is None else Question(spool.depth, plan.timeout_s)
         self._looking: asyncio.Task[dict[str, tuple[int, int]]] | None = None
         self._read: Figures | None = None
         self._read_at: float | None = None
@@ -80,8 +89,10 @@ class MetricsPage:
     async def __call__(self) -> bytes:
         """Return the page in Prometheus' text format, version 0.0.4."""
         now = self._clock()
-        figures, space = await asyncio.gather(self._known(), self._disks())
-        families = [*self._own(), database_up(up=figures is not None), *space]
+        figures, space, spool = await asyncio.gather(
+            self._known(), self._disks(), self._spooled(now)
+        )
+        families = [*self._own(), database_up(up=figures is not None), *space, *spool]
         if figures is not None:
             families += archive_metrics(
                 figures, now, interval=self._plan.interval, lifetime=self._plan.lifetime
@@ -101,9 +112,15 @@ class MetricsPage:
         async with self._reading:
             loop = asyncio.get_running_loop()
             if self._read_at is None or loop.time() - self._read_at >= self._plan.fresh_s:
-                self._read = _told(await self._figures())
+                self._read = _told(await self._figures(), "archive_unknown")
                 self._read_at = loop.time()
             return self._read
+
+    async def _spooled(self, now: datetime) -> list[Metric]:
+        if self._depth is None:
+            return []
+        depth = _told(await self._depth(), "spool_unknown")
+        return spool_metrics(depth, now)
 
     async def _disks(self) -> list[Metric]:
         if not self._plan.places:
@@ -135,13 +152,14 @@ class _Page(Collector):
         return self._families
 
 
-def _told(asked: asyncio.Task[Figures]) -> Figures | None:
+def _told(asked: asyncio.Task[_T], event: str) -> _T | None:
+    """Return the answer; where there is none, log why as *event*."""
     try:
         reason = trouble(asked)
     except Exception as exc:  # noqa: BLE001 - whatever it is, the rest of the page is told
         reason = type(exc).__name__
     if reason is not None:
-        _log.warning("archive_unknown", reason=reason)
+        _log.warning(event, reason=reason)
         return None
     return asked.result()
 

@@ -44,7 +44,7 @@ class Watching:
             lifetime=timedelta(seconds=lifetime) if lifetime else None,
             places=_places(settings),
         )
-        return MetricsPage(self.process, services.figures, now, plan, self.siblings)
+        return MetricsPage(self.process, services.figures, now, plan, self.siblings, services.spool)
 
 
 def _places(settings: Settings) -> dict[str, Path]:
@@ -54,4 +54,6 @@ def _places(settings: Settings) -> dict[str, Path]:
         places["database"] = settings.data_dir.expanduser().absolute()
     if settings.backend != "memory":  # also what is on its way to a bucket
         places["media"] = settings.media_folder.expanduser().absolute()
+    if settings.spool_kind == "filesystem":
+        places["spool"] = settings.spool_folder.expanduser().absolute()
     return places
