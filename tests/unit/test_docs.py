@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 import shlex
 from functools import cache
 from pathlib import Path
@@ -46,6 +47,13 @@ def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub gives the headings of *page*."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_page_of_settings_is_written_anew_with_them() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "configuration.py"))
+    assert script["PAGE"].read_text("utf-8") == script["page"](), "run scripts/configuration.py"
+    names = [each.name for each in script["described"](script["EXAMPLE"].read_text("utf-8"))]
+    assert sorted(names) == sorted(VARIABLES)
 
 
 @pytest.mark.parametrize("guarantee", GUARANTEES)
