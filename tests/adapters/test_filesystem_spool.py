@@ -143,6 +143,12 @@ async def test_what_other_processes_keep_there_counts(folder: Path) -> None:
         await two.put([body("x" * 15_000)])
 
 
+async def test_large_entries_come_a_few_at_a_time(spool: FilesystemSpool) -> None:
+    for _ in range(3):
+        await spool.put([body("x" * 10 * 2**20)])
+    assert len(await spool.oldest(limit=99)) == 2
+
+
 async def test_a_write_that_fails_leaves_nothing(
     spool: FilesystemSpool, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

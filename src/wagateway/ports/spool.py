@@ -77,6 +77,8 @@ class Spool(ABC):
     async def oldest(self, *, limit: int) -> Sequence[SpoolEntry]:
         """Return up to *limit* entries, 1 or more, in the order of their arrival.
 
+        Fewer where they are large.
+
         They stay until let_go(). Who called last has the spool to itself for a while; others get
         nothing meanwhile, so that the same is not recorded by each. That is a courtesy: were the
         same recorded twice, the second time is a repetition.

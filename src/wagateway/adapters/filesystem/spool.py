@@ -32,6 +32,8 @@ from wagateway.ports.spool import Spool, SpoolDepth, SpooledBody, SpoolEntry
 _FORM = b"wagateway spool 1\n"
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _NAME = re.compile(r"[0-9]{19}-[0-9a-f]{16}")
+_ENOUGH_BYTES = 16 * 2**20
+"""At once, or one entry that is larger: what is read lies in memory."""
 _COUNTED_FOR_S = 1.0
 """How long a count of the folder is believed, for other processes may write there, too."""
 _LEFT_OVER_S = 3600.0
@@ -153,15 +155,18 @@ class FilesystemSpool(Spool):
         if not self._may_drain():
             return []
         entries: list[SpoolEntry] = []
+        size_bytes = 0
         for name in names:
             path = self._path(name)
             try:
-                entries.append(SpoolEntry(key=name, bodies=_read(path)))
+                bodies = _read(path)
+                entries.append(SpoolEntry(key=name, bodies=bodies))
+                size_bytes += sum(len(each.body) for each in bodies)
             except FileNotFoundError:
                 continue
             except ValueError:  # the disk lost it; whatever it was, it must not stop the others
                 self._set_aside(path)
-            if len(entries) == limit:
+            if len(entries) == limit or size_bytes >= _ENOUGH_BYTES:
                 break
         return entries
 
