@@ -29,17 +29,24 @@ from wagateway.entrypoints.cli.output import json_option
     help="Answer GET /health there; overrides WHATSAPP_WORKER_HEALTH_PORT. Default: nowhere",
 )
 def worker(*, data_dir: Path | None, database_url: str | None, health_port: int | None) -> None:
-    """Read from WAHA what webhooks did not bring: history, gaps, contacts, groups.
+    """Do the work beside webhooks and API: sync, media, retention, backups, the spool.
 
-    Needs WHATSAPP_CORE_URL, and WHATSAPP_API_KEY where WAHA has a key. `wagateway up` does the
-    same within itself; beside `wagateway api` run one or more of these, on any machine: they share
-    the work through the database, and what a killed one held goes on in another.
+    With WHATSAPP_CORE_URL, and WHATSAPP_API_KEY where WAHA has a key, it reads from WAHA what
+    webhooks did not bring: history, gaps, contacts, groups, and fetches files. Without, it does the
+    rest: it lets go what is too old (WHATSAPP_RETENTION_DAYS), ends purges that were broken off,
+    makes backups (WHATSAPP_BACKUP_EVERY_HOURS) and records what waits in the spool. Its log says
+    what it does, and what it does not and why.
+
+    `wagateway up` does the same within itself; beside `wagateway api` run one or more of these, on
+    any machine: they share the work through the database, and what a killed one held goes on in
+    another.
 
     Ctrl-C or SIGTERM stops it after the pages under way, within 20 seconds.
 
     \b
     Examples:
       wagateway worker
+      WHATSAPP_RETENTION_DAYS=365 wagateway worker
       wagateway worker --health-port 4012
     """  # noqa: D301 - \b keeps click from re-wrapping
     from wagateway.entrypoints.cli.worker import run_worker_process

@@ -1,4 +1,4 @@
-"""``wagateway worker``: sync and media in a process of their own."""
+"""``wagateway worker``: all work beside webhooks and API, in a process of its own."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,6 +11,7 @@ from wagateway.domain.errors import InvalidInput, Rejected
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.place import database, require_schema_if_there, settings_at
 from wagateway.entrypoints.containers import Services, now, open_services
+from wagateway.entrypoints.duties import duties
 from wagateway.entrypoints.http.app import create_health_app
 from wagateway.entrypoints.http.auth import MetricsAccess
 from wagateway.entrypoints.http.health import store_health, with_workers
@@ -26,22 +27,43 @@ def run_worker_process(place: Place, *, health_port: int | None) -> None:
     """Run until stopped.
 
     Raises:
-        InvalidInput: no engine is configured.
+        InvalidInput: no engine is configured, and there is no other work.
         Conflict: the health port is in use, or the schema is not up to date.
-        Rejected: sync and media are switched off, and everything is kept for ever.
+        Rejected: all work is switched off.
         NotFound: there is no archive.
     """
     settings = settings_at(place, quiet=False)
-    require_engine(settings)
-    keeps_all = settings.retention_days is None and settings.event_log_retention_days is None
-    idle = keeps_all and settings.backup_every_hours is None
-    if idle and not (settings.sync_enabled or settings.media_enabled):
-        raise Rejected(
-            "There is nothing to do: set WHATSAPP_SYNC_ENABLED=true or WHATSAPP_MEDIA_ENABLED=true."
-        )
+    require_work(settings)
     if health_port is not None:
         settings = replace(settings, worker_health_port=health_port)
     run_until_stopped(_work(settings))
+
+
+def require_work(settings: Settings) -> None:
+    """Return when there is something to do.
+
+    Raises:
+        InvalidInput: no engine is configured, and there is no other work.
+        Rejected: all work is switched off.
+    """
+    found = duties(settings)
+    if any(duty.why_not is None for duty in found):
+        return
+    if any(duty.is_missing for duty in found):
+        require_engine(settings)
+    lines = "\n".join(f"  {duty.name}: {duty.why_not}" for duty in found)
+    raise Rejected(f"There is nothing to do:\n{lines}")
+
+
+def log_duties(settings: Settings) -> None:
+    """Log what is done, and what is not and why."""
+    found = duties(settings)
+    _log.info("works", does=[duty.name for duty in found if duty.why_not is None])
+    for duty in found:
+        if duty.is_missing:
+            _log.warning("does_not", what=duty.name, reason=duty.why_not)
+        elif duty.why_not is not None:
+            _log.info("does_not", what=duty.name, reason=duty.why_not)
 
 
 def require_engine(settings: Settings) -> None:
@@ -59,7 +81,7 @@ def require_engine(settings: Settings) -> None:
 
 async def _work(settings: Settings) -> None:
     async with database(settings) as opened:
-        await require_schema_if_there(opened, "sync waits for it")
+        await require_schema_if_there(opened, "all work waits for it")
         watching = Watching()
         process = watching.process
         async with (
@@ -69,6 +91,7 @@ async def _work(settings: Settings) -> None:
             working(settings, services, turned=process.turned, fetched=process.fetched) as workers,
             _health(settings, services, workers, watching),
         ):
+            log_duties(settings)
             _log.info("ready", health_port=settings.worker_health_port)
             await asyncio.Event().wait()
 
