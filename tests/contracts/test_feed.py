@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 from tests.contracts.archives import Backend
 from tests.support.deliveries import (
@@ -23,13 +24,15 @@ from tests.support.deliveries import (
 )
 
 from wagateway.domain.errors import InvalidInput
-from wagateway.domain.events import SessionChanged, SessionStatus
+from wagateway.domain.events import Account, SessionChanged, SessionStatus
 from wagateway.domain.feed import ChangeKind, FeedPage, Item, Position, position_of
-from wagateway.domain.identity import Author
+from wagateway.domain.identity import Author, Jid
 from wagateway.domain.messages import Ack
+from wagateway.domain.purges import BY_RETENTION, Purge
 from wagateway.domain.sync import SyncState, SyncStatus
 
 AGES = timedelta(days=365)
+OTHER = Account(phone=Jid("5511912340002@c.us"))
 MESSAGE = Item(kind=ChangeKind.MESSAGE, chat=ANA, stanza=seen().ref.stanza, author=Author("them"))
 
 
@@ -159,6 +162,57 @@ class TestWhatIsTold:
         assert await items_after(archive, after) == [
             Item(kind=ChangeKind.SYNC, status=task.state.status)
         ]
+
+    async def test_a_purge_is_told_once_whenever_it_goes(self, archive: Backend) -> None:
+        await archive.record(delivery(seen()))
+        after = await archive.feed.position()
+        [target] = await archive.purges.targets(SESSION, chat=[ANA])
+        before = NOON + SECOND
+        made = Purge(chat=ANA, before=before, purged_at=before, purged_by="maria", reason="segredo")
+        for _ in range(2):
+            await archive.purges.remember(target, made)
+        while await archive.purges.step(target, before, limit=1, at=before):
+            pass
+        await archive.purges.finish(target, made)
+        assert await items_after(archive, after) == [
+            Item(kind=ChangeKind.PURGE, chat=ANA, before=before)
+        ]
+
+    async def test_a_purge_of_no_more_than_before_is_not_told(self, archive: Backend) -> None:
+        await archive.record(delivery(seen()))
+        after = await archive.feed.position()
+        [everything] = await archive.purges.targets(SESSION)
+        [chat] = await archive.purges.targets(SESSION, chat=[ANA])
+        all_of_it = Purge(before=NOON, purged_at=NOON, purged_by="maria")
+        await archive.purges.remember(everything, all_of_it)
+        less = msgspec.structs.replace(all_of_it, before=NOON - SECOND, purged_by="joana")
+        await archive.purges.remember(everything, less)
+        await archive.purges.remember(chat, msgspec.structs.replace(all_of_it, chat=ANA))
+        assert await items_after(archive, after) == [Item(kind=ChangeKind.PURGE, before=NOON)]
+
+    async def test_a_purge_by_age_is_told_where_messages_go(self, archive: Backend) -> None:
+        await archive.record(delivery(seen(sent_at=NOON)))
+        after = await archive.feed.position()
+        [target] = await archive.purges.targets(SESSION)
+        for n in range(3):
+            at = NOON + n * SECOND
+            made = Purge(before=at, purged_at=at, purged_by=BY_RETENTION)
+            await archive.purges.remember(target, made)
+            while await archive.purges.step(target, at, limit=1, at=at):
+                pass
+        assert await items_after(archive, after) == [
+            Item(kind=ChangeKind.PURGE, before=NOON + SECOND)
+        ]
+
+    async def test_each_archive_of_a_session_tells_its_own_purge(self, archive: Backend) -> None:
+        await archive.record(delivery(seen()))
+        await archive.record(delivery(seen(), account=OTHER, at=NOON + SECOND))
+        after = await archive.feed.position()
+        for target in await archive.purges.targets(SESSION):
+            made = Purge(before=NOON, purged_at=NOON, purged_by="maria")
+            await archive.purges.remember(target, made)
+        told = (await archive.feed.read(after, limit=10)).told
+        assert [one.account for one in told] == [BAKERY.phone, OTHER.phone]
 
     async def test_no_text_is_kept(self, archive: Backend) -> None:
         before = await archive.feed.position()

@@ -20,6 +20,8 @@ from tests.support.deliveries import (
     BAKERY,
     BRUNO,
     GROUP,
+    NOON,
+    SECOND,
     SESSION,
     acked,
     delivery,
@@ -35,6 +37,7 @@ from wagateway.domain.errors import InvalidInput, NotFound, StoreUnavailable, Un
 from wagateway.domain.feed import ChangeKind, FeedPage, Position
 from wagateway.domain.identity import Jid, SessionName
 from wagateway.domain.messages import Ack
+from wagateway.domain.purges import Purge
 from wagateway.domain.records import StanzaKey
 from wagateway.domain.views import ChangeView
 from wagateway.ports.feed import ChangeFeed
@@ -68,6 +71,18 @@ async def told(stream: Stream, count: int = 1) -> list[ChangeView]:
             assert more is not None
             found += more
     return found
+
+
+async def purge(
+    archive: Backend, before: datetime, *, chat: Jid | None = None, session: SessionName = SESSION
+) -> None:
+    """Purge a session, or a chat of it."""
+    meant = None if chat is None else [chat]
+    for target in await archive.purges.targets(session, chat=meant):
+        made = Purge(chat=target.chat, before=before, purged_at=before, purged_by="maria")
+        await archive.purges.remember(target, made)
+        while await archive.purges.step(target, before, limit=100, at=before):
+            pass
 
 
 def stanzas(changes: list[ChangeView]) -> list[str | None]:
@@ -181,6 +196,30 @@ class TestFilters:
         # Who comes later knows who is who, and is told what was said under either address.
         later = await live.follow(session=SESSION, chat=[asked], after=first.id)
         assert stanzas(await told(later, 3)) == ["A1", None, "A2"]
+
+    async def test_a_purge_of_all_chats_is_one_of_each(self, archive: Backend, live: Live) -> None:
+        await archive.record(delivery(seen()), delivery(seen(chat=BRUNO, stanza="B1")))
+        stream = await live.follow(session=SESSION, chat=[ANA])
+        for chat, before in ((BRUNO, NOON), (ANA, NOON + SECOND), (None, NOON + 2 * SECOND)):
+            await purge(archive, before, chat=chat)
+        await archive.record(delivery(seen(stanza="A2", sent_at=NOON + 3 * SECOND)))
+        *purges, message = await told(stream, 3)
+        assert [(c.kind, c.chat_id, c.before, c.message) for c in purges] == [
+            (ChangeKind.PURGE, ANA, NOON + SECOND, None),
+            (ChangeKind.PURGE, None, NOON + 2 * SECOND, None),
+        ]
+        assert message.id == "A2"
+
+    async def test_what_was_purged_meanwhile_is_told_without_it(
+        self, archive: Backend, live: Live
+    ) -> None:
+        after = await archive.feed.position()
+        await archive.record(delivery(seen()))
+        await purge(archive, NOON + SECOND)
+        stream = await live.follow(after=after.id)
+        message, gone = await told(stream, 2)
+        assert (message.kind, message.message) == (ChangeKind.MESSAGE, None)
+        assert (gone.kind, gone.before) == (ChangeKind.PURGE, NOON + SECOND)
 
     async def test_an_unknown_session_is_named(self, live: Live) -> None:
         with pytest.raises(NotFound, match="nenhuma"):
@@ -361,6 +400,12 @@ async def shared(
 
 
 Handled = dict[SessionName | None, list[str | None]]
+_LONG_AGO = NOON - timedelta(days=365)
+
+
+def _purged(n: int) -> str:
+    """Return how a reader notes the purge after the group *n*, by which nothing goes."""
+    return str(_LONG_AGO + n * SECOND)
 
 
 class Play:
@@ -375,22 +420,27 @@ class Play:
             session: [[f"{group}.{n}" for n in range(size)] for group, size in enumerate(groups)]
             for session, groups in sizes.items()
         }
-        self.written: Handled = {name: list(chain(*told)) for name, told in self._names.items()}
+        self.written: Handled = {
+            name: [*chain.from_iterable([*names, _purged(n)] for n, names in enumerate(groups))]
+            for name, groups in self._names.items()
+        }
 
     async def write(self, session: SessionName) -> None:
-        for names in self._names[session]:
+        for n, names in enumerate(self._names[session]):
             group = [delivery(seen(stanza=name), session=session) for name in names]
             await self._archive.record(*group)
             await self._pause()
+            await purge(self._archive, _LONG_AGO + n * SECOND, session=session)
 
     async def follow(self, live: Live, place: str) -> Handled:
         handled: Handled = defaultdict(list)
         left = sum(map(len, self.written.values()))
         while left > 0:
-            stream = await live.follow(after=place, kinds=[ChangeKind.MESSAGE])
+            kinds = [ChangeKind.MESSAGE, ChangeKind.PURGE]
+            stream = await live.follow(after=place, kinds=kinds)
             for change in await self._some(stream, self._dice.randint(1, 60)):
-                assert change.message is not None
-                handled[change.session].append(change.id)
+                assert (change.message is None) == (change.before is not None)
+                handled[change.session].append(change.id or str(change.before))
                 place, left = change.position, left - 1
         return handled
 

@@ -15,6 +15,7 @@ from wagateway.domain.errors import InvalidInput
 from wagateway.domain.identity import Author, Jid, SessionName, StanzaId
 from wagateway.domain.ledger import Change, Move
 from wagateway.domain.messages import Ack
+from wagateway.domain.purges import BY_RETENTION, Cutoffs, Purge, before_when
 from wagateway.domain.records import (
     AnswerRecord,
     EditRecord,
@@ -43,6 +44,8 @@ class ChangeKind(StrEnum):
     ACK = "ack"
     MOVE = "move"
     """Messages are in another chat from now on: a hidden id is a phone's, or is no longer."""
+    PURGE = "purge"
+    """Messages that were sent before an instant go for good, of one chat or of all."""
     SESSION = "session"
     SYNC = "sync"
     RESET = "reset"
@@ -68,13 +71,14 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One change, as it is kept.
 
     Attributes:
-        chat: None for a session, and for the sync of all its chats.
+        chat: None for a session, and for the sync or a purge of all its chats.
         stanza: which message is meant.
         author: who wrote it, as in its key; None where that is not what the change knows.
         by: who did something to it.
         ack: how far it got now, for *by* where that is given.
         status: of the session or of the sync.
         was: the chat in which the messages that moved were before.
+        before: messages that were sent earlier than that are purged; aware UTC.
     """
 
     kind: ChangeKind
@@ -85,6 +89,7 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ack: Ack | None = None
     status: str | None = None
     was: Jid | None = None
+    before: datetime | None = None
 
 
 class Position(NamedTuple):
@@ -192,6 +197,21 @@ def items_of(changes: Iterable[Change]) -> list[Item]:
 def moved_to(move: Move) -> Item:
     """Return what *move*, which took messages along, is to those who follow the archive."""
     return Item(kind=ChangeKind.MOVE, chat=move.new, was=move.old)
+
+
+def purge_told(purge: Purge, held: Cutoffs, *, messages: bool) -> list[Item]:
+    """Return what *purge* is to those who follow the archive.
+
+    Args:
+        purge: is remembered from now on.
+        held: what was purged until now; a purge of no more than that is no news.
+        messages: whether any go by it; without, a purge by age is no news either.
+    """
+    until_now = before_when(held, purge.chat)
+    is_more = until_now is None or until_now < purge.before
+    if not is_more or (purge.purged_by == BY_RETENTION and not messages):
+        return []
+    return [Item(kind=ChangeKind.PURGE, chat=purge.chat, before=purge.before)]
 
 
 def _items(change: Change) -> Iterable[Item]:  # noqa: PLR0911 - one for each kind of record

@@ -129,6 +129,7 @@ def change_view(told: Told, claims: Sequence[MessageView]) -> ChangeView:
         ack=item.ack,
         status=item.status,
         was=item.was,
+        before=item.before,
         message=next((view for view in claims if _is_by(view, item.author)), None)
         or next(iter(claims), None),
     )

@@ -225,12 +225,14 @@ class ChangeView(Struct, frozen=True, kw_only=True):
         at: when it was archived.
         session: None with ``reset``.
         account: whose archive; None until the engine names it.
-        chat_id: None for a session, and for the sync of all its chats.
+        chat_id: None for a session, and for the sync or a purge of all its chats.
         id: the stanza id of the message.
         by: who did it, where that is not who wrote the message: whose reaction, vote or receipt.
         ack: how far the message got.
         status: of the session or of the sync.
         was: with ``move``: the chat whose messages, or some of them, are in ``chat_id`` now.
+        before: with ``purge``: messages that were sent before this instant go for good, of
+            ``chat_id`` or of all chats.
         message: the message as it is now; None with an ``ack``, and where it is not archived.
     """
 
@@ -245,6 +247,7 @@ class ChangeView(Struct, frozen=True, kw_only=True):
     ack: Ack | None = None
     status: str | None = None
     was: Jid | None = None
+    before: datetime | None = None
     message: MessageView | None = None
 
 

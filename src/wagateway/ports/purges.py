@@ -60,7 +60,9 @@ class PurgeStore(ABC):
     async def remember(self, target: PurgeTarget, purge: Purge) -> None:
         """Take up nothing more that *purge* is about.
 
-        Of purges of one target by the same, the one with the later instant counts.
+        Of purges of one target by the same, the one with the later instant counts. Who follows the
+        archive is told of one by which more is purged than was until then; of one by age only where
+        messages go by it. It is told once, here, whenever they go.
 
         Args:
             target: whose archive; ``chat`` is that of *purge*.

@@ -70,6 +70,8 @@ class Wanted:
             return True
         if item.was is not None and item.chat is not None and self.chats & {item.was, item.chat}:
             self.chats |= {item.was, item.chat}
+        if item.chat is None:
+            return item.kind is ChangeKind.PURGE  # of all chats, so of this one, too
         return item.chat in self.chats
 
 

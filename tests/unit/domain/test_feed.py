@@ -12,11 +12,13 @@ from wagateway.domain.feed import (
     kinds_named,
     moved_to,
     position_of,
+    purge_told,
     told_after,
 )
-from wagateway.domain.identity import ME, THEM, Author, SessionName, StanzaId
+from wagateway.domain.identity import ME, THEM, Author, Jid, SessionName, StanzaId
 from wagateway.domain.ledger import Change, Move
 from wagateway.domain.messages import Ack
+from wagateway.domain.purges import BY_RETENTION, Cutoffs, Purge
 from wagateway.domain.records import (
     AnswerRecord,
     ChatRecord,
@@ -135,6 +137,35 @@ def test_a_receipt_that_only_learned_a_time_is_no_news() -> None:
 def test_a_move_names_both_chats() -> None:
     move = Move(lid=ANA_LID, old=ANA_LID, new=ANA)
     assert moved_to(move) == Item(kind=ChangeKind.MOVE, chat=ANA, was=ANA_LID)
+
+
+class TestPurges:
+    HELD = Cutoffs(NOON, {ANA: NOON + SECOND})
+
+    @pytest.mark.parametrize(
+        ("chat", "seconds", "is_told"),
+        [
+            (None, 0, False),
+            (None, 1, True),
+            (ANA, 1, False),
+            (ANA, 2, True),
+            (GROUP, 0, False),
+            (GROUP, 1, True),
+        ],
+    )
+    def test_is_told_where_it_reaches_further_than_what_was(
+        self, chat: Jid | None, seconds: int, *, is_told: bool
+    ) -> None:
+        before = NOON + seconds * SECOND
+        purge = Purge(chat=chat, before=before, purged_at=NOON, purged_by="maria", reason="x")
+        told = [Item(kind=ChangeKind.PURGE, chat=chat, before=before)] if is_told else []
+        assert purge_told(purge, self.HELD, messages=False) == told
+
+    @pytest.mark.parametrize("messages", [True, False])
+    def test_by_age_is_told_where_messages_go(self, *, messages: bool) -> None:
+        purge = Purge(before=NOON, purged_at=NOON, purged_by=BY_RETENTION)
+        told = [Item(kind=ChangeKind.PURGE, before=NOON)] if messages else []
+        assert purge_told(purge, Cutoffs(), messages=messages) == told
 
 
 class TestPlaces:

@@ -42,7 +42,7 @@ from wagateway.domain.events import (
     Source,
     worth_logging,
 )
-from wagateway.domain.feed import ChangeKind, Item, items_of, moved_to
+from wagateway.domain.feed import ChangeKind, Item, items_of, moved_to, purge_told
 from wagateway.domain.identity import (
     ChatType,
     Jid,
@@ -320,8 +320,11 @@ class InMemoryArchive(Archive, ArchiveReader):
     def remember(self, archive_id: int, purge: Purge) -> None:
         """Take up nothing more that *purge* is about."""
         book = self._of(archive_id)
+        messages = bool(book.purgeable(purge.chat, purge.before).messages)
+        book.told += purge_told(purge, book.ledger.cutoffs, messages=messages)
         book.purges[purge.chat, purge.purged_by] = purge
         book.heed_purges()
+        self._tell_of(book)
 
     def purge(
         self, archive_id: int, chat: Jid | None, before: datetime, *, limit: int, at: datetime

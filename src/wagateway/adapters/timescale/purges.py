@@ -15,6 +15,7 @@ from wagateway.adapters.timescale._writing import Writing
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.pool import Pool
 from wagateway.domain.archives import ArchiveEntry
+from wagateway.domain.feed import purge_told
 from wagateway.domain.identity import Jid, SessionName
 from wagateway.domain.purges import Purge, PurgeCounts, PurgeTarget, no_chat
 from wagateway.ports.purges import PurgeStore, PurgeTask
@@ -78,7 +79,11 @@ class TimescalePurgeStore(PurgeStore):
         values = msgspec.structs.asdict(purge) | {"chat": purge.chat or ""}
 
         async def act(writing: Writing) -> None:
+            old = {"chat": purge.chat, "before": purge.before, "limit": 1}
+            messages = bool(await writing.fetch("messages_to_purge", **old))
             await writing.fetch("save_purge", **values)
+            writing.told += purge_told(purge, writing.cutoffs, messages=messages)
+            await writing.execute("add_changes", writing.told)
 
         await self._archive.changing(target, act, at=purge.purged_at)
 

@@ -79,7 +79,7 @@ def database_url(*, data_dir: Path | None, as_json: bool) -> None:
     "--kinds",
     metavar="KINDS",
     help="Only these, separated by commas: message, edit, revocation, reaction, vote, ack, move, "
-    "session, sync. Default: all.",
+    "purge, session, sync. Default: all.",
 )
 @click.option(
     "--after",

@@ -15,7 +15,7 @@ from wagateway.entrypoints.cli.place import archive_of, settings_at
 from wagateway.entrypoints.gateway import Gateway
 from wagateway.entrypoints.serve import run_until_stopped
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.zones import zone
+from wagateway.entrypoints.zones import shown, zone
 
 _SHOWN = 80
 """Characters of a text; a line is to stay a line."""
@@ -72,6 +72,9 @@ def _parts(change: ChangeView, timezone: str) -> Iterator[str]:
         yield "what came before this is not kept any more"
     yield change.session or ""
     yield f"{change.was} is now {change.chat_id}" if change.was else change.chat_id or ""
+    if change.before is not None:
+        where = "" if change.chat_id else "all chats, "
+        yield f"{where}sent before {shown(change.before, timezone)}"
     yield change.id or ""
     yield change.ack or change.status or ""
     yield f"by {change.by}" if change.by else ""

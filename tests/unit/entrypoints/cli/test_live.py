@@ -97,6 +97,8 @@ def test_a_message_is_one_line_without_what_steers_a_terminal() -> None:
         ),
         ({"kind": ChangeKind.SESSION, "status": "WORKING"}, ["WORKING"]),
         ({"kind": ChangeKind.MOVE, "was": Jid("1@lid"), "chat_id": ANA}, ["1@lid is now 55119"]),
+        ({"kind": ChangeKind.PURGE, "before": AT}, ["all chats, sent before 2026-10-03 12:00 UTC"]),
+        ({"kind": ChangeKind.PURGE, "chat_id": ANA, "before": AT}, [f"{ANA}  sent before 2026-1"]),
         ({"kind": ChangeKind.RESET, "session": None}, ["not kept"]),
     ],
 )
