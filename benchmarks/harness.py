@@ -53,12 +53,14 @@ class Scale:
         rounds: of alternating runs; the median counts.
         messages: in the archive that is read.
         quick: whether it is only tried out.
+        timescale: a server with TimescaleDB, by a role that may create databases; None: none.
     """
 
     seconds: float
     rounds: int
     messages: int
     quick: bool
+    timescale: str | None = None
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ import scaling
 import sizes
 import starting
 from harness import Findings, Goal, Scale, goal_table
+from wagateway.entrypoints.logs import configure_logging
 
 PARTS: dict[str, tuple[str, Callable[[Scale], Awaitable[Findings]]]] = {
     "ingest": ("Durable webhooks", ingest.run),
@@ -66,6 +67,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="per run; 3, or 0.5 with --quick")
     parser.add_argument("--rounds", type=int, help="of alternating runs; 3, or 1 with --quick")
     parser.add_argument("--messages", type=int, help="to read among; 1,000,000, or 5,000")
+    parser.add_argument(
+        "--timescale",
+        metavar="URL",
+        default=os.environ.get("WAGATEWAY_BENCH_TIMESCALE_URL"),
+        help="a server with TimescaleDB, to weigh it, too: a database beside which others may be"
+        " created, and are dropped; or WAGATEWAY_BENCH_TIMESCALE_URL",
+    )
     given = parser.parse_args()
     quick = given.quick
     scale = Scale(
@@ -73,7 +81,9 @@ def main() -> None:
         rounds=given.rounds or (1 if quick else 3),
         messages=given.messages or (5_000 if quick else 1_000_000),
         quick=quick,
+        timescale=given.timescale,
     )
+    configure_logging("warning", "console")
     with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
         runner.run(run_all(given.only, scale))
 
