@@ -302,6 +302,35 @@ class TestPurgeStore:
         with pytest.raises(NotFound):
             await archive.reader.event_body(3)
 
+    async def test_the_log_of_all_sessions_goes_at_a_stroke_or_in_steps(
+        self, archive: Backend
+    ) -> None:
+        ages = [timedelta(days=days) for days in (400, 300, 200, 100, 0)]
+        for n, age in enumerate(ages):
+            for session in (SESSION, "suporte"):
+                told = seen(stanza=f"A{n}")
+                await archive.record(delivery(told, at=NOON - age - SECOND, session=session))
+        before = NOON - timedelta(days=100)
+        gone = []
+        while (rows := await archive.purges.sweep_log(before)) is not None:
+            gone.append(rows)
+        while rows := await archive.purges.step_log(None, before, limit=3):
+            gone.append(rows)
+        assert sum(gone) == 6
+        left = (await archive.reader.events(LogFilter())).events
+        assert {event.received_at for event in left} == {NOON, before}
+        assert await archive.purges.sweep_log(before) is None
+
+    async def test_giving_room_back_changes_nothing(self, archive: Backend) -> None:
+        told = [delivery(seen(sent_at=OLD), at=OLD), delivery(seen(stanza="A2"))]
+        await archive.record(*told)
+        await purge(archive)
+        before = await archive.records()
+        await archive.purges.give_back()
+        await archive.record(*told)  # into room that may be gone
+        assert await archive.records() == before
+        assert await stanzas(archive) == ["A2"]
+
     async def test_a_replay_removes_the_bodies_of_what_was_purged(self, archive: Backend) -> None:
         told = [delivery(seen(sent_at=OLD)), delivery(seen(stanza="A2"))]
         await archive.record(*told)

@@ -97,6 +97,24 @@ class PurgeStore(ABC):
         """
 
     @abstractmethod
+    async def sweep_log(self, before: datetime) -> int | None:
+        """Remove a stretch of the log, of all sessions, that was received wholly before *before*.
+
+        A store may keep the log by time, and remove a stretch at a stroke; step_log() removes the
+        rest, and all of it in a store that does not.
+
+        Returns:
+            How many rows; None where there is no such stretch, or somebody uses it.
+        """
+
+    @abstractmethod
+    async def give_back(self) -> None:
+        """Give back the room of stretches of time in which nothing is any more.
+
+        A store may do so for some of them, or later; what is archived does not change.
+        """
+
+    @abstractmethod
     async def finish(self, target: PurgeTarget, purge: Purge) -> None:
         """Remember that nothing is left to do of *purge*, unless it was made later again."""
 

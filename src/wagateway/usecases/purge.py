@@ -177,5 +177,9 @@ class Upkeep:
             async for gone in carried_out(self.store, task, self.clock, self.batch):
                 yield gone
         if self.retention.of_log is not None:
-            async for rows in _log_rows(self.store, None, now - self.retention.of_log, self.batch):
+            before = now - self.retention.of_log
+            while (rows := await self.store.sweep_log(before)) is not None:
                 yield PurgeCounts(log_rows=rows)
+            async for rows in _log_rows(self.store, None, before, self.batch):
+                yield PurgeCounts(log_rows=rows)
+        await self.store.give_back()

@@ -164,6 +164,30 @@ class TestUpkeep:
         assert (await steps() or PurgeCounts()).messages == 5
 
 
+class SweptStore(InMemoryPurgeStore):
+    """A store that lets go the log in stretches of two days, and then gives room back."""
+
+    given_back = 0
+
+    @override
+    async def sweep_log(self, before: datetime) -> int | None:
+        ended = before - DAY
+        return await self.step_log(None, ended, limit=2) or None
+
+    @override
+    async def give_back(self) -> None:
+        self.given_back += 1
+
+
+async def test_what_goes_of_the_log_at_a_stroke_is_counted_with_the_rest() -> None:
+    world = World(SweptStore)
+    await world.fill(8)
+    assert await world.upkeep(log=HOUR)() == PurgeCounts(log_rows=8)
+    assert await world.logged() == 0
+    assert isinstance(world.store, SweptStore)
+    assert world.store.given_back == 1
+
+
 class AwayStore(InMemoryPurgeStore):
     """A store that is away at first."""
 

@@ -89,6 +89,14 @@ class InMemoryPurgeStore(PurgeStore):
         return len(rows)
 
     @override
+    async def sweep_log(self, before: datetime) -> int | None:
+        return None
+
+    @override
+    async def give_back(self) -> None:
+        pass
+
+    @override
     async def finish(self, target: PurgeTarget, purge: Purge) -> None:
         held = self._archive.purges(target.archive).get((purge.chat, purge.purged_by))
         if held is not None and held.before <= purge.before:

@@ -1,7 +1,7 @@
 """Purging in PostgreSQL: each step a transaction that takes turns with the session's writers."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -13,7 +13,14 @@ from wagateway.adapters.timescale._reading import entry_of, fetch, known_chat
 from wagateway.adapters.timescale._rows import from_row, from_rows
 from wagateway.adapters.timescale._writing import Writing
 from wagateway.adapters.timescale.archive import TimescaleArchive
+from wagateway.adapters.timescale.chunks import (
+    Chunk,
+    chunks_before,
+    drop_void,
+    drop_with_rows,
+)
 from wagateway.adapters.timescale.pool import Pool
+from wagateway.adapters.timescale.storage import EVENT_LOG, MESSAGES
 from wagateway.domain.archives import ArchiveEntry
 from wagateway.domain.feed import purge_told
 from wagateway.domain.identity import Jid, SessionName
@@ -100,6 +107,25 @@ class TimescalePurgeStore(PurgeStore):
     async def step_log(self, session: SessionName | None, before: datetime, *, limit: int) -> int:
         [row] = await self._rows("purge_log", session=session, before=before, limit=limit)
         return int(row["log_rows"])
+
+    @override
+    async def sweep_log(self, before: datetime) -> int | None:
+        with translated_errors():
+            found = await self._chunks(EVENT_LOG, before)
+            return await drop_with_rows(self._pool, found[0]) if found else None
+
+    @override
+    async def give_back(self) -> None:
+        with translated_errors():
+            for table in (MESSAGES, EVENT_LOG):
+                for chunk in await self._chunks(table, datetime.now(UTC)):
+                    if chunk.is_void:
+                        await drop_void(self._pool, chunk)
+
+    async def _chunks(self, table: str, before: datetime) -> list[Chunk]:
+        async with self._pool.connection() as conn, conn.transaction():
+            await conn.execute(QUERIES["limit_work"])
+            return await chunks_before(conn, table, before)
 
     @override
     async def finish(self, target: PurgeTarget, purge: Purge) -> None:

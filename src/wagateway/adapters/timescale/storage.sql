@@ -141,3 +141,33 @@ SELECT add_continuous_aggregate_policy(
     'whatsapp_gateway.messages_hourly_stats', start_offset => NULL::interval, end_offset => INTERVAL '1 hour',
     schedule_interval => INTERVAL '30 minutes'
 );
+
+-- name: chunks_known
+-- Whether there may be chunks at all.
+SELECT to_regclass('timescaledb_information.chunks') IS NOT NULL AS known;
+
+-- name: chunks_before
+-- The chunks of a table that end before an instant, the oldest first. The file of one that VACUUM found empty
+-- has no page: no row is left that any snapshot could see. Rows that are compressed are in another file.
+SELECT
+    c.hypertable_name AS table, c.chunk_schema AS schema, c.chunk_name AS name,
+    c.range_start, c.range_end,
+    coalesce(
+        NOT c.is_compressed
+            AND pg_relation_size(to_regclass(format('%%I.%%I', c.chunk_schema, c.chunk_name)), 'main') = 0,
+        false
+    ) AS is_void
+FROM timescaledb_information.chunks AS c
+WHERE c.hypertable_schema = 'whatsapp_gateway' AND c.hypertable_name = %(table)s::text
+  AND c.range_end <= %(before)s::timestamptz
+ORDER BY c.range_start;
+
+-- name: hurry
+-- Whoever waits for what we wait for waits for an instant only.
+SELECT set_config('lock_timeout', '200ms', true), set_config('statement_timeout', '60s', true);
+
+-- name: drop_chunk
+-- Drops the chunk that covers just that time.
+SELECT drop_chunks(
+    %(table)s::regclass, older_than => %(end)s::timestamptz, newer_than => %(start)s::timestamptz
+) AS chunk;
