@@ -47,6 +47,10 @@ Library = NamedDependency[SkipValidation[MediaLibrary]]
 _Request = Request[Any, Any, Any]
 _View = TypeVar("_View", FileView, MessageView)
 
+ANY = "*/*"
+IMAGE = "image/*"
+"""What OpenAPI says of bytes whose type differs from one to the next."""
+
 _HASH_CHARS = 16
 _FILE_HEADERS = {
     "Accept-Ranges": "bytes",
@@ -167,13 +171,22 @@ _EXPIRED = not_stored(
 )
 
 
-def _documented_file(text: str) -> dict[int, ResponseSpec]:
-    media = "application/octet-stream"
+def _documented_file(text: str, media_type: str) -> dict[int, ResponseSpec]:
+    part = "The part that the header Range asks for; Content-Range tells which it is."
+    moved = "The file is at the address in the header Location, in the media store, for minutes."
+    held = "Whoever asks has it: the header If-None-Match names its ETag."
     return {
-        200: ResponseSpec(bytes, description=text, media_type=media, generate_examples=False),
+        200: _documented_bytes(text, media_type),
+        206: _documented_bytes(part, media_type),
+        302: ResponseSpec(None, description=moved),
+        304: ResponseSpec(None, description=held),
         **documented(400, 401, 404, 410, 416, 500, 503),
         404: documented_by(_EXPIRED),
     }
+
+
+def _documented_bytes(text: str, media_type: str) -> ResponseSpec:
+    return ResponseSpec(bytes, description=text, media_type=media_type, generate_examples=False)
 
 
 @get(
@@ -181,8 +194,8 @@ def _documented_file(text: str) -> dict[int, ResponseSpec]:
     summary="A message's file",
     operation_id="message_file",
     tags=["Media"],
-    media_type="application/octet-stream",
-    responses=_documented_file("The file; `206` with a part of it where a range was asked for."),
+    media_type=ANY,
+    responses=_documented_file("The file, whole; its type is what it was found to be.", ANY),
 )
 async def message_file(
     request: _Request,
@@ -207,10 +220,11 @@ async def message_file(
     summary="A preview of a message's file",
     operation_id="message_thumbnail",
     tags=["Media"],
-    media_type="image/webp",
+    media_type=IMAGE,
     responses=_documented_file(
         "A WebP image of at most 400 pixels on the longer side; while the file is not stored, the"
-        " JPEG, PNG or WebP image of at most 32 KiB that came inside the message."
+        " JPEG, PNG or WebP image of at most 32 KiB that came inside the message.",
+        IMAGE,
     ),
 )
 async def message_thumbnail(

@@ -93,14 +93,16 @@ class Intake:
                 message = await receive()
                 if message["type"] != "http.request":
                     raise InvalidInput("the connection ended before the body did")
-                size += len(message["body"])
-                self._held.size_bytes += len(message["body"])
+                # Both may be left out, says ASGI; not every server writes them.
+                body, more = message.get("body", b""), message.get("more_body", False)
+                size += len(body)
+                self._held.size_bytes += len(body)
                 if size > self.max_body_bytes:
                     raise self._too_large()
                 if self._held.size_bytes > self.max_held_bytes:
                     raise StoreUnavailable("too much is being received at once; repeat later")
-                chunks.append(message["body"])
-                if not message["more_body"]:
+                chunks.append(body)
+                if not more:
                     return b"".join(chunks)
         finally:
             self._held.size_bytes -= size

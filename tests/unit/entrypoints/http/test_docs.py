@@ -94,7 +94,7 @@ async def test_the_document_names_itself(document: Json) -> None:
 
 async def test_every_route_is_documented_with_its_errors(document: Json) -> None:
     found = {
-        route: {int(status) for status in operation["responses"]} - {200, 202}
+        route: {int(status) for status in operation["responses"]} - {200, 202, 206, 302, 304}
         for route, operation in operations(document)
     }
     assert found == ROUTES
@@ -110,13 +110,13 @@ async def test_every_operation_is_described(document: Json) -> None:
             assert parameter["examples"], (route, parameter["name"])
         for status, response in operation["responses"].items():
             assert response["description"] not in ("", "Additional response"), route
-            for media, content in response["content"].items():
+            for media, content in response.get("content", {}).items():
                 problem = int(status) >= 400 and not route[1].startswith("/health")
                 assert (media == "application/problem+json") == (problem or status == "500"), (
                     route,
                     status,
                 )
-                if media != "application/octet-stream":
+                if media not in {"application/octet-stream", "*/*", "image/*"}:
                     assert content["examples"], (route, status)
 
 

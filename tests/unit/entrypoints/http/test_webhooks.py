@@ -1,6 +1,7 @@
 import asyncio
 import hmac
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import httpx
 import pytest
@@ -287,6 +288,17 @@ async def test_does_not_wait_for_a_slow_sender() -> None:
     assert answer.status == 408
     assert b"0.05 seconds" in answer.body
     assert ingest.bodies == []
+
+
+async def test_a_server_may_leave_out_what_is_empty_or_the_last() -> None:
+    async def terse() -> AsyncIterator[Any]:
+        yield {"type": "http.request", "more_body": True}
+        yield {"type": "http.request", "body": BODY}
+
+    ingest = Ingesting()
+    answer = await raw_request(application(ingest=ingest), PATH, headers=raw(WEBHOOK), body=terse())
+    assert answer.status == 200
+    assert ingest.bodies == [BODY]
 
 
 async def test_a_body_cut_off_is_not_taken_in() -> None:

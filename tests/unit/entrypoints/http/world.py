@@ -190,7 +190,7 @@ async def raw_request(
         if body is None:
             return {"type": "http.request", "body": b"", "more_body": False}
         message = await anext(body)
-        read += len(message["body"]) if message["type"] == "http.request" else 0
+        read += len(message.get("body", b"")) if message["type"] == "http.request" else 0
         return message
 
     async def send(message: Message) -> None:
