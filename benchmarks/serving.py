@@ -90,6 +90,7 @@ async def run_several(count: int, folder: Path) -> None:
             "WHATSAPP_GATEWAY_API_TOKEN": TOKEN,
             "WHATSAPP_WEBHOOK_TOKEN": TOKEN,
             "WHATSAPP_GATEWAY_API_PORT": str(port),
+            "WHATSAPP_API_REQUESTS_PER_MINUTE": "0",
         }
         process = await asyncio.create_subprocess_exec(
             sys.executable,

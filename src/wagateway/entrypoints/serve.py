@@ -27,12 +27,14 @@ from typing import Any
 import uvicorn
 from typing_extensions import override
 
+from wagateway.adapters.memory.rate_limit import InMemoryRateLimit
 from wagateway.domain.errors import Conflict, InvalidInput, Rejected
 from wagateway.entrypoints.bounded_http import BoundedHttp
 from wagateway.entrypoints.containers import Services, now
 from wagateway.entrypoints.http.access_log import Requested
 from wagateway.entrypoints.http.app import create_app
 from wagateway.entrypoints.http.auth import HttpSecurity
+from wagateway.entrypoints.http.clients import TrustedProxies
 from wagateway.entrypoints.http.health import (
     Health,
     Working,
@@ -41,11 +43,13 @@ from wagateway.entrypoints.http.health import (
     with_spool,
     with_workers,
 )
+from wagateway.entrypoints.http.limits import Limits
 from wagateway.entrypoints.http.metrics import Metrics
 from wagateway.entrypoints.http.webhooks import Ingest
 from wagateway.entrypoints.metrics.watching import Watching
 from wagateway.entrypoints.secrets import GatewaySecrets
 from wagateway.entrypoints.settings import Settings
+from wagateway.ports.rate_limit import RateLimit
 
 App = Callable[..., Awaitable[None]]
 """An ASGI application."""
@@ -54,8 +58,9 @@ _GRACE_S = 10
 """How long requests in flight may take to finish."""
 
 _KEEP_ALIVE_S = 75
-_FILES = 65536
 """Longer than clients keep idle connections, so that none posts into one that just closes."""
+
+_FILES = 65536
 
 _SHOW_CURSOR = "\x1b[?25h"
 
@@ -102,9 +107,23 @@ def build_app(
             webhook_hmac_key=secrets.webhook_hmac_key,
             metrics_token=settings.metrics_token,
         ),
+        limits=limits_of(settings),
         metrics=metrics or Watching().page(settings, services),
         requested=requested,
         max_body_bytes=settings.max_body_bytes,
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return how often one client may ask this process, and fail to prove itself."""
+
+    def per_minute(most: int) -> RateLimit | None:
+        return InMemoryRateLimit(most) if most else None
+
+    return Limits(
+        requests=per_minute(settings.api_requests_per_minute),
+        failures=per_minute(settings.failed_logins_per_minute),
+        proxies=TrustedProxies.named(settings.trusted_proxies),
     )
 
 
@@ -190,6 +209,7 @@ async def serve(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # it would believe whoever is on this machine, and rewrite the client
         ws="none",
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,

@@ -70,6 +70,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         webhook_hmac_key: what the engine signs with; None: not configured.
         metrics_token: opens ``/metrics`` and nothing else; None: only ``api_token`` does.
         max_body_bytes: of one webhook, 64 KiB to 1 GiB.
+        api_requests_per_minute: of one client, to 1,000,000; 0: any number.
+        failed_logins_per_minute: of one client, to 1,000,000; 0: any number.
+        trusted_proxies: networks of those whose ``X-Forwarded-For`` names the client.
         spool: where webhooks wait while the database is away: ``redis``; ``filesystem``, in
             ``spool_folder``; ``auto``, in Redis where that is used, else in the folder; ``off``:
             nowhere, and they are refused.
@@ -150,6 +153,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     webhook_hmac_key: str | None = None
     metrics_token: str | None = None
     max_body_bytes: int = 16 * 2**20
+    api_requests_per_minute: int = 6000
+    failed_logins_per_minute: int = 60
+    trusted_proxies: frozenset[str] = frozenset()
     spool: str = "auto"
     spool_dir: Path | None = None
     spool_max_bytes: int = 2**30

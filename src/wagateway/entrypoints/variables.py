@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -46,6 +47,7 @@ LOG_FORMATS = ("console", "json")
 
 _MEBIBYTE = 2**20
 _MOST_DAYS = 36_500
+_MOST_A_MINUTE = 1_000_000
 _YES = frozenset({"true", "yes", "on", "1"})
 _NO = frozenset({"false", "no", "off", "0"})
 
@@ -141,6 +143,13 @@ def _read_chat_type(word: str) -> str:
     return word if word == STATUS else ChatType(word).value
 
 
+def _read_network(word: str) -> str:
+    network = ip_network(word)
+    if network.prefixlen == 0:
+        raise ValueError  # whoever trusts everybody lets everybody choose who they are
+    return str(network)
+
+
 def _read_chat(word: str) -> Jid:
     try:
         return jid(word)
@@ -204,6 +213,7 @@ _DEPTH = Kind(
 _KINDS = _list_of(", ".join(MEDIA_KINDS), _read_kind)
 _CHAT_TYPES = _list_of(", ".join([STATUS, *ChatType]), _read_chat_type)
 _CHATS = _list_of("chats, such as 5511987650102@c.us or 120363000000000001@g.us", _read_chat)
+_NETWORKS = _list_of("addresses or networks, such as 10.0.0.7 or 10.0.0.0/8", _read_network)
 _SESSIONS = _list_of("names of sessions", SessionName)
 _S3_PLACE = re.compile(r"s3://([^/]+)((?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*)/?")
 
@@ -267,6 +277,13 @@ VARIABLES: Mapping[str, Variable] = {
     "WHATSAPP_WEBHOOK_MAX_BODY_BYTES": Variable(
         "max_body_bytes", _whole(64 * 2**10, 1024 * _MEBIBYTE)
     ),
+    "WHATSAPP_API_REQUESTS_PER_MINUTE": Variable(
+        "api_requests_per_minute", _whole(0, _MOST_A_MINUTE)
+    ),
+    "WHATSAPP_FAILED_LOGINS_PER_MINUTE": Variable(
+        "failed_logins_per_minute", _whole(0, _MOST_A_MINUTE)
+    ),
+    "WHATSAPP_TRUSTED_PROXIES": Variable("trusted_proxies", _NETWORKS),
     "WHATSAPP_SPOOL": Variable("spool", _one_of(*SPOOLS)),
     "WHATSAPP_SPOOL_DIR": Variable("spool_dir", _FOLDER),
     "WHATSAPP_SPOOL_MAX_BYTES": Variable("spool_max_bytes", _whole(_MEBIBYTE, 2**40)),

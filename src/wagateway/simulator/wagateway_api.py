@@ -97,6 +97,9 @@ class WagatewayApi:
     async def _get(self, path: str, query: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
         try:
             answer = await self._client.get(path, params=query)
+            while answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+                await asyncio.sleep(_asked_s(answer))
+                answer = await self._client.get(path, params=query)
         except httpx.RequestError as exc:
             raise ApiFailed(f"{type(exc).__name__} on {path}: is the address right?") from exc
         except (httpx.InvalidURL, OverflowError) as exc:
@@ -109,6 +112,12 @@ class WagatewayApi:
             return answer.json()
         except ValueError as exc:
             raise ApiFailed(f"no JSON on {path}") from exc
+
+
+def _asked_s(answer: httpx.Response) -> float:
+    """Return for how long the gateway asks to wait."""
+    asked = answer.headers.get("Retry-After", "")
+    return min(float(asked), 60.0) if asked.isascii() and asked.isdigit() else 1.0
 
 
 def as_lines(messages: Iterable[Line], account: str | None) -> Iterator[Line]:

@@ -24,7 +24,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - AS
         return
     await asyncio.sleep(0.6 if scope["path"] == "/slow" else 0)
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b"ok"})
+    said = scope["client"][0] if scope["path"] == "/client" else "ok"
+    await send({"type": "http.response.body", "body": said.encode()})
 
 
 @asynccontextmanager
@@ -80,6 +81,13 @@ async def test_who_comes_to_the_point_is_not(monkeypatch: pytest.MonkeyPatch) ->
             writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n")
             assert b" 200 " in await answer_of(reader)
             await asyncio.sleep(0.4)  # between two requests nothing is begun
+
+
+async def test_nobody_says_for_whom_they_ask_unless_that_is_settled_elsewhere() -> None:
+    async with connected() as (reader, writer):
+        said = b"X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-Proto: https\r\n\r\n"
+        writer.write(b"GET /client HTTP/1.1\r\nHost: a\r\n" + said)
+        assert b"127.0.0.1" in await answer_of(reader)
 
 
 async def test_headers_of_a_usual_size_are_taken() -> None:

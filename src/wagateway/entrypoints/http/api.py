@@ -49,7 +49,7 @@ class SessionList(msgspec.Struct, frozen=True, kw_only=True):
     summary="Messages of a chat",
     operation_id="list_messages",
     tags=["Archive"],
-    responses=answers(MessagePage, examples.MESSAGES, 400, 401, 404, 500, 503),
+    responses=answers(MessagePage, examples.MESSAGES, 400, 401, 404, 429, 500, 503),
 )
 async def list_messages(
     reader: Reader,
@@ -83,7 +83,7 @@ async def list_messages(
     summary="Chats of a session",
     operation_id="list_chats",
     tags=["Archive"],
-    responses=answers(ChatPage, examples.CHATS, 400, 401, 404, 500, 503),
+    responses=answers(ChatPage, examples.CHATS, 400, 401, 404, 429, 500, 503),
 )
 async def list_chats(
     reader: Reader,
@@ -103,7 +103,7 @@ async def list_chats(
     summary="Contacts of a session",
     operation_id="list_contacts",
     tags=["Archive"],
-    responses=answers(ContactPage, examples.CONTACTS, 400, 401, 404, 500, 503),
+    responses=answers(ContactPage, examples.CONTACTS, 400, 401, 404, 429, 500, 503),
 )
 async def list_contacts(
     reader: Reader,
@@ -128,7 +128,7 @@ async def list_contacts(
     summary="All sessions",
     operation_id="list_sessions",
     tags=["Archive"],
-    responses=answers(SessionList, examples.SESSIONS, 401, 500, 503),
+    responses=answers(SessionList, examples.SESSIONS, 401, 429, 500, 503),
 )
 async def list_sessions(reader: Reader) -> SessionList:
     """Return every session with its account, its latest status, and when it was last heard of.
@@ -144,7 +144,7 @@ async def list_sessions(reader: Reader) -> SessionList:
     summary="The event log",
     operation_id="list_events",
     tags=["Event log"],
-    responses=answers(EventPage, examples.EVENTS, 400, 401, 500, 503),
+    responses=answers(EventPage, examples.EVENTS, 400, 401, 429, 500, 503),
 )
 async def list_events(
     reader: Reader,
@@ -184,7 +184,7 @@ async def list_events(
             media_type="application/octet-stream",
             generate_examples=False,
         ),
-        **documented(400, 401, 404, 500, 503),
+        **documented(400, 401, 404, 429, 500, 503),
     },
 )
 async def event_body(reader: Reader, event_id: EventId) -> Response[bytes]:

@@ -12,6 +12,7 @@ from wagateway.entrypoints.http.api import api_router
 from wagateway.entrypoints.http.auth import HttpSecurity, MetricsAccess, api_gate, api_guard
 from wagateway.entrypoints.http.docs import documentation, front_door
 from wagateway.entrypoints.http.health import Health, health_router
+from wagateway.entrypoints.http.limits import Limits
 from wagateway.entrypoints.http.live import live_router
 from wagateway.entrypoints.http.media import media_router
 from wagateway.entrypoints.http.metrics import Metrics, metrics_router
@@ -37,6 +38,7 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
     live: Live,
     health: Health,
     security: HttpSecurity,
+    limits: Limits | None = None,
     metrics: Metrics | None = None,
     requested: Requested | None = None,
     max_body_bytes: int = 16 * 2**20,
@@ -54,6 +56,7 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
         live: what ``/api/live`` follows.
         health: what ``/health`` tells, without a token.
         security: tokens and keys.
+        limits: how often one client may ask, and fail to prove itself; None: without end.
         metrics: what ``/metrics`` tells, with a token; None: there is no such route.
         requested: is told of each request.
         max_body_bytes: of a webhook; larger ones are refused without being read.
@@ -61,9 +64,11 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
         docs: serve ``/docs`` and the OpenAPI document, both without a token.
         lifespan: entered in order when the server starts, left in reverse when it stops.
     """
+    limits = limits or Limits()
     intake = Intake(
         ingest=ingest,
         security=security,
+        limits=limits,
         max_body_bytes=max_body_bytes,
         body_timeout_s=body_timeout_s,
     )
@@ -74,7 +79,7 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
         media_router(api_guard(security)),
         live_router(api_guard(security)),
         health_router(),
-        *([metrics_router(security.metrics)] if metrics else []),
+        *([metrics_router(security.metrics, limits)] if metrics else []),
     ]
     app = Litestar(
         route_handlers=[*routes, front_door, documentation()] if docs else routes,
@@ -94,7 +99,7 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
         debug=False,
     )
     # Litestar's own middleware sees only requests that match a route; these see all of them.
-    inner = with_security_headers(api_gate(app.asgi_handler, security))
+    inner = with_security_headers(api_gate(app.asgi_handler, security, limits))
     app.asgi_handler = access_logged(inner, requested) if requested else access_logged(inner)
     return app
 
@@ -105,7 +110,7 @@ def create_health_app(health: Health, metrics: Metrics, access: MetricsAccess) -
     It is for processes that serve nothing else.
     """
     app = Litestar(
-        route_handlers=[health_router(), metrics_router(access)],
+        route_handlers=[health_router(), metrics_router(access, Limits())],
         dependencies={
             "health": Provide(lambda: health, sync_to_thread=False),
             "metrics_page": Provide(lambda: metrics, sync_to_thread=False),

@@ -10,11 +10,12 @@ from typing import Any, Self
 
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
-from litestar.exceptions import NotAuthorizedException
+from litestar.exceptions import NotAuthorizedException, TooManyRequestsException
 from litestar.handlers.base import BaseRouteHandler
 from litestar.types import ASGIApp, Guard, HTTPScope, Receive, Scope, Send
 
 from wagateway.domain.errors import InvalidInput
+from wagateway.entrypoints.http.limits import Limits
 from wagateway.entrypoints.http.problems import problem, send_problem
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
@@ -79,6 +80,10 @@ class HttpSecurity:
         ):
             raise webhook_refusal()
 
+    def needs_signature(self, headers: RawHeaders) -> bool:
+        """Tell whether only a signature can prove a webhook that promises to be proven."""
+        return not self._presented_tokens(headers)
+
     def require_webhook_signature(self, headers: RawHeaders, body: bytes) -> None:
         """Check the signature over *body*, where one is presented and a key is configured.
 
@@ -131,20 +136,30 @@ def webhook_refusal() -> NotAuthorizedException:
     )
 
 
-def api_gate(app: ASGIApp, security: HttpSecurity) -> ASGIApp:
+def api_gate(app: ASGIApp, security: HttpSecurity, limits: Limits) -> ASGIApp:
     """Wrap *app*: without a token, nothing below ``/api`` tells even whether it exists."""
 
     async def gate(scope: Scope, receive: Receive, send: Send) -> None:
-        if (
-            scope["type"] == ScopeType.HTTP
-            and _is_api(scope)
-            and not security.admits_api(scope["headers"])
-        ):
-            await send_problem(send, problem(401, _API_DETAIL), CHALLENGE)
-        else:
-            await app(scope, receive, send)
+        if scope["type"] == ScopeType.HTTP and is_api(scope):
+            try:
+                await _admit(scope, security, limits)
+            except NotAuthorizedException as exc:
+                await send_problem(send, problem(401, exc.detail), exc.headers or {})
+                return
+            except TooManyRequestsException as exc:
+                await send_problem(send, problem(429, exc.detail), exc.headers or {})
+                return
+        await app(scope, receive, send)
 
     return gate
+
+
+async def _admit(scope: HTTPScope, security: HttpSecurity, limits: Limits) -> None:
+    client = limits.client_of(scope)
+    if not security.admits_api(scope["headers"]):
+        await limits.failed(client)
+        raise NotAuthorizedException(detail=_API_DETAIL, headers=CHALLENGE)
+    await limits.asked(client)
 
 
 def api_guard(security: HttpSecurity) -> Guard:
@@ -160,7 +175,8 @@ def api_guard(security: HttpSecurity) -> Guard:
     return guard
 
 
-def _is_api(scope: HTTPScope) -> bool:
+def is_api(scope: HTTPScope) -> bool:
+    """Tell whether the path of *scope* is below ``/api``, however it is spelled."""
     path = scope["path"]
     if root := scope.get("root_path", ""):
         path = path.split(root, maxsplit=1)[-1]

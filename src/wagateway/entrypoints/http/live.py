@@ -96,7 +96,7 @@ LastEventId = Annotated[
             generate_examples=False,
             examples=[Example(value=msgspec.to_builtins(examples.CHANGE))],
         ),
-        **documented(400, 401, 404, 500, 503),
+        **documented(400, 401, 404, 429, 500, 503),
     },
 )
 async def follow_changes(

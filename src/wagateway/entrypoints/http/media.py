@@ -180,7 +180,7 @@ def _documented_file(text: str, media_type: str) -> dict[int, ResponseSpec]:
         206: _documented_bytes(part, media_type),
         302: ResponseSpec(None, description=moved),
         304: ResponseSpec(None, description=held),
-        **documented(400, 401, 404, 410, 416, 500, 503),
+        **documented(400, 401, 404, 410, 416, 429, 500, 503),
         404: documented_by(_EXPIRED),
     }
 
@@ -265,7 +265,7 @@ async def thumbnail_head(request: _Request, library: Library, which: _Named) -> 
     summary="The files of a session",
     operation_id="list_files",
     tags=["Media"],
-    responses=answers(FilePage, examples.FILES, 400, 401, 404, 500, 503),
+    responses=answers(FilePage, examples.FILES, 400, 401, 404, 429, 500, 503),
 )
 async def list_files(
     library: Library,
@@ -299,7 +299,7 @@ async def list_files(
     operation_id="retry_files",
     tags=["Media"],
     status_code=202,
-    responses=answers(Retried, examples.RETRIED, 400, 401, 404, 500, 503, success=202),
+    responses=answers(Retried, examples.RETRIED, 400, 401, 404, 429, 500, 503, success=202),
 )
 async def retry_files(
     library: Library,

@@ -14,6 +14,7 @@ from litestar.params import SkipValidation
 from litestar.types import Guard
 
 from wagateway.entrypoints.http.auth import API_TOKEN_HEADER, CHALLENGE, MetricsAccess
+from wagateway.entrypoints.http.limits import Limits
 from wagateway.entrypoints.http.problems import documented
 
 PLAIN_TEXT = "text/plain; version=0.0.4"  # the charset comes by itself
@@ -44,7 +45,7 @@ wagateway_database_up 1.0
             generate_examples=False,
             examples=[Example(value=_EXAMPLE)],
         ),
-        **documented(401, 500),
+        **documented(401, 429, 500),
     },
 )
 async def metrics(metrics_page: NamedDependency[SkipValidation[Metrics]]) -> Response[bytes]:
@@ -60,20 +61,21 @@ async def metrics(metrics_page: NamedDependency[SkipValidation[Metrics]]) -> Res
     )
 
 
-def metrics_router(access: MetricsAccess) -> Router:
-    """Return the route, for whom *access* admits."""
+def metrics_router(access: MetricsAccess, limits: Limits) -> Router:
+    """Return the route, for whom *access* admits; *limits* say how often one may try."""
     return Router(
         "/",
         route_handlers=[metrics],
-        guards=[_guard(access)],
+        guards=[_guard(access, limits)],
         tags=["Metrics"],
         security=[{"metricsToken": []}, {"apiToken": []}],
     )
 
 
-def _guard(access: MetricsAccess) -> Guard:
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+def _guard(access: MetricsAccess, limits: Limits) -> Guard:
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         if not access.admits(connection.scope["headers"]):
+            await limits.failed(limits.client_of(connection.scope))
             raise NotAuthorizedException(detail=_DETAIL, headers=CHALLENGE)
 
     return guard

@@ -131,6 +131,13 @@ KINDS: Mapping[int, ProblemKind] = {
         " tells its size.",
         "The range begins behind the end.",
     ),
+    429: ProblemKind(
+        "too-many-requests",
+        "Too many requests",
+        "This client asked too often, or failed too often to prove who it is. Repeat after the"
+        " seconds in the header Retry-After.",
+        "Too many requests came from here. Repeat later.",
+    ),
     500: ProblemKind(
         "internal-error",
         "Internal error",

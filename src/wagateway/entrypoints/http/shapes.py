@@ -19,12 +19,31 @@ _MODULES = (
     *(messages, views, ingest, health, problems, api),
     *(spans, coverage, session_health, sync_control, sync, media),
 )
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds after which to repeat the request.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+_HEADERS = {
+    "401": {
+        "WWW-Authenticate": {
+            "description": "Which way of proving oneself is known here.",
+            "required": True,
+            "schema": {"type": "string"},
+        }
+    },
+    "429": _RETRY_AFTER,
+    "503": _RETRY_AFTER,
+}
 _ATTRIBUTES = "\n\nAttributes:\n"
 _FIELD = re.compile(r"^    (\w+(?:, \w+)*): (.+(?:\n     +.+)*)", re.MULTILINE)
 
 
 def describe_shapes(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """Write the docstrings of the structs into *document*, an OpenAPI document, and return it."""
+    _tell_headers(document)
     schemas = document["components"]["schemas"]
     documented = {kind.__name__: inspect.getdoc(kind) or "" for kind in _structs()}
     for name, schema in schemas.items():
@@ -38,6 +57,15 @@ def describe_shapes(document: Mapping[str, Any]) -> Mapping[str, Any]:
                 if field in schema.get("properties", {}):
                     _describe(schema["properties"], field, markdown(" ".join(meaning.split())))
     return document
+
+
+def _tell_headers(document: Mapping[str, Any]) -> None:
+    """Write down the headers that problems always have; Litestar has no place for them."""
+    for item in document["paths"].values():
+        for operation in item.values():
+            for status, response in operation["responses"].items():
+                if problems.PROBLEM_JSON in response.get("content", {}) and status in _HEADERS:
+                    response["headers"] = _HEADERS[status]
 
 
 def markdown(text: str) -> str:

@@ -67,7 +67,7 @@ class Woken(msgspec.Struct, frozen=True, kw_only=True):
     summary="What is complete",
     operation_id="session_coverage",
     tags=["Completeness"],
-    responses=answers(SessionCoverage, examples.SESSION_COVERAGE, 400, 401, 404, 500, 503),
+    responses=answers(SessionCoverage, examples.SESSION_COVERAGE, 400, 401, 404, 429, 500, 503),
 )
 async def session_coverage(sync: Sync, session: Session) -> SessionCoverage:
     """Return for each chat which spans of time are complete, and why others are not.
@@ -85,7 +85,7 @@ async def session_coverage(sync: Sync, session: Session) -> SessionCoverage:
     summary="What is complete of a chat",
     operation_id="chat_coverage",
     tags=["Completeness"],
-    responses=answers(ChatCoverage, examples.CHAT_COVERAGE, 400, 401, 404, 500, 503),
+    responses=answers(ChatCoverage, examples.CHAT_COVERAGE, 400, 401, 404, 429, 500, 503),
 )
 async def chat_coverage(sync: Sync, session: Session, chat: Chat) -> ChatCoverage:
     """Return which spans of a chat are complete, why others are not, and what happens next.
@@ -101,7 +101,7 @@ async def chat_coverage(sync: Sync, session: Session, chat: Chat) -> ChatCoverag
     summary="Where sync stands",
     operation_id="sync_report",
     tags=["Completeness"],
-    responses=answers(SyncReport, examples.SYNC_REPORT, 400, 401, 404, 500, 503),
+    responses=answers(SyncReport, examples.SYNC_REPORT, 400, 401, 404, 429, 500, 503),
 )
 async def sync_report(sync: Sync, session: Session) -> SyncReport:
     """Return the session's health, how many chats are in which state, and what is under way."""
@@ -114,7 +114,7 @@ async def sync_report(sync: Sync, session: Session) -> SyncReport:
     operation_id="sync_session",
     tags=["Completeness"],
     status_code=202,
-    responses=answers(Woken, examples.WOKEN, 400, 401, 404, 500, 503, success=202),
+    responses=answers(Woken, examples.WOKEN, 400, 401, 404, 429, 500, 503, success=202),
 )
 async def sync_session(
     sync: Sync, session: Session, mode: ModeChoice = Mode.INCREMENTAL, since: BackTo = None
@@ -129,7 +129,7 @@ async def sync_session(
     operation_id="sync_chat",
     tags=["Completeness"],
     status_code=202,
-    responses=answers(Woken, examples.WOKEN, 400, 401, 404, 500, 503, success=202),
+    responses=answers(Woken, examples.WOKEN, 400, 401, 404, 429, 500, 503, success=202),
 )
 async def sync_chat(
     sync: Sync,
@@ -160,7 +160,7 @@ async def _started(
     operation_id="pause_session",
     tags=["Completeness"],
     status_code=200,
-    responses=answers(Woken, examples.WOKEN, 400, 401, 404, 500, 503),
+    responses=answers(Woken, examples.WOKEN, 400, 401, 404, 429, 500, 503),
 )
 async def pause_session(sync: Sync, session: Session) -> Woken:
     """Ask the engine nothing more about a session until it is resumed; webhooks go on."""
@@ -173,7 +173,7 @@ async def pause_session(sync: Sync, session: Session) -> Woken:
     operation_id="resume_session",
     tags=["Completeness"],
     status_code=200,
-    responses=answers(Woken, examples.WOKEN, 400, 401, 404, 500, 503),
+    responses=answers(Woken, examples.WOKEN, 400, 401, 404, 429, 500, 503),
 )
 async def resume_session(sync: Sync, session: Session) -> Woken:
     """Go on with what was paused, and try what failed again at once."""
@@ -186,7 +186,7 @@ async def resume_session(sync: Sync, session: Session) -> Woken:
     operation_id="pause_chat",
     tags=["Completeness"],
     status_code=200,
-    responses=answers(Woken, examples.WOKEN, 400, 401, 404, 500, 503),
+    responses=answers(Woken, examples.WOKEN, 400, 401, 404, 429, 500, 503),
 )
 async def pause_chat(sync: Sync, session: Session, chat: Chat) -> Woken:
     """Do not read the history of a chat until it is resumed."""
@@ -199,7 +199,7 @@ async def pause_chat(sync: Sync, session: Session, chat: Chat) -> Woken:
     operation_id="resume_chat",
     tags=["Completeness"],
     status_code=200,
-    responses=answers(Woken, examples.WOKEN, 400, 401, 404, 500, 503),
+    responses=answers(Woken, examples.WOKEN, 400, 401, 404, 429, 500, 503),
 )
 async def resume_chat(sync: Sync, session: Session, chat: Chat) -> Woken:
     """Go on with a chat that was paused, or try one that failed again at once."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 from litestar import Request, post
 from litestar.di import NamedDependency
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, NotAuthorizedException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import (
     Example,
@@ -24,6 +24,7 @@ from litestar.types import Receive
 from wagateway.domain.errors import InvalidInput, StoreUnavailable
 from wagateway.entrypoints.http import examples
 from wagateway.entrypoints.http.auth import HttpSecurity, RawHeaders
+from wagateway.entrypoints.http.limits import Limits
 from wagateway.entrypoints.http.problems import documented
 from wagateway.usecases.ingest import Ingested
 
@@ -46,6 +47,8 @@ class Intake:
     """One delivery's way in: media type, size, token, body, signature, and only then its content.
 
     Attributes:
+        limits: how often a client may fail to prove itself; deliveries that are proven are not
+            counted, since the engine repeats them.
         max_body_bytes: not a byte more is kept.
         body_timeout_s: for the whole body, so that a slow sender cannot hold a place.
         max_held_bytes: of all bodies that are being received, together.
@@ -53,19 +56,34 @@ class Intake:
 
     ingest: Ingest
     security: HttpSecurity
+    limits: Limits
     max_body_bytes: int
     body_timeout_s: float
     max_held_bytes: int = 256 * 2**20
     _held: _Held = field(default_factory=_Held, init=False)
 
-    async def __call__(self, headers: RawHeaders, receive: Receive) -> Ingested:
-        """Check and record what comes through *receive*; answer after it is durable."""
+    async def __call__(self, headers: RawHeaders, receive: Receive, client: str) -> Ingested:
+        """Check and record what *client* sends through *receive*; answer after it is durable."""
         require_plain_json(headers)
         self._require_declared_size(headers)
+        try:
+            body = await self._proven_body(headers, receive, client)
+        except NotAuthorizedException:
+            await self.limits.failed(client)
+            raise
+        return await self.ingest(body)
+
+    async def _proven_body(self, headers: RawHeaders, receive: Receive, client: str) -> bytes:
         self.security.require_webhook_promise(headers)
+        if not self.security.needs_signature(headers):
+            body = await self._body(receive)
+            self.security.require_webhook_signature(headers, body)
+            return body
+        await self.limits.require_good_name(client)
         body = await self._body(receive)
         self.security.require_webhook_signature(headers, body)
-        return await self.ingest(body)
+        self.limits.proved(client)
+        return body
 
     def _require_declared_size(self, headers: RawHeaders) -> None:
         for declared in (value for name, value in headers if name == b"content-length"):
@@ -168,7 +186,7 @@ class WebhookOperation(Operation):
             generate_examples=False,
             examples=[Example(value=msgspec.to_builtins(examples.INGESTED))],
         ),
-        **documented(400, 401, 408, 413, 415, 500, 503),
+        **documented(400, 401, 408, 413, 415, 429, 500, 503),
     },
 )
 async def receive_event(
@@ -180,4 +198,5 @@ async def receive_event(
     else. Repeating a delivery is harmless. Where both a token and an HMAC key are configured,
     either is enough, and none that is presented may be wrong.
     """
-    return await intake(request.scope["headers"], request.receive)
+    client = intake.limits.client_of(request.scope)
+    return await intake(request.scope["headers"], request.receive, client)

@@ -13,7 +13,7 @@ from wagateway.domain.errors import Conflict, InvalidInput
 from wagateway.entrypoints.cli.announce import exposure_warning, ready_lines
 from wagateway.entrypoints.cli.place import schema_warning
 from wagateway.entrypoints.secrets import GatewaySecrets
-from wagateway.entrypoints.serve import base_url, is_exposed, listen, run_until_stopped
+from wagateway.entrypoints.serve import base_url, is_exposed, limits_of, listen, run_until_stopped
 from wagateway.entrypoints.settings import Settings
 
 TOKEN = "kX3-9vQz_7LmT2bRw8Ye"
@@ -48,6 +48,16 @@ def test_only_addresses_beyond_this_machine_are_exposed() -> None:
         assert is_exposed(everywhere)
         assert "TLS" in (exposure_warning(everywhere) or "")
         assert base_url(everywhere) == f"http://127.0.0.1:{everywhere.getsockname()[1]}"
+
+
+async def test_settings_say_how_often_one_client_may_ask() -> None:
+    some = limits_of(Settings(api_requests_per_minute=1, failed_logins_per_minute=2))
+    assert some.requests
+    assert some.failures
+    assert [await some.requests.take("a") > 0 for _ in range(2)] == [False, True]
+    assert [await some.failures.take("a") > 0 for _ in range(3)] == [False, False, True]
+    none = limits_of(Settings(api_requests_per_minute=0, failed_logins_per_minute=0))
+    assert (none.requests, none.failures) == (None, None)
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")

@@ -20,30 +20,30 @@ from wagateway.entrypoints.http.problems import KINDS
 Json = dict[str, Any]
 
 ROUTES = {
-    ("post", "/webhooks/messages"): {400, 401, 408, 413, 415, 500, 503},
-    ("get", "/api/messages/{session}/{chat}"): {400, 401, 404, 500, 503},
-    ("get", "/api/chats/{session}"): {400, 401, 404, 500, 503},
-    ("get", "/api/contacts/{session}"): {400, 401, 404, 500, 503},
-    ("get", "/api/sessions"): {401, 500, 503},
-    ("get", "/api/events"): {400, 401, 500, 503},
-    ("get", "/api/events/{event_id}/body"): {400, 401, 404, 500, 503},
-    ("get", "/api/coverage/{session}"): {400, 401, 404, 500, 503},
-    ("get", "/api/coverage/{session}/{chat}"): {400, 401, 404, 500, 503},
-    ("get", "/api/sync/{session}"): {400, 401, 404, 500, 503},
-    ("post", "/api/sync/{session}"): {400, 401, 404, 500, 503},
-    ("post", "/api/sync/{session}/pause"): {400, 401, 404, 500, 503},
-    ("post", "/api/sync/{session}/resume"): {400, 401, 404, 500, 503},
-    ("post", "/api/sync/{session}/{chat}"): {400, 401, 404, 500, 503},
-    ("post", "/api/sync/{session}/{chat}/pause"): {400, 401, 404, 500, 503},
-    ("post", "/api/sync/{session}/{chat}/resume"): {400, 401, 404, 500, 503},
-    ("get", "/api/media/{session}"): {400, 401, 404, 500, 503},
-    ("post", "/api/media/{session}/retry"): {400, 401, 404, 500, 503},
-    ("get", "/api/media/{session}/{chat}/{message_id}"): {400, 401, 404, 410, 416, 500, 503},
+    ("post", "/webhooks/messages"): {400, 401, 408, 413, 415, 429, 500, 503},
+    ("get", "/api/messages/{session}/{chat}"): {400, 401, 404, 429, 500, 503},
+    ("get", "/api/chats/{session}"): {400, 401, 404, 429, 500, 503},
+    ("get", "/api/contacts/{session}"): {400, 401, 404, 429, 500, 503},
+    ("get", "/api/sessions"): {401, 429, 500, 503},
+    ("get", "/api/events"): {400, 401, 429, 500, 503},
+    ("get", "/api/events/{event_id}/body"): {400, 401, 404, 429, 500, 503},
+    ("get", "/api/coverage/{session}"): {400, 401, 404, 429, 500, 503},
+    ("get", "/api/coverage/{session}/{chat}"): {400, 401, 404, 429, 500, 503},
+    ("get", "/api/sync/{session}"): {400, 401, 404, 429, 500, 503},
+    ("post", "/api/sync/{session}"): {400, 401, 404, 429, 500, 503},
+    ("post", "/api/sync/{session}/pause"): {400, 401, 404, 429, 500, 503},
+    ("post", "/api/sync/{session}/resume"): {400, 401, 404, 429, 500, 503},
+    ("post", "/api/sync/{session}/{chat}"): {400, 401, 404, 429, 500, 503},
+    ("post", "/api/sync/{session}/{chat}/pause"): {400, 401, 404, 429, 500, 503},
+    ("post", "/api/sync/{session}/{chat}/resume"): {400, 401, 404, 429, 500, 503},
+    ("get", "/api/media/{session}"): {400, 401, 404, 429, 500, 503},
+    ("post", "/api/media/{session}/retry"): {400, 401, 404, 429, 500, 503},
+    ("get", "/api/media/{session}/{chat}/{message_id}"): {400, 401, 404, 410, 416, 429, 500, 503},
     ("get", "/api/media/{session}/{chat}/{message_id}/thumbnail"): {
-        *(400, 401, 404, 410, 416, 500, 503),
+        *(400, 401, 404, 410, 416, 429, 500, 503),
     },
-    ("get", "/api/live"): {400, 401, 404, 500, 503},
-    ("get", "/metrics"): {401, 500},
+    ("get", "/api/live"): {400, 401, 404, 429, 500, 503},
+    ("get", "/metrics"): {401, 429, 500},
     ("get", "/health"): {500, 503},
     ("get", "/health/ready"): {500, 503},
     ("get", "/health/live"): {500},
@@ -118,6 +118,21 @@ async def test_every_operation_is_described(document: Json) -> None:
                 )
                 if media not in {"application/octet-stream", "*/*", "image/*"}:
                     assert content["examples"], (route, status)
+
+
+async def test_the_headers_of_problems_are_documented(document: Json) -> None:
+    told = {
+        (status, header)
+        for _, operation in operations(document)
+        for status, response in operation["responses"].items()
+        for header, about in response.get("headers", {}).items()
+        if about["required"] and about["description"]
+    }
+    assert told == {
+        ("401", "WWW-Authenticate"),
+        ("429", "Retry-After"),
+        ("503", "Retry-After"),
+    }
 
 
 async def test_every_operation_names_its_credentials(document: Json) -> None:

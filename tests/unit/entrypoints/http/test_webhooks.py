@@ -22,6 +22,7 @@ from tests.unit.entrypoints.http.world import (
 
 from wagateway.domain.errors import InvalidInput, StoreUnavailable
 from wagateway.entrypoints.http.auth import HttpSecurity
+from wagateway.entrypoints.http.limits import Limits
 from wagateway.entrypoints.http.webhooks import Intake
 
 PATH = "/webhooks/messages"
@@ -351,7 +352,12 @@ async def test_unfinished_bodies_together_are_held_within_bounds() -> None:
     """A signature comes true at the end of a body only, so anybody can make us keep its begin."""
     ingest = Ingesting()
     intake = Intake(
-        ingest=ingest, security=HMAC_ONLY, max_body_bytes=10, body_timeout_s=5, max_held_bytes=15
+        ingest=ingest,
+        security=HMAC_ONLY,
+        limits=Limits(),
+        max_body_bytes=10,
+        body_timeout_s=5,
+        max_held_bytes=15,
     )
     finish = asyncio.Event()
     chunks = iter([b"x" * 10, b""])
@@ -368,11 +374,11 @@ async def test_unfinished_bodies_together_are_held_within_bounds() -> None:
     signed = [(b"content-type", b"application/json"), (b"x-webhook-hmac-algorithm", b"sha512")]
     slow = [*signed, (b"x-webhook-hmac", signature(b"x" * 10).encode())]
     other = [*signed, (b"x-webhook-hmac", signature(b"y" * 10).encode())]
-    waiting = asyncio.create_task(intake(slow, slowly))
+    waiting = asyncio.create_task(intake(slow, slowly, ""))
     await asyncio.sleep(0)
     with pytest.raises(StoreUnavailable, match="too much is being received"):
-        await intake(other, at_once)
+        await intake(other, at_once, "")
     finish.set()
     await waiting
-    await intake(other, at_once)
+    await intake(other, at_once, "")
     assert ingest.bodies == [b"x" * 10, b"y" * 10]
