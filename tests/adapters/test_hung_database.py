@@ -11,14 +11,20 @@ import pytest
 from tests.support.deliveries import ANA, SESSION, delivery, seen
 from tests.support.hung import frozen, silent_listener
 from tests.support.metrics import Scraped
+from tests.unit.entrypoints.http.world import API, application, client_of
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres
+from wagateway.adapters.memory.feed import InProcessWakeUp
+from wagateway.adapters.memory.media import InMemoryMediaStore
 from wagateway.adapters.timescale import migrate as runner
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.figures import TimescaleArchiveFigures
+from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
+from wagateway.adapters.timescale.feed import TimescaleChangeFeed
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import Pool, open_pool
 from wagateway.adapters.timescale.reader import TimescaleReader
+from wagateway.adapters.timescale.sync import TimescaleSyncStore
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.domain.events import Outcome
 from wagateway.entrypoints.containers import now
@@ -26,6 +32,9 @@ from wagateway.entrypoints.http.health import HealthStatus, store_health
 from wagateway.entrypoints.metrics.page import MetricsPage, Plan
 from wagateway.entrypoints.metrics.process import ProcessMetrics
 from wagateway.usecases.group_commit import GroupCommit
+from wagateway.usecases.live import Live
+from wagateway.usecases.media_library import MediaLibrary
+from wagateway.usecases.sync_control import SyncControl
 
 pytestmark = [
     pytest.mark.embedded,
@@ -125,6 +134,41 @@ async def test_metrics_are_told_without_it_however_often_they_are_asked_for(
     async with asyncio.timeout(20):
         while await is_up() == 0:
             await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "sessions",
+        "events",
+        "events/1/body",
+        "live",
+        *(f"{what}/vendas" for what in ("chats", "contacts", "coverage", "sync", "media")),
+        *(f"{what}/vendas/{ANA}" for what in ("messages", "coverage")),
+        f"media/vendas/{ANA}/A1",
+    ],
+)
+async def test_the_api_says_so_in_time(server: EmbeddedPostgres, pool: Pool, path: str) -> None:
+    archive, reader = TimescaleArchive(pool), TimescaleReader(pool)
+    downloads = TimescaleDownloadStore(pool)
+    app = application(
+        reader=reader,
+        sync=SyncControl(store=TimescaleSyncStore(pool, archive), reader=reader, clock=now),
+        library=MediaLibrary(
+            reader=reader, downloads=downloads, media=InMemoryMediaStore(), clock=now
+        ),
+        live=Live(
+            feed=TimescaleChangeFeed(pool),
+            reader=reader,
+            wake_up=InProcessWakeUp(),
+            clock=now,
+        ),
+        answer_timeout_s=0.5,
+    )
+    async with client_of(app) as client:
+        with hung(server), within(3):
+            answer = await client.get(f"/api/{path}", headers=API)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
 
 
 async def test_closing_does_not_wait_for_ever(server: EmbeddedPostgres) -> None:

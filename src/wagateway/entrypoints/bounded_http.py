@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 with bounds on what comes before a request is known."""
+"""uvicorn's HTTP/1.1 with bounds on how long, and how much, a peer may send or not take."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,6 +13,15 @@ MAX_HEAD_BYTES = 64 * 1024
 
 HEAD_TIMEOUT_S = 10.0
 """From the connection, or the first byte of a further request, to the end of the headers."""
+
+BODY_TIMEOUT_S = 60.0
+"""From the end of the headers to that of the body, of any request, read or not."""
+
+MAX_UNWANTED_BYTES = 2**20
+"""Of a body that goes on after its request was answered."""
+
+STALLED_S = 60.0
+"""How long a peer may take nothing of an answer that waits for it."""
 
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -40,15 +49,19 @@ class Connection:
 class BoundedHttp(HttpToolsProtocol):
     """A connection whose peer must come to the point.
 
-    uvicorn itself keeps headers of any size, and waits for them without end: whoever can connect,
-    with a token or not, could fill the memory or take all descriptors.
+    uvicorn itself keeps headers of any size, and waits without end for them, for bodies, and for
+    who does not take an answer: whoever can connect, with a token or not, could fill the memory or
+    take all descriptors.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*args, **kwargs)
         self._in_head = False
+        self._in_body = False
         self._head_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._unwanted_bytes = 0
+        self._stalled: asyncio.TimerHandle | None = None
         self._connection = Connection(asyncio.Event(), self._cut)
 
     def _cut(self) -> None:
@@ -67,11 +80,12 @@ class BoundedHttp(HttpToolsProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head()
+        self._end_stall()
         super().connection_lost(exc)
 
     @override
     def data_received(self, data: bytes) -> None:
-        if not self._in_head and self.cycle.response_complete:
+        if not (self._in_head or self._in_body) and self.cycle.response_complete:
             self._await_head()
         self._head_bytes += len(data)
         super().data_received(data)
@@ -89,7 +103,40 @@ class BoundedHttp(HttpToolsProtocol):
     @override
     def on_headers_complete(self) -> None:
         self._end_head()
+        self._in_body = True
+        self._deadline = self.loop.call_later(BODY_TIMEOUT_S, self.transport.close)
+        self._unwanted_bytes = 0
         super().on_headers_complete()
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        if self.cycle.response_complete:
+            self._unwanted_bytes += len(body)
+            if self._unwanted_bytes > MAX_UNWANTED_BYTES:
+                self.transport.close()
+        super().on_body(body)
+
+    @override
+    def on_message_complete(self) -> None:
+        self._end_head()
+        self._in_body = False
+        super().on_message_complete()
+
+    @override
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._end_stall()
+        self._stalled = self.loop.call_later(STALLED_S, self._cut)
+
+    @override
+    def resume_writing(self) -> None:
+        self._end_stall()
+        super().resume_writing()
+
+    def _end_stall(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def _await_head(self) -> None:
         self._end_head()

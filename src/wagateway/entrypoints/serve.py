@@ -111,6 +111,8 @@ def build_app(
         metrics=metrics or Watching().page(settings, services),
         requested=requested,
         max_body_bytes=settings.max_body_bytes,
+        cors_origins=settings.cors_origins,
+        behind_tls=settings.behind_tls,
     )
 
 

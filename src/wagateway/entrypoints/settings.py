@@ -72,6 +72,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         max_body_bytes: of one webhook, 64 KiB to 1 GiB.
         api_requests_per_minute: of one client, to 1,000,000; 0: any number.
         failed_logins_per_minute: of one client, to 1,000,000; 0: any number.
+        cors_origins: of pages that may read the API in a browser, such as
+            ``https://app.example.com``.
+        behind_tls: whoever is not on this machine comes through a proxy that speaks TLS.
         trusted_proxies: networks of those whose ``X-Forwarded-For`` names the client.
         spool: where webhooks wait while the database is away: ``redis``; ``filesystem``, in
             ``spool_folder``; ``auto``, in Redis where that is used, else in the folder; ``off``:
@@ -156,6 +159,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     api_requests_per_minute: int = 6000
     failed_logins_per_minute: int = 60
     trusted_proxies: frozenset[str] = frozenset()
+    cors_origins: frozenset[str] = frozenset()
+    behind_tls: bool = False
     spool: str = "auto"
     spool_dir: Path | None = None
     spool_max_bytes: int = 2**30

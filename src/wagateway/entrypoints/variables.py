@@ -150,6 +150,19 @@ def _read_network(word: str) -> str:
     return str(network)
 
 
+_ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?")
+_USUAL_PORT = {"http": "80", "https": "443"}
+
+
+def _read_origin(word: str) -> str:
+    """Return the origin *word* as browsers write it: in lower case, without the usual port."""
+    match = _ORIGIN.fullmatch(word.lower().removesuffix("/"))
+    if match is None:
+        raise ValueError
+    scheme, host, port = match.groups()
+    return f"{scheme}://{host}" + (f":{port}" if port not in {None, _USUAL_PORT[scheme]} else "")
+
+
 def _read_chat(word: str) -> Jid:
     try:
         return jid(word)
@@ -214,6 +227,10 @@ _KINDS = _list_of(", ".join(MEDIA_KINDS), _read_kind)
 _CHAT_TYPES = _list_of(", ".join([STATUS, *ChatType]), _read_chat_type)
 _CHATS = _list_of("chats, such as 5511987650102@c.us or 120363000000000001@g.us", _read_chat)
 _NETWORKS = _list_of("addresses or networks, such as 10.0.0.7 or 10.0.0.0/8", _read_network)
+_ORIGINS = _list_of(
+    "origins as browsers write them, such as https://app.example.com (each by name, no *)",
+    _read_origin,
+)
 _SESSIONS = _list_of("names of sessions", SessionName)
 _S3_PLACE = re.compile(r"s3://([^/]+)((?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*)/?")
 
@@ -283,6 +300,8 @@ VARIABLES: Mapping[str, Variable] = {
     "WHATSAPP_FAILED_LOGINS_PER_MINUTE": Variable(
         "failed_logins_per_minute", _whole(0, _MOST_A_MINUTE)
     ),
+    "WHATSAPP_CORS_ORIGINS": Variable("cors_origins", _ORIGINS),
+    "WHATSAPP_BEHIND_TLS": Variable("behind_tls", _FLAG),
     "WHATSAPP_TRUSTED_PROXIES": Variable("trusted_proxies", _NETWORKS),
     "WHATSAPP_SPOOL": Variable("spool", _one_of(*SPOOLS)),
     "WHATSAPP_SPOOL_DIR": Variable("spool_dir", _FOLDER),

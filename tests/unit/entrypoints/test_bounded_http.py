@@ -22,6 +22,13 @@ async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - AS
             kind = (await receive())["type"]
             await send({"type": f"{kind}.complete"})
         return
+    if scope["path"] == "/large":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(1000):
+            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+    if scope["path"] == "/read":
+        while (await receive()).get("more_body"):
+            pass
     await asyncio.sleep(0.6 if scope["path"] == "/slow" else 0)
     await send({"type": "http.response.start", "status": 200, "headers": []})
     said = scope["client"][0] if scope["path"] == "/client" else "ok"
@@ -94,3 +101,72 @@ async def test_headers_of_a_usual_size_are_taken() -> None:
     async with connected() as (reader, writer):
         writer.write(HEAD + b"X-a: " + b"a" * 30_000 + b"\r\n\r\n")
         assert b" 200 " in await answer_of(reader)
+
+
+POST = b"POST /%s HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n"
+
+
+@pytest.mark.parametrize("path", [b"read", b"slow", b""])
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    path: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_http, "BODY_TIMEOUT_S", 0.3)
+    async with connected() as (reader, writer):
+        writer.write(POST % path)
+        async with asyncio.timeout(5):
+            dripping = asyncio.create_task(drip(writer))
+            await reader.read()
+            dripping.cancel()
+
+
+async def drip(writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while True:
+            writer.write(b"a")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+
+async def test_a_body_that_nobody_wants_is_cut() -> None:
+    async with connected() as (reader, writer):
+        writer.write(POST % b"")
+        assert b" 200 " in await answer_of(reader)
+        sent = 0
+        with suppress(ConnectionError):
+            async with asyncio.timeout(10):
+                while sent < 2**30:
+                    writer.write(b"a" * 65536)
+                    await writer.drain()
+                    sent += 65536
+        assert sent < 2**26
+
+
+async def test_a_small_body_that_nobody_wants_does_no_harm() -> None:
+    async with connected() as (reader, writer):
+        for _ in range(3):
+            writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n")
+            assert b" 200 " in await answer_of(reader)
+            for _ in range(4):
+                writer.write(b"a" * 50_000)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+
+
+async def test_who_does_not_take_an_answer_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_http, "STALLED_S", 0.3)
+    async with connected() as (reader, writer):
+        writer.write(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+        await asyncio.sleep(1)
+        async with asyncio.timeout(5):
+            with suppress(ConnectionError):
+                while await reader.read(2**20):
+                    pass
+
+
+async def test_who_takes_it_slowly_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_http, "STALLED_S", 0.5)
+    async with connected() as (reader, writer):
+        writer.write(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+        for _ in range(15):
+            assert len(await reader.readexactly(2**19)) == 2**19
+            await asyncio.sleep(0.1)

@@ -1,6 +1,6 @@
 """The HTTP application: routes, what surrounds them, and nothing of the outside world."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from litestar import Litestar
@@ -10,6 +10,8 @@ from litestar.types import ControllerRouterHandler
 from wagateway.entrypoints.http.access_log import Requested, access_logged
 from wagateway.entrypoints.http.api import api_router
 from wagateway.entrypoints.http.auth import HttpSecurity, MetricsAccess, api_gate, api_guard
+from wagateway.entrypoints.http.cors import with_cors
+from wagateway.entrypoints.http.deadline import answered_in_time
 from wagateway.entrypoints.http.docs import documentation, front_door
 from wagateway.entrypoints.http.health import Health, health_router
 from wagateway.entrypoints.http.limits import Limits
@@ -43,6 +45,9 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
     requested: Requested | None = None,
     max_body_bytes: int = 16 * 2**20,
     body_timeout_s: float = 30.0,
+    answer_timeout_s: float = 28.0,
+    cors_origins: Collection[str] = (),
+    behind_tls: bool = False,
     docs: bool = True,
     lifespan: Sequence[Lifespan] = (),
 ) -> Litestar:
@@ -61,6 +66,9 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
         requested: is told of each request.
         max_body_bytes: of a webhook; larger ones are refused without being read.
         body_timeout_s: for a webhook's whole body.
+        answer_timeout_s: until an answer of ``/api`` begins; then it is a 503.
+        cors_origins: of the pages that may read ``/api`` in a browser, as browsers write them.
+        behind_tls: browsers reach it by https alone.
         docs: serve ``/docs`` and the OpenAPI document, both without a token.
         lifespan: entered in order when the server starts, left in reverse when it stops.
     """
@@ -99,7 +107,8 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
         debug=False,
     )
     # Litestar's own middleware sees only requests that match a route; these see all of them.
-    inner = with_security_headers(api_gate(app.asgi_handler, security, limits))
+    gated = api_gate(answered_in_time(app.asgi_handler, answer_timeout_s), security, limits)
+    inner = with_security_headers(with_cors(gated, cors_origins), behind_tls=behind_tls)
     app.asgi_handler = access_logged(inner, requested) if requested else access_logged(inner)
     return app
 

@@ -130,7 +130,21 @@ async def test_every_answer_is_guarded_in_a_browser(client: httpx.AsyncClient, p
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["x-frame-options"] == "DENY"
     assert headers["content-security-policy"].startswith("default-src 'none'")
+    for cannot in ("frame-ancestors", "base-uri", "form-action"):
+        assert f"{cannot} 'none'" in headers["content-security-policy"]
     assert len(headers.get_list("content-security-policy")) == 1
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert "camera=()" in headers["permissions-policy"]
+    assert "strict-transport-security" not in headers  # nobody said that there is TLS
+    assert "server" not in headers
+
+
+async def test_browsers_are_told_to_come_by_tls_where_it_is_said_to_be_there() -> None:
+    async with client_of(application(behind_tls=True)) as client:
+        for path in ("/health", "/unknown", "/api/sessions", "/docs"):
+            headers = (await client.get(path)).headers
+            assert headers["strict-transport-security"] == "max-age=31536000"
 
 
 @pytest.mark.parametrize("path", ["/api/sessions", "/api/unknown", "/api/events/1/body", "/health"])
