@@ -16,6 +16,7 @@ from wagateway.domain.events import Outcome, SessionStatus
 from wagateway.entrypoints.addresses import local_url
 from wagateway.entrypoints.backup_check import backup_findings
 from wagateway.entrypoints.containers import open_services, storage_plan
+from wagateway.entrypoints.exposure import exposure_findings
 from wagateway.entrypoints.findings import Finding, Verdict, fail, ok, skipped, warn
 from wagateway.entrypoints.http.auth import (
     API_TOKEN_HEADER,
@@ -81,6 +82,8 @@ async def examine(
     yield ok("settings", f"{settings.backend} database, port {settings.port}")
     secrets, finding = _secrets(settings)
     yield finding
+    for warning in exposure_findings(settings, secrets):
+        yield warning
     heard: Heard | None = None
     # Each is closed at once where the caller stops early: what they opened would outlive the loop.
     async with aclosing(_archive(settings, open_database)) as archive:

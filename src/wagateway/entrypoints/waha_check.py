@@ -102,6 +102,12 @@ async def waha_findings(
         if broken is not None:
             yield broken
             return
+        if await _is_open(client):
+            yield warn(
+                "waha key",
+                "it answers whoever reaches it, without a key: they read and send messages",
+                "Set WAHA_API_KEY in WAHA's environment, and WHATSAPP_API_KEY here.",
+            )
         client.headers.update(headers)  # only now: nobody but WAHA is shown its key
         version = await _version(client)
         sessions = await _sessions(client)
@@ -132,6 +138,15 @@ async def _unreachable(client: httpx.AsyncClient) -> Finding | None:
             "Correct WHATSAPP_CORE_URL: WAHA's own port is 3000, or what the stack maps it to.",
         )
     return None
+
+
+async def _is_open(client: httpx.AsyncClient) -> bool:
+    """Tell whether WAHA tells of its sessions to whoever asks."""
+    try:
+        answer = await client.get("/api/sessions")
+    except httpx.RequestError:
+        return False
+    return _decoded(answer, list[_Session]) is not None
 
 
 async def _version(client: httpx.AsyncClient) -> _Version:

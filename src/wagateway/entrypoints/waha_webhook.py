@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from wagateway.entrypoints.exposure import is_this_machine
 from wagateway.entrypoints.http.auth import WEBHOOK_TOKEN_HEADER
 from wagateway.entrypoints.secrets import GatewaySecrets
 
@@ -162,6 +163,7 @@ def troubles_of(
         )
     for webhook in ours:
         yield from _address(webhook.url, port)
+        yield from _in_clear(webhook)
         yield from _proof(webhook, secrets)
         yield from _events(frozenset(webhook.events or ()))
         yield from _retries(webhook.retries or RetriesConfig())
@@ -175,6 +177,24 @@ def _address(url: str, port: int) -> Iterator[Trouble]:
             broken=True,
             found=f"its URL names port {found} of this machine, and the gateway listens on {port}",
             mend=f"Change the port in the webhook's URL to {port}.",
+        )
+
+
+def _in_clear(webhook: WebhookConfig) -> Iterator[Trouble]:
+    """Tell of a token that others on the way can read; a signature gives nothing away."""
+    parts = urlsplit(webhook.url)
+    headers = {header.name.lower() for header in webhook.custom_headers or ()}
+    if (
+        parts.scheme == "http"
+        and not is_this_machine(parts.hostname or "")
+        and WEBHOOK_TOKEN_HEADER.lower() in headers
+    ):
+        yield Trouble(
+            broken=False,
+            found=f"its token goes to {parts.hostname} in clear, and who reads it can write",
+            mend="Sign instead: hmac.key in WAHA and WHATSAPP_WEBHOOK_HMAC_KEY here, without the "
+            "token; or https, with TLS in front of the gateway. Within one machine's containers it "
+            "may stay as it is.",
         )
 
 

@@ -72,6 +72,11 @@ async def test_an_empty_machine_is_told_to_start(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()  # nothing was made
 
 
+async def test_what_the_settings_leave_open_is_a_warning(tmp_path: Path) -> None:
+    found = by_hop(await report(replace(settings_of(None, tmp_path), host="0.0.0.0")))
+    assert found["exposure"].verdict is Verdict.WARN
+
+
 async def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path) -> None:
     away = "postgresql://somebody:hidden-word@127.0.0.1:1/none"
     found = await report(settings_of(away, tmp_path))

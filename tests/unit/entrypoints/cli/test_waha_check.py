@@ -54,6 +54,29 @@ async def test_accepts_a_signature_instead_of_the_token() -> None:
     assert verdicts(found) == ["ok"]
 
 
+async def test_a_token_in_clear_over_a_network_is_told() -> None:
+    clear = "http://gateway.example:4011/webhooks/messages"
+    [told] = await of_webhooks(hook(url=clear))
+    assert told.verdict is Verdict.WARN
+    assert "gateway.example in clear" in told.found
+    assert "hmac.key" in (told.mend or "")
+    for good in (
+        hook(url=clear, customHeaders=None, hmac={"key": HMAC_KEY}),
+        hook(url="http://127.0.0.1:4011/webhooks/messages"),
+        hook(url="https://gateway.example/webhooks/messages"),
+    ):
+        assert verdicts(await of_webhooks(good)) == ["ok"]
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+async def test_a_waha_that_lets_everybody_in_is_told(key: str | None) -> None:
+    with waha(answers(session(hook())), key=None) as url:
+        settings = Settings(engine_url=url, engine_key=key)
+        found = [f async for f in waha_findings(settings, SECRETS, NOTHING_HEARD)]
+    assert [f.hop for f in found if f.verdict is Verdict.WARN] == ["waha key"]
+    assert "WAHA_API_KEY" in (found[0].mend or "")
+
+
 async def test_skips_a_waha_that_is_not_configured() -> None:
     found = [f async for f in waha_findings(Settings(), SECRETS, None)]
     assert verdicts(found) == ["skipped"]

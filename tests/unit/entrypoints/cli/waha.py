@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from wagateway.entrypoints.waha_webhook import EVENTS
 
-KEY = "waha-key-of-a-test"
+KEY = "nB8-7cXe_3VkQ5yMw2Rj"
 TOKEN = "kX3-9vQz_7LmT2bRw8Ye"
 HMAC_KEY = "pD5-4nHs_1GcV6jZt0Ua"
 Answers = Mapping[str, tuple[int, Any]]
@@ -21,7 +21,7 @@ Answers = Mapping[str, tuple[int, Any]]
 def webhook(**changes: object) -> dict[str, Any]:
     """Return a webhook that serves us well, or one that differs by *changes*."""
     return {
-        "url": "http://gateway:4011/webhooks/messages",
+        "url": "https://gateway.example/webhooks/messages",
         "events": list(EVENTS),
         "hmac": None,
         "retries": {"policy": "exponential", "delaySeconds": 2, "attempts": 12},
@@ -58,8 +58,9 @@ def answers(*sessions: dict[str, Any]) -> dict[str, tuple[int, Any]]:
 class _Waha(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, answers: Answers, asked: list[str]) -> None:
+    def __init__(self, answers: Answers, asked: list[str], key: str | None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.key = key
         self.answers = answers
         self.asked = asked
 
@@ -73,7 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
         status, body = self.server.answers.get(path, (404, {"statusCode": 404}))
         if path == "/api/sessions" and urlsplit(self.path).query != "all=true":
             body = [held for held in body if held["status"] == "WORKING"]
-        if path.startswith("/api/") and self.headers["X-Api-Key"] != KEY:
+        wanted = self.server.key
+        if path.startswith("/api/") and wanted and self.headers["X-Api-Key"] != wanted:
             status, body = 401, {"message": "Unauthorized", "statusCode": 401}
         text = json.dumps(body).encode()
         self.send_response(status)
@@ -87,9 +89,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def waha(answers: Answers, asked: list[str] | None = None) -> Iterator[str]:
-    """Run it; yield its address, and add the paths that are asked for to *asked*."""
-    with _Waha(answers, [] if asked is None else asked) as server:
+def waha(
+    answers: Answers, asked: list[str] | None = None, *, key: str | None = KEY
+) -> Iterator[str]:
+    """Run it; yield its address, and add the paths that are asked for to *asked*.
+
+    Without a *key* it lets everybody in.
+    """
+    with _Waha(answers, [] if asked is None else asked, key) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
