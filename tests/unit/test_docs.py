@@ -16,6 +16,11 @@ from wagateway.entrypoints.variables import VARIABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
+SECURITY = ROOT / "SECURITY.md"
+PARTS = [
+    *("Webhook", "API", "Live stream", "Media fetching", "Inspection process", "Database", "Redis"),
+    *("Object store", "Command line and secrets", "Backups", "Simulator", "Supply chain"),
+]
 GUARANTEES = [f"G{n}" for n in range(1, 10)]
 PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")],
@@ -60,6 +65,22 @@ def test_the_page_of_settings_is_written_anew_with_them() -> None:
 def test_a_guarantee_names_its_tests_or_that_it_is_not_built(guarantee: str) -> None:
     (row,) = re.findall(rf"^\| {guarantee} \|.*$", README.read_text(), re.MULTILINE)
     assert _NODE.search(row) or "Not built yet" in row
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_threat_names_its_tests_or_why_there_are_none(part: str) -> None:
+    (section,) = re.findall(
+        rf"^### {part}\n(.*?)(?=^##)", SECURITY.read_text() + "\n##", re.MULTILINE | re.DOTALL
+    )
+    _, _, *rows = re.findall(r"^\|.*\|$", section, re.MULTILINE)
+    assert rows
+    assert [row for row in rows if not (_NODE.search(row) or "Not tested: " in row)] == []
+    assert "\nLeft to you: " in section
+
+
+def test_every_part_of_the_threat_model_is_one_of_ours() -> None:
+    model = SECURITY.read_text().partition("\n## Threat model\n")[2]
+    assert re.findall(r"^### (.+)$", model, re.MULTILINE) == PARTS
 
 
 @pages
