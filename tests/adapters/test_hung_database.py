@@ -18,9 +18,9 @@ from wagateway.adapters.memory.feed import InProcessWakeUp
 from wagateway.adapters.memory.media import InMemoryMediaStore
 from wagateway.adapters.timescale import migrate as runner
 from wagateway.adapters.timescale.archive import TimescaleArchive
-from wagateway.adapters.timescale.figures import TimescaleArchiveFigures
 from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
 from wagateway.adapters.timescale.feed import TimescaleChangeFeed
+from wagateway.adapters.timescale.figures import TimescaleArchiveFigures
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.adapters.timescale.pool import Pool, open_pool
 from wagateway.adapters.timescale.reader import TimescaleReader
