@@ -1,6 +1,5 @@
 """``wagateway worker``: what it does by its settings, what it does not, what it says of both."""
 
-from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -33,7 +32,7 @@ def test_does_what_the_settings_ask_for() -> None:
     [
         ({"retention_days": 30}, "retention"),
         ({"event_log_retention_days": 30}, "retention"),
-        ({"backup_every_hours": 24, "backup_dir": Path("/backups")}, "backups"),
+        ({"backup_every_hours": 24, "backup_dir": "/backups"}, "backups"),
         ({"spool": "filesystem"}, "spool"),
     ],
 )
