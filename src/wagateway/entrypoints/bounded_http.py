@@ -101,6 +101,11 @@ class BoundedHttp(HttpToolsProtocol):
             self._await_head()
 
     @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_body:  # trailers are none: who asks could say there what a proxy forbids
+            super().on_header(name, value)
+
+    @override
     def on_headers_complete(self) -> None:
         self._end_head()
         self._in_body = True

@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -286,3 +287,22 @@ class Secretive:
     """Holds something that its repr would show."""
 
     what: str
+
+
+HOSTILE = "a\n2026-11-27T00:00:00Z [error] forged\x1b[2J\r\x9b31m\u202e\u2028end"
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_what_is_quoted_neither_forges_a_line_nor_moves_the_cursor(form: str) -> None:
+    out = io.StringIO()
+    configure_logging("info", form, stream=out)
+    structlog.get_logger("a").warning(HOSTILE, reason=HOSTILE, many=[HOSTILE], by={HOSTILE: 1})
+    logging.getLogger("b").warning("text %s", HOSTILE)
+    try:
+        int(HOSTILE)
+    except ValueError:
+        logging.getLogger("c").exception("failed")
+    told = out.getvalue()
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e]", told)
+    assert "forged" in told
+    assert not re.search(r"^2026-11-27T00:00:00Z \[error\]", told, re.MULTILINE)

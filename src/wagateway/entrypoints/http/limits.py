@@ -64,8 +64,12 @@ class Limits:
         Raises:
             TooManyRequestsException: it failed too often, and never succeeded.
         """
-        if self.failures is not None and client not in self._proven:
+        if self.failures is not None and not self.is_proven(client):
             _raise_after(await self.failures.wait_s(client), _CLOSE)
+
+    def is_proven(self, client: str) -> bool:
+        """Tell whether *client* signed something rightly before."""
+        return client in self._proven
 
     def proved(self, client: str) -> None:
         """Remember that *client* signed something rightly."""

@@ -37,9 +37,15 @@ _CLOSE = {"Connection": "close"}
 
 @dataclass(slots=True)
 class _Held:
-    """What senders who have proven nothing yet may make us keep: an HMAC comes true at the end."""
+    """What senders may make us keep before their bodies are whole.
+
+    Attributes:
+        size_bytes: of all.
+        unproven_bytes: of those who have proven nothing yet: a signature comes true at the end.
+    """
 
     size_bytes: int = 0
+    unproven_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +57,8 @@ class Intake:
             counted, since the engine repeats them.
         max_body_bytes: not a byte more is kept.
         body_timeout_s: for the whole body, so that a slow sender cannot hold a place.
-        max_held_bytes: of all bodies that are being received, together.
+        max_held_bytes: of all bodies that are being received, together; half of it of those whose
+            sender has never proven anything, so that strangers do not keep the engine out.
     """
 
     ingest: Ingest
@@ -80,7 +87,11 @@ class Intake:
             self.security.require_webhook_signature(headers, body)
             return body
         await self.limits.require_good_name(client)
-        body = await self._body(receive)
+        try:
+            body = await self._body(receive, proven=self.limits.is_proven(client))
+        except (HTTPException, InvalidInput):  # who never ends a body proves nothing either
+            await self.limits.failed(client)
+            raise
         self.security.require_webhook_signature(headers, body)
         self.limits.proved(client)
         return body
@@ -92,10 +103,10 @@ class Intake:
             if len(declared) > len(str(self.max_body_bytes)) or int(declared) > self.max_body_bytes:
                 raise self._too_large()
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _body(self, receive: Receive, *, proven: bool = True) -> bytes:
         try:
             async with asyncio.timeout(self.body_timeout_s):
-                return await self._read(receive)
+                return await self._read(receive, proven=proven)
         except TimeoutError as exc:
             raise HTTPException(
                 detail=f"The body did not arrive within {self.body_timeout_s:g} seconds.",
@@ -103,7 +114,7 @@ class Intake:
                 headers=_CLOSE,
             ) from exc
 
-    async def _read(self, receive: Receive) -> bytes:
+    async def _read(self, receive: Receive, *, proven: bool) -> bytes:
         chunks: list[bytes] = []
         size = 0
         try:
@@ -114,16 +125,25 @@ class Intake:
                 # Both may be left out, says ASGI; not every server writes them.
                 body, more = message.get("body", b""), message.get("more_body", False)
                 size += len(body)
-                self._held.size_bytes += len(body)
+                self._hold(len(body), proven=proven)
                 if size > self.max_body_bytes:
                     raise self._too_large()
-                if self._held.size_bytes > self.max_held_bytes:
+                if self._is_full(proven=proven):
                     raise StoreUnavailable("too much is being received at once; repeat later")
                 chunks.append(body)
                 if not more:
                     return b"".join(chunks)
         finally:
-            self._held.size_bytes -= size
+            self._hold(-size, proven=proven)
+
+    def _hold(self, more_bytes: int, *, proven: bool) -> None:
+        self._held.size_bytes += more_bytes
+        self._held.unproven_bytes += 0 if proven else more_bytes
+
+    def _is_full(self, *, proven: bool) -> bool:
+        if not proven and self._held.unproven_bytes > self.max_held_bytes // 2:
+            return True
+        return self._held.size_bytes > self.max_held_bytes
 
     def _too_large(self) -> HTTPException:
         return HTTPException(

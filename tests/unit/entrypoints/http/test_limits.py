@@ -160,6 +160,17 @@ class TestWebhook:
         clock.pass_s(30)
         assert await asking.posted(2, SIGNED) == [200, 200]  # one that is due is enough to prove it
 
+    async def test_who_never_ends_a_body_fails_as_well(self, clock: FakeClock) -> None:
+        async def cut() -> AsyncIterator[HTTPReceiveMessage]:
+            yield {"type": "http.request", "body": BODY, "more_body": True}
+            yield {"type": "http.disconnect"}
+
+        asking = Asking(clock, security=HMAC_ONLY)
+        raw = [(k.lower().encode(), v.encode()) for k, v in {**JSON, **FORGED}.items()]
+        for _ in range(2):
+            await raw_request(asking.app, WEBHOOK, headers=raw, body=cut())
+        assert await asking.posted(1, FORGED) == [429]
+
     @pytest.mark.parametrize("proof", [TOKEN, SIGNED])
     async def test_the_engine_is_not_kept_out_by_who_shares_its_address(
         self, clock: FakeClock, proof: dict[str, str]

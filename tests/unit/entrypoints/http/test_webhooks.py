@@ -357,7 +357,7 @@ async def test_unfinished_bodies_together_are_held_within_bounds() -> None:
         limits=Limits(),
         max_body_bytes=10,
         body_timeout_s=5,
-        max_held_bytes=15,
+        max_held_bytes=30,
     )
     finish = asyncio.Event()
     chunks = iter([b"x" * 10, b""])
@@ -382,3 +382,37 @@ async def test_unfinished_bodies_together_are_held_within_bounds() -> None:
     await waiting
     await intake(other, at_once, "")
     assert ingest.bodies == [b"x" * 10, b"y" * 10]
+
+
+async def test_strangers_do_not_take_the_place_of_who_has_proven_something() -> None:
+    ingest = Ingesting()
+    intake = Intake(
+        ingest=ingest,
+        security=BOTH,
+        limits=Limits(),
+        max_body_bytes=10,
+        body_timeout_s=5,
+        max_held_bytes=25,
+    )
+    chunk = asyncio.Event()
+
+    async def never_whole() -> HTTPReceiveMessage:
+        if chunk.is_set():
+            await asyncio.Event().wait()
+        chunk.set()
+        return {"type": "http.request", "body": b"x" * 10, "more_body": True}
+
+    async def at_once() -> HTTPReceiveMessage:
+        return {"type": "http.request", "body": b"y" * 10, "more_body": False}
+
+    signed = raw({**JSON, "X-Webhook-Hmac": signature(b"y" * 10)})
+    await intake(signed, at_once, "engine")
+    holding = asyncio.create_task(intake(raw(JSON | WRONG_HMAC), never_whole, "stranger"))
+    await chunk.wait()
+    await asyncio.sleep(0)
+    with pytest.raises(StoreUnavailable):
+        await intake(signed, at_once, "another")  # half of the place is taken
+    await intake(signed, at_once, "engine")
+    await intake(raw(JSON | RIGHT_TOKEN), at_once, "yet another")
+    holding.cancel()
+    assert len(ingest.bodies) == 3
