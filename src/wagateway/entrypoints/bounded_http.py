@@ -1,6 +1,7 @@
 """uvicorn's HTTP/1.1 with bounds on how long, and how much, a peer may send or not take."""
 
 import asyncio
+import resource
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,12 @@ MAX_UNWANTED_BYTES = 2**20
 
 STALLED_S = 60.0
 """How long a peer may take nothing of an answer that waits for it."""
+
+MAX_CONNECTIONS = 10_000
+"""Of one process, as far as the system lets it open files; those beyond are closed at once."""
+
+_OWN_FILES = 256
+"""Files that are left for the database, the spool and whatever else is opened."""
 
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -75,6 +82,9 @@ class BoundedHttp(HttpToolsProtocol):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > _most_connections():
+            transport.abort()  # else files run out for what keeps the archive
+            return
         self._await_head()
 
     @override
@@ -154,3 +164,10 @@ class BoundedHttp(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def _most_connections() -> int:
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return min(MAX_CONNECTIONS, max(files - _OWN_FILES, files // 2))

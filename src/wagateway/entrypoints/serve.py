@@ -38,6 +38,7 @@ from wagateway.entrypoints.http.clients import TrustedProxies
 from wagateway.entrypoints.http.health import (
     Health,
     Working,
+    remembered,
     store_health,
     with_feed,
     with_spool,
@@ -70,7 +71,7 @@ def health_of(services: Services, workers: Mapping[str, Working | None] | None =
     health = store_health(services.reader)
     if workers is not None:
         health = with_workers(health, workers, now, alone=False)
-    return with_spool(with_feed(health, services.live.feed, now), services.spool)
+    return remembered(with_spool(with_feed(health, services.live.feed, now), services.spool))
 
 
 def build_app(

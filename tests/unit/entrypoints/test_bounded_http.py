@@ -1,6 +1,7 @@
 """Connections that never come to the point are cut; the others do not notice."""
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -170,3 +171,38 @@ async def test_who_takes_it_slowly_is_not(monkeypatch: pytest.MonkeyPatch) -> No
         for _ in range(15):
             assert len(await reader.readexactly(2**19)) == 2**19
             await asyncio.sleep(0.1)
+
+
+async def test_connections_beyond_a_number_are_closed_and_the_others_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bounded_http, "MAX_CONNECTIONS", 3)
+    with listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        async with serving(app, listener):
+            peers = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+            for _ in range(3):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                with suppress(ConnectionError):
+                    async with asyncio.timeout(5):
+                        assert await reader.read() == b""
+                writer.close()
+            for reader, writer in peers:
+                writer.write(HEAD + b"\r\n")
+                assert b" 200 " in await answer_of(reader)
+                writer.close()
+            await asyncio.sleep(0.1)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(HEAD + b"\r\n")
+            assert b" 200 " in await answer_of(reader)
+            writer.close()
+
+
+@pytest.mark.parametrize(
+    ("files", "most"), [(65536, 10_000), (1024, 768), (256, 128), (-1, 10_000)]
+)
+def test_files_are_left_for_what_keeps_the_archive(
+    files: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    assert bounded_http._most_connections() == most  # noqa: SLF001 - no test opens so many

@@ -14,7 +14,7 @@ from wagateway.entrypoints.containers import Services, now, open_services
 from wagateway.entrypoints.duties import duties
 from wagateway.entrypoints.http.app import create_health_app
 from wagateway.entrypoints.http.auth import MetricsAccess
-from wagateway.entrypoints.http.health import store_health, with_workers
+from wagateway.entrypoints.http.health import remembered, store_health, with_workers
 from wagateway.entrypoints.metrics.watching import Watching
 from wagateway.entrypoints.serve import base_url, listen, run_until_stopped, serving
 from wagateway.entrypoints.settings import Settings
@@ -104,7 +104,7 @@ async def _health(
         yield
         return
     parts = {"sync": workers.sync, "media": workers.media}
-    health = with_workers(store_health(services.reader), parts, now, alone=True)
+    health = remembered(with_workers(store_health(services.reader), parts, now, alone=True))
     metrics = watching.page(settings, services, parts)
     access = MetricsAccess.of(settings.metrics_token, settings.api_token)
     port = settings.worker_health_port

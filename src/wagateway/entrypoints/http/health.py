@@ -1,6 +1,7 @@
 """Is the gateway well? Asked by people, by container runtimes and by load balancers."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -180,6 +181,25 @@ def with_feed(store: Health, feed: ChangeFeed, clock: Clock, *, timeout_s: float
         )
         status = max(told.status, part.status, key=_badness)
         return HealthReport(status=status, parts={**told.parts, "live": part})
+
+    return report
+
+
+def remembered(
+    health: Health, *, for_s: float = 1.0, clock: Callable[[], float] = time.monotonic
+) -> Health:
+    """Return the health check *health* that looks no more often than once in *for_s* seconds.
+
+    It needs no token, so that anybody could else keep the database busy by asking.
+    """
+    told: tuple[float, HealthReport] | None = None
+
+    async def report() -> HealthReport:
+        nonlocal told
+        now = clock()
+        if told is None or now - told[0] >= for_s:
+            told = (now, await health())
+        return told[1]
 
     return report
 

@@ -30,6 +30,7 @@ from wagateway.entrypoints.http.health import (
     HealthReport,
     HealthStatus,
     PartHealth,
+    remembered,
     store_health,
     with_feed,
     with_spool,
@@ -306,3 +307,21 @@ async def test_a_feed_that_is_held_up_for_long_is_told(feed: _HeldFeed, status: 
     report = await with_feed(store_health(InMemoryArchive()), feed, lambda: NOON)()
     assert report.status == (status or "ok")
     assert ("live" in report.parts) is (status is not None)
+
+
+async def test_who_asks_again_and_again_is_told_what_was_seen_a_moment_ago() -> None:
+    looks = 0
+    now = 0.0
+
+    async def look() -> HealthReport:
+        nonlocal looks
+        looks += 1
+        return HealthReport(status=HealthStatus.OK, parts={})
+
+    health = remembered(look, for_s=1.0, clock=lambda: now)
+    for _ in range(100):
+        assert (await health()).status is HealthStatus.OK
+    assert looks == 1
+    now = 1.0
+    await health()
+    assert looks == 2
