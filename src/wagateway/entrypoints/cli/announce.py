@@ -32,14 +32,14 @@ def ready_lines(
         yield from _connect(secrets, listener)
 
 
-def exposure_warning(listener: socket.socket) -> str | None:
-    """Return what to say when other machines can reach the gateway, else None."""
-    if not is_exposed(listener):
+def exposure_warning(listener: socket.socket, settings: Settings) -> str | None:
+    """Return what to say when other machines reach the gateway without TLS, else None."""
+    if settings.behind_tls or not is_exposed(listener):
         return None
     host, port = address_of(listener)
     return (
         f"Other machines can reach port {port} ({host}), and it speaks plain HTTP: keep it in a "
-        "private network, or put a proxy with TLS in front."
+        "private network, or put a proxy with TLS in front and say so by WHATSAPP_BEHIND_TLS."
     )
 
 

@@ -49,7 +49,7 @@ def run_api(database_url: str | None, *, host: str | None, port: int | None, wor
     settings = replace(settings, auto_migrate=False)
     secrets = configured_secrets(settings)  # what one machine kept is no secret of all replicas
     with listen(settings.host, settings.port) as listener:
-        if warning := exposure_warning(listener):
+        if warning := exposure_warning(listener, settings):
             note(f"Warning: {warning}")
         if workers == 1:
             hide_from_logs(settings, secrets)

@@ -29,7 +29,7 @@ def run_up(place: Place, *, host: str | None, port: int | None) -> None:
     with listen(settings.host, settings.port) as listener:
         secrets = ensure_secrets(settings.data_dir, settings)
         hide_from_logs(settings, secrets)
-        if warning := exposure_warning(listener):
+        if warning := exposure_warning(listener, settings):
             note(f"Warning: {warning}")
         run_until_stopped(_up(settings, secrets, listener))
 

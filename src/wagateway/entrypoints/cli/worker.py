@@ -16,7 +16,7 @@ from wagateway.entrypoints.http.app import create_health_app
 from wagateway.entrypoints.http.auth import MetricsAccess
 from wagateway.entrypoints.http.health import remembered, store_health, with_workers
 from wagateway.entrypoints.metrics.watching import Watching
-from wagateway.entrypoints.serve import base_url, listen, run_until_stopped, serving
+from wagateway.entrypoints.serve import base_url, limits_of, listen, run_until_stopped, serving
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.worker import Workers, working
 
@@ -110,5 +110,6 @@ async def _health(
     port = settings.worker_health_port
     with listen(settings.host, port, option="--health-port") as listener:
         _log.info("health", url=f"{base_url(listener)}/health")
-        async with serving(create_health_app(health, metrics, access), listener):
+        app = create_health_app(health, metrics, access, limits_of(settings))
+        async with serving(app, listener):
             yield

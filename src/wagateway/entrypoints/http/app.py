@@ -113,13 +113,16 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
     return app
 
 
-def create_health_app(health: Health, metrics: Metrics, access: MetricsAccess) -> Litestar:
+def create_health_app(
+    health: Health, metrics: Metrics, access: MetricsAccess, limits: Limits | None = None
+) -> Litestar:
     """Build an application that only answers ``/health``, and ``/metrics`` to whom *access* admits.
 
-    It is for processes that serve nothing else.
+    It is for processes that serve nothing else. *limits* say how often one may try to get in; None:
+    without end.
     """
     app = Litestar(
-        route_handlers=[health_router(), metrics_router(access, Limits())],
+        route_handlers=[health_router(), metrics_router(access, limits or Limits())],
         dependencies={
             "health": Provide(lambda: health, sync_to_thread=False),
             "metrics_page": Provide(lambda: metrics, sync_to_thread=False),

@@ -44,9 +44,10 @@ def test_an_address_of_nobody_is_refused(host: str) -> None:
 def test_only_addresses_beyond_this_machine_are_exposed() -> None:
     with listen("127.0.0.1", 0) as local, listen("0.0.0.0", 0) as everywhere:
         assert not is_exposed(local)
-        assert exposure_warning(local) is None
+        assert exposure_warning(local, Settings()) is None
         assert is_exposed(everywhere)
-        assert "TLS" in (exposure_warning(everywhere) or "")
+        assert "TLS" in (exposure_warning(everywhere, Settings()) or "")
+        assert exposure_warning(everywhere, Settings(behind_tls=True)) is None
         assert base_url(everywhere) == f"http://127.0.0.1:{everywhere.getsockname()[1]}"
 
 

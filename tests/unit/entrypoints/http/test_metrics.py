@@ -14,9 +14,11 @@ from tests.unit.entrypoints.http.world import (
     raw_request,
 )
 
+from wagateway.adapters.memory.rate_limit import InMemoryRateLimit
 from wagateway.entrypoints.http.app import create_health_app
 from wagateway.entrypoints.http.auth import HttpSecurity, MetricsAccess
 from wagateway.entrypoints.http.health import store_health
+from wagateway.entrypoints.http.limits import Limits
 
 METRICS_TOKEN = "metrics-secret-0004"
 SECURITY = HttpSecurity(
@@ -98,6 +100,14 @@ def test_no_token_shows() -> None:
 
 
 class TestBesideTheHealthOfAWorker:
+    async def test_who_fails_too_often_is_told_to_wait(self) -> None:
+        limits = Limits(failures=InMemoryRateLimit(2))
+        access = MetricsAccess.of("metrics-secret")
+        app = create_health_app(store_health(AwayArchive()), page, access, limits)
+        async with client_of(app) as client:
+            statuses = [(await client.get("/metrics")).status_code for _ in range(3)]
+        assert statuses == [401, 401, 429]
+
     @pytest.mark.parametrize(("token", "status"), [(METRICS_TOKEN, 200), ("other", 401)])
     async def test_the_same_tokens_open_it(self, token: str, status: int) -> None:
         access = MetricsAccess.of(METRICS_TOKEN, None)
