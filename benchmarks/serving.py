@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 from typing_extensions import override
 
 from harness import TOKEN
@@ -68,6 +69,7 @@ async def run_one(variant: str, folder: Path) -> None:
     """Serve *variant* from this process until cancelled; print the address on stdout."""
     stored = variant in {DURABLE, ALONE}
     settings = Settings.embedded(folder) if stored else Settings.in_memory()
+    settings = msgspec.structs.replace(settings, api_requests_per_minute=0)
     secrets = GatewaySecrets(api_token=TOKEN, webhook_token=TOKEN, webhook_hmac_key=None)
     configure_logging(settings.log_level, settings.log_format, hide={TOKEN})
     async with open_services(settings) as services:

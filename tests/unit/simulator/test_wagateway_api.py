@@ -9,11 +9,12 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import httpx
 import pytest
 from typing_extensions import override
 
 from wagateway.simulator.truth import Line
-from wagateway.simulator.wagateway_api import ApiFailed, WagatewayApi, as_lines
+from wagateway.simulator.wagateway_api import ApiFailed, WagatewayApi, _asked_s, as_lines
 
 ME, ANA, BIA = "5511912340001@c.us", "5511987650102@c.us", "5511987650103@c.us"
 Answer = tuple[int, bytes]
@@ -225,3 +226,23 @@ def test_the_options_of_votes_are_sorted_as_the_truth_has_them() -> None:
     (line,) = as_lines([message("A1", poll=poll)], ME)
     assert line["poll"]["options"] == ["b", "a"]
     assert [vote["options"] for vote in line["poll"]["votes"]] == [["a", "b"], None, []]
+
+
+async def test_waits_as_long_as_it_is_asked_to() -> None:
+    answers = [
+        httpx.Response(429, headers={"Retry-After": "0"}),
+        httpx.Response(429, headers={"Retry-After": "0"}),
+        httpx.Response(200, json={"sessions": []}),
+    ]
+    transport = httpx.MockTransport(lambda _: answers.pop(0))
+    api = WagatewayApi("http://gateway", "token", transport=transport)
+    assert [line async for line in api.lines(["vendas"])] == []
+    assert answers == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"), [("7", 7), ("9999", 60), ("soon", 1), ("", 1), ("\u0663", 1)]
+)
+def test_what_it_is_asked_to_wait_is_bounded(asked: str, seconds: float) -> None:
+    answer = httpx.Response(429, headers=[(b"Retry-After", asked.encode())])
+    assert _asked_s(answer) == seconds
