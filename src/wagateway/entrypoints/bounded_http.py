@@ -21,8 +21,9 @@ BODY_TIMEOUT_S = 60.0
 MAX_UNWANTED_BYTES = 2**20
 """Of a body that goes on after its request was answered."""
 
-STALLED_S = 60.0
-"""How long a peer may take nothing of an answer that waits for it."""
+STALLED_S = 120.0
+"""How long a peer may take nothing of an answer that waits for it; of one that takes it slowly, the
+system tells only once it took a good part of what it buffers."""
 
 MAX_CONNECTIONS = 10_000
 """Of one process, as far as the system lets it open files; those beyond are closed at once."""

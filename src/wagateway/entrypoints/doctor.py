@@ -43,6 +43,7 @@ _WEBHOOK = "webhook"
 _NO_EVENTS = b"[]"
 _JSON = {"Content-Type": "application/json"}
 _UNAUTHORIZED = 401
+_TOO_MANY = 429
 _OK = 200
 
 
@@ -229,6 +230,8 @@ async def _webhook(client: httpx.AsyncClient, secrets: GatewaySecrets) -> Findin
         answer = await client.post(WEBHOOK_PATH, content=_NO_EVENTS, headers=_JSON | headers)
         if answer.status_code == _UNAUTHORIZED:
             refused.append(name)
+        elif answer.status_code == _TOO_MANY:
+            return _asked_to_wait(_WEBHOOK)
         elif answer.status_code != _OK:
             return fail(
                 _WEBHOOK,
@@ -285,9 +288,21 @@ def _admitted(sessions: httpx.Response, url: str) -> Finding:
             f"it runs at {url} and refuses the API token that is known here",
             "Give this command the data folder or WHATSAPP_GATEWAY_API_TOKEN of that gateway.",
         )
+    if sessions.status_code == _TOO_MANY:
+        return _asked_to_wait(_API)
     if sessions.status_code != _OK:
         return fail(_API, f"it runs and answers {sessions.status_code}", "Its log says why.")
     return ok(_API, f"it runs at {url} and accepts the API token")
+
+
+def _asked_to_wait(hop: str) -> Finding:
+    return fail(
+        hop,
+        "it answers 429: too many requests came from this machine, or too many with a wrong token "
+        "or signature",
+        "Find what sends them (a WAHA with an old token? a program that asks without a pause?), "
+        "wait a minute, and look again.",
+    )
 
 
 def _token(secrets: GatewaySecrets | None) -> dict[str, str]:

@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 from msgspec.structs import replace
@@ -169,6 +170,22 @@ async def test_a_gateway_with_another_webhook_token_or_key_is_named(
     async with _running(keyed) as port:
         found = await report(replace(keyed, port=port))
         assert by_hop(found)["webhook"].verdict is Verdict.OK
+
+
+@pytest.mark.embedded
+async def test_too_many_wrong_tokens_from_here_are_named(url: str, tmp_path: Path) -> None:
+    settings = replace(settings_of(url, tmp_path), failed_logins_per_minute=1)
+    async with _running(settings) as port:
+        wrong = {"Content-Type": "application/json", "X-Whatsapp-Token": "old"}
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            await client.post("/webhooks/messages", headers=wrong, content=b"[]")
+        assert (await report(settings_of(url, tmp_path, port=port))).broken != "api"
+        other = replace(settings_of(url, tmp_path, port=port), webhook_token="zY6-3eRt_5UiO1pAq7Lk")
+        webhooks = by_hop(await report(other))["webhook"]
+        assert "429" in webhooks.found
+        assert "old token" in (webhooks.mend or "")
+        api = by_hop(await report(replace(other, api_token="zY6-3eRt_5UiO1pAq7Lx")))["api"]
+        assert "429" in api.found
 
 
 @pytest.mark.embedded
