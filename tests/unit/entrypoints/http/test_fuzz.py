@@ -221,3 +221,18 @@ async def test_what_is_not_documented_is_refused_as_documented(
     app: Litestar, question: Question
 ) -> None:
     await check(app, question)
+
+
+async def test_methods_that_are_not_documented_are_refused(app: Litestar) -> None:
+    known = {(each.method.upper(), each.path) for each in operations()}
+    async with asking(app) as client:
+        for path in sorted({path for _, path in known}):
+            address = path.format(**{name: values[0] for name, values in KNOWN.items()})
+            for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PURGE"):
+                if (method, path) not in known:
+                    answer = await client.request(method, address, headers=CREDENTIALS)
+                    assert answer.status_code == httpx.codes.METHOD_NOT_ALLOWED, (method, path)
+                    assert answer.headers["content-type"] == "application/problem+json"
+                    assert set(answer.headers["allow"].split(", ")) - {"OPTIONS", "HEAD"} == {
+                        each for each, its in known if its == path
+                    }
