@@ -304,5 +304,5 @@ class TestForgetting:
     ],
 )
 def test_what_is_no_place_is_refused(text: str) -> None:
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput, match="not a place in the feed"):
         position_of(text)

@@ -202,5 +202,5 @@ def test_no_kind_means_all(words: list[str]) -> None:
 def test_kinds_are_found_by_their_words() -> None:
     assert kinds_named([" Message", "ack "]) == {ChangeKind.MESSAGE, ChangeKind.ACK}
     for wrong in ("reset", "messages"):
-        with pytest.raises(InvalidInput, match=wrong):
+        with pytest.raises(InvalidInput, match=f"message, edit, .*, not '{wrong}'"):
             kinds_named([wrong])

@@ -58,6 +58,15 @@ def test_who_purges_the_same_again_says_the_later_instant() -> None:
     assert first.merged(with_log) == with_log.merged(first) == with_log
 
 
+def test_of_two_who_say_the_same_the_one_with_a_reason_counts() -> None:
+    said = [
+        Purge(before=NOON, purged_at=NOON, purged_by="maria", reason=reason)
+        for reason in (None, "A", "b")
+    ]
+    for less, more in ((said[0], said[1]), (said[0], said[2]), (said[1], said[2])):
+        assert less.merged(more) == more.merged(less) == more
+
+
 def test_counts_what_went_by_kind() -> None:
     key = {"chat": ANA, "stanza": StanzaId("A1"), "author": Author("them")}
     message = MessageRecord(**key, facts_key=b"x", sent_at=NOON)  # type: ignore[arg-type] # a key
@@ -70,6 +79,7 @@ def test_counts_what_went_by_kind() -> None:
             (None, message.purged()),
             (message, message),
             (edit, None),
+            (replace(edit, edit_id=StanzaId("E2")), None),
             (edit, edit),
             (None, edit),
             (revocation, None),
@@ -77,9 +87,9 @@ def test_counts_what_went_by_kind() -> None:
         ],
         files=3,
     )
-    assert gone == PurgeCounts(messages=1, edits=1, revocations=1, files=3)
+    assert gone == PurgeCounts(messages=1, edits=2, revocations=1, files=3)
     assert gone + PurgeCounts(messages=2, log_rows=5) == PurgeCounts(
-        messages=3, edits=1, revocations=1, files=3, log_rows=5
+        messages=3, edits=2, revocations=1, files=3, log_rows=5
     )
     assert gone
     assert not PurgeCounts()
