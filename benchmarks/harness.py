@@ -13,6 +13,11 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
 
 TOKEN = "v7Jq2mXw9TzK4rBn8LcH5dYs"
 SERVE = Path(__file__).with_name("serving.py")
@@ -113,6 +118,19 @@ def scratch() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def beside(url: str) -> AsyncIterator[str]:
+    """Yield the address of a new database beside the one at *url*; it is gone afterwards."""
+    name = f"wagateway_bench_{uuid4().hex[:12]}"
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        named = sql.Identifier(name)
+        await conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(named))
+        try:
+            yield urlsplit(url)._replace(path=f"/{name}").geturl()
+        finally:
+            await conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(named))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ import ingest
 import media
 import pages
 import reading
+import retention
 import scaling
 import sizes
 import starting
@@ -38,6 +39,7 @@ PARTS: dict[str, tuple[str, Callable[[Scale], Awaitable[Findings]]]] = {
     "scaling": ("Several processes", scaling.run),
     "costs": ("What the database does for a message", costs.run),
     "sizes": ("Bytes per message", sizes.run),
+    "retention": ("Retention of the log", retention.run),
     "starting": ("Start, imports, memory", starting.run),
 }
 

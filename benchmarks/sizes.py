@@ -1,17 +1,14 @@
 """How many bytes a message takes, by part, after lifelike traffic: plain, and in TimescaleDB."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from urllib.parse import urlsplit
-from uuid import uuid4
 
 import psycopg
 from psycopg import sql
 
-from harness import Findings, Scale, progress, scratch
+from harness import Findings, Scale, beside, progress, scratch
 from wagateway.adapters.embedded.server import EmbeddedPostgres
 from wagateway.adapters.timescale.archive import TimescaleArchive
 from wagateway.adapters.timescale.migrate import migrate, storage_of
@@ -117,10 +114,10 @@ async def run(scale: Scale) -> Findings:
 
 async def _on_server(url: str, count: int) -> AsyncIterator[Way]:
     """Yield the ways in which a server of the user's keeps the same traffic."""
-    async with _database(url) as fresh:
+    async with beside(url) as fresh:
         await recorded(fresh, count, _PLAIN)
         yield Way("plain, the server", await weighed(fresh))
-    async with _database(url) as fresh:
+    async with beside(url) as fresh:
         await recorded(fresh, count, StoragePlan())
         found = await storage_of(fresh)
         if found.edition is Edition.PLAIN:
@@ -135,19 +132,6 @@ async def _on_server(url: str, count: int) -> AsyncIterator[Way]:
 
 def _chunks(found: Storage) -> str:
     return ", ".join(f"{table.chunks} of {table.name}" for table in found.tables)
-
-
-@asynccontextmanager
-async def _database(url: str) -> AsyncIterator[str]:
-    """Yield the address of a new database beside the one at *url*; it is gone afterwards."""
-    name = f"wagateway_bench_{uuid4().hex[:12]}"
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
-        named = sql.Identifier(name)
-        await conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template1").format(named))
-        try:
-            yield urlsplit(url)._replace(path=f"/{name}").geturl()
-        finally:
-            await conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(named))
 
 
 async def recorded(url: str, count: int, plan: StoragePlan) -> int:

@@ -17,6 +17,7 @@ from tests.contracts.archives import Backend, in_postgres
 from tests.support.deliveries import ANA, NOON, SESSION, delivery, seen
 from tests.support.postgres import fresh_database
 
+from wagateway.adapters.timescale.copies import TimescaleTables
 from wagateway.adapters.timescale.migrate import migrate, storage_of
 from wagateway.adapters.timescale.pool import Pool, open_pool
 from wagateway.adapters.timescale.storage import EVENT_LOG, MESSAGES, Extension, StoragePlan
@@ -108,6 +109,20 @@ async def test_a_chunk_that_is_read_for_long_goes_by_rows(chunked: Chunked) -> N
         assert await chunked.upkeep(log=30 * DAY)() == PurgeCounts(log_rows=39)
         assert time.monotonic() - began < 20
         assert await chunked.chunks(EVENT_LOG) == chunks
+    assert await chunked.logged() == 31
+
+
+async def test_no_chunk_goes_under_a_backup(chunked: Chunked) -> None:
+    async with TimescaleTables(chunked.url).snapshot() as snapshot:
+        assert await chunked.archive.purges.sweep_log(NOON) is None
+        gone = await chunked.upkeep(messages=30 * DAY)()
+        assert gone == PurgeCounts(messages=39, log_rows=39)
+        await chunked.execute("VACUUM whatsapp_gateway.messages")
+        await chunked.archive.purges.give_back()
+        copied = {table.name: table for table in snapshot.tables}
+        for table in (MESSAGES, EVENT_LOG):
+            rows = b"".join([piece async for piece in snapshot.read(copied[table])])
+            assert rows.count(b"\n") == 70
     assert await chunked.logged() == 31
 
 

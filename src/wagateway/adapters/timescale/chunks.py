@@ -58,6 +58,11 @@ class Chunk(Struct, frozen=True, kw_only=True):
         """Its name in a statement."""
         return sql.Identifier(self.schema, self.name)
 
+    @property
+    def span(self) -> dict[str, object]:
+        """The time that it covers, as values of a statement."""
+        return {"start": self.range_start, "end": self.range_end}
+
 
 async def chunks_before(conn: Connection, table: str, before: datetime) -> list[Chunk]:
     """Return the chunks of *table* that end before an instant, the oldest first."""
@@ -70,14 +75,14 @@ async def chunks_before(conn: Connection, table: str, before: datetime) -> list[
 
 
 async def drop_with_rows(pool: Pool, chunk: Chunk) -> int | None:
-    """Drop *chunk*; return how many rows were in it, None where it cannot be had."""
+    """Drop *chunk*, of the log; return how many rows were in it, None where it cannot be had."""
     for pause_s in _PAUSES_S:
         try:
             async with pool.connection() as conn, conn.transaction():
                 await conn.execute(STORAGE_QUERIES["hurry"])
                 # Against writers while its rows are counted, against readers only for the drop.
                 await _lock(conn, chunk, "SHARE")
-                rows = await _count(conn, chunk)
+                [counted] = await _fetch(conn, "count_log_between", chunk.span)
                 await _lock(conn, chunk, "ACCESS EXCLUSIVE")
                 await _drop(conn, chunk)
         except errors.LockNotAvailable:
@@ -86,6 +91,7 @@ async def drop_with_rows(pool: Pool, chunk: Chunk) -> int | None:
             _log.debug("a chunk is not dropped", chunk=chunk.name, reason=type(exc).__name__)
             break
         else:
+            rows = int(counted["rows"])
             _log.info("a chunk is dropped", table=chunk.table, chunk=chunk.name, rows=rows)
             return rows
     return None
@@ -112,19 +118,9 @@ async def _lock(conn: Connection, chunk: Chunk, mode: LiteralString) -> None:
     await conn.execute(sql.SQL("LOCK TABLE ONLY {} IN " + mode + " MODE").format(chunk.identifier))
 
 
-async def _count(conn: Connection, chunk: Chunk) -> int:
-    statement = sql.SQL("SELECT count(*) AS rows FROM {}").format(chunk.identifier)
-    row = await (await conn.execute(statement)).fetchone()
-    return int(row["rows"]) if row else 0
-
-
 async def _drop(conn: Connection, chunk: Chunk) -> None:
     await conn.execute(STORAGE_QUERIES["find_timescale"])
-    values = {
-        "table": f"whatsapp_gateway.{chunk.table}",
-        "start": chunk.range_start,
-        "end": chunk.range_end,
-    }
+    values = {"table": f"whatsapp_gateway.{chunk.table}"} | chunk.span
     dropped = await _fetch(conn, "drop_chunk", values)
     if len(dropped) != 1:
         raise Defect(f"{len(dropped)} chunks would go where one is meant")

@@ -162,6 +162,12 @@ WHERE c.hypertable_schema = 'whatsapp_gateway' AND c.hypertable_name = %(table)s
   AND c.range_end <= %(before)s::timestamptz
 ORDER BY c.range_start;
 
+-- name: count_log_between
+-- How many rows of the log there are in a span of time; told through the table, which knows what is compressed.
+SELECT count(*) AS rows
+FROM whatsapp_gateway.event_log
+WHERE received_at >= %(start)s::timestamptz AND received_at < %(end)s::timestamptz;
+
 -- name: hurry
 -- Whoever waits for what we wait for waits for an instant only.
 SELECT set_config('lock_timeout', '200ms', true), set_config('statement_timeout', '60s', true);
