@@ -15,6 +15,7 @@ STRONG = (
 """What `is_strong` accepts, for people."""
 
 _LEAST_OWN = 10
+_LEAST_UNGUESSED = 6
 _LEAST_DIFFERENT = 5
 _COMMON = re.compile(
     r"0?1234567890?|12345678?|abcdef(?:gh)?|admin|api|changeme|change|default|demo|example|gateway"
@@ -40,3 +41,8 @@ def weakness(secret: str) -> str | None:
     if len(set(own)) < _LEAST_DIFFERENT:
         return "the same few characters again and again"
     return None
+
+
+def is_guessed(secret: str) -> bool:
+    """Tell whether *secret*, of whatever length, is one that is tried first: ``postgres123``."""
+    return len(_COMMON.sub("", secret.lower())) < _LEAST_UNGUESSED

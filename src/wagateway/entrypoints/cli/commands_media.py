@@ -1,4 +1,4 @@
-"""The commands about attached files: media list, retry, verify and export.
+"""The commands about attached files: media list, retry, verify, export and prepare.
 
 Only their options and help: what they do is imported when they run, so that help is quick.
 """
@@ -266,3 +266,26 @@ def export(  # noqa: PLR0913 - its options
     which = Selection(session=session, chat=chat, kind=kind, since=since, until=until)
     place = Place(data_dir=data_dir, database_url=database_url)
     return run_export(place, which, folder, as_json=as_json)
+
+
+@media.command(cls=Command)
+@json_option
+def prepare(*, as_json: bool) -> ExitCode:
+    """Make the folder or bucket that the settings name, and try whether it keeps files.
+
+    The worker makes it with the first file, so this is for those who want to know before. What is
+    there stays as it is. A small file is kept, read and removed again.
+
+    \b
+    Exit codes:
+      0  it keeps files, for us alone
+      1  it does not, or anyone can read it
+
+    \b
+    Examples:
+      wagateway media prepare
+      wagateway media prepare --json
+    """  # noqa: D301 - \b keeps click from re-wrapping
+    from wagateway.entrypoints.cli.media_prepare import run_prepare
+
+    return run_prepare(as_json=as_json)

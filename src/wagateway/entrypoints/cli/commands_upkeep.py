@@ -1,4 +1,4 @@
-"""The commands that look after an archive: migrate, replay, identity and doctor.
+"""The commands that look after an archive: migrate, replay, identity, doctor and stack-env.
 
 Only their options and help: what they do is imported when they run, so that help is quick.
 """
@@ -6,6 +6,7 @@ Only their options and help: what they do is imported when they run, so that hel
 
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 import rich_click as click
 
@@ -242,3 +243,27 @@ def doctor(
 
     place = Place(data_dir=data_dir, database_url=database_url)
     return run_doctor(place, port=port, as_json=as_json)
+
+
+@click.command("stack-env", cls=Command)
+@click.argument("file", type=click.File(encoding="utf-8"), default=".env")
+@json_option
+def stack_env(*, file: IO[str], as_json: bool) -> ExitCode:
+    """Tell what is missing, weak or wrong in the .env of the compose stack, all at once.
+
+    Nothing is started and nobody is asked. FILE is .env unless another one is named; - is standard
+    input. No secret is shown. scripts/start-stack does this before it starts anything.
+
+    \b
+    Exit codes:
+      0  the stack can start with it; there may be notes
+      2  something must be mended first
+
+    \b
+    Examples:
+      wagateway stack-env
+      wagateway stack-env - < /etc/wagateway/.env
+    """  # noqa: D301 - \b keeps click from re-wrapping
+    from wagateway.entrypoints.cli.stack_env import run_stack_env
+
+    return run_stack_env(file.read(), as_json=as_json)

@@ -11,7 +11,14 @@ from wagateway.entrypoints.cli.commands_purging import purge
 from wagateway.entrypoints.cli.commands_serving import api, demo, up
 from wagateway.entrypoints.cli.commands_simulating import simulate
 from wagateway.entrypoints.cli.commands_syncing import coverage, sync, worker
-from wagateway.entrypoints.cli.commands_upkeep import doctor, identity, migrate, replay, spool
+from wagateway.entrypoints.cli.commands_upkeep import (
+    doctor,
+    identity,
+    migrate,
+    replay,
+    spool,
+    stack_env,
+)
 from wagateway.entrypoints.cli.endings import MEANINGS, ExitCode
 from wagateway.entrypoints.cli.version import show_version, version
 
@@ -62,7 +69,7 @@ for _command in (
     *(up, demo, doctor, waha_env, psql, database_url),
     *(sync, coverage, worker, media, live),
     *(backup, restore),
-    *(api, migrate, replay, purge, spool, identity, simulate, version),
+    *(api, migrate, replay, purge, spool, identity, simulate, stack_env, version),
 ):
     program.add_command(_command)
 

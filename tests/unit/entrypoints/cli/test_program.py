@@ -37,6 +37,8 @@ COMMANDS = [
     ["media", "retry"],
     ["media", "verify"],
     ["media", "export"],
+    ["media", "prepare"],
+    ["stack-env"],
     ["spool"],
     ["backup"],
     ["backup", "verify"],
