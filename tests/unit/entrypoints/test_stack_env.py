@@ -1,9 +1,13 @@
 """The .env of the stack is looked at as a whole."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from wagateway.entrypoints.stack_env import REQUIRED, examine_stack_env
 
+EXAMPLE = Path(__file__).resolve().parents[3] / "compose" / "env.example"
 AS_EVER = """
 WHATSAPP_DB_USER=whatsapp_user
 WHATSAPP_DB_PASSWORD=Jh8vX2qLmZ4tR9wBn6Kd
@@ -50,6 +54,13 @@ def advice(**changed: str) -> dict[str, str]:
 
 def test_what_operators_have_is_whole() -> None:
     found = examine_stack_env(AS_EVER)
+    assert (found.problems, found.advice) == ({}, {})
+
+
+def test_every_name_of_the_example_is_known() -> None:
+    text = EXAMPLE.read_text("utf-8")
+    shown = re.findall(r"^# (\w+=.+)$", text, re.MULTILINE)
+    found = examine_stack_env("\n".join([AS_EVER, *shown]))
     assert (found.problems, found.advice) == ({}, {})
 
 

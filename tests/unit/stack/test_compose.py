@@ -17,6 +17,7 @@ from wagateway.entrypoints.waha_webhook import waha_environment
 ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "compose" / "docker-compose.yml"
 EXAMPLE = ROOT / "compose" / "env.example"
+MONITORED = ROOT / "compose" / "monitoring" / "prometheus.yml"
 SERVICES = (
     "whatsapp-timescaledb",
     "whatsapp-pgbouncer",
@@ -187,6 +188,24 @@ def test_what_is_kept_is_kept_in_volumes_that_have_names() -> None:
     ):
         assert f"{name}:{folder}" in service(name)["volumes"]
         assert name in stack()["volumes"]
+
+
+@pytest.mark.skipif(not MONITORED.exists(), reason="there is no monitoring yet")
+def test_prometheus_finds_its_parts_by_their_names() -> None:
+    text = MONITORED.read_text("utf-8")
+    named = {
+        name.strip() for names in re.findall(r"names: \[(.+)\]", text) for name in names.split(",")
+    }
+    aliases = {
+        alias
+        for each in stack()["services"].values()
+        if isinstance(each["networks"], dict)
+        for alias in (each["networks"].get("monitoring") or {}).get("aliases", [])
+    }
+    assert named == {"api", "worker"}
+    assert aliases == {*named, "prometheus"}
+    assert "credentials_file: /run/secrets/metrics_token" in text
+    assert "/run/secrets/metrics_token" in (ROOT / "compose" / "start" / "prometheus").read_text()
 
 
 class TestSecrets:

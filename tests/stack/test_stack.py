@@ -1,0 +1,251 @@
+"""The stack for real, in Docker: only where it is asked for, by WAGATEWAY_TEST_STACK=1.
+
+It runs beside any other, with ports and volumes of its own, which are removed afterwards. Which
+images it takes can be said as for any start of the stack, by WAGATEWAY_WAHA_IMAGE and the others;
+compose/README.md tells how to run it where no registry can be reached.
+"""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.journeys.program import free_port
+from tests.support.postgres import docker_answers
+
+ROOT = Path(__file__).resolve().parents[2]
+PORTS = (
+    *("WHATSAPP_DB_PORT", "WHATSAPP_PGBOUNCER_PORT", "WHATSAPP_CORE_PORT"),
+    *("WHATSAPP_GATEWAY_API_PORT", "WHATSAPP_REDIS_PORT", "WHATSAPP_MINIO_API_PORT"),
+    "WHATSAPP_MINIO_CONSOLE_PORT",
+)
+RUNNING = (
+    *("whatsapp-timescaledb", "whatsapp-pgbouncer", "whatsapp-redis", "whatsapp-minio"),
+    *("whatsapp-gateway-core", "whatsapp-gateway-api", "whatsapp-sync-service"),
+)
+OURS = ("whatsapp-gateway-api", "whatsapp-sync-service")
+_START_S = 1200
+"""Images are pulled and built the first time."""
+
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.timeout(_START_S + 600),
+    pytest.mark.skipif(not os.environ.get("WAGATEWAY_TEST_STACK"), reason="it is not asked for"),
+    pytest.mark.skipif(not docker_answers(), reason="Docker does not answer"),
+]
+
+
+class Stack:
+    """A stack of its own.
+
+    Attributes:
+        settings: its .env, as an operator has it who never heard of newer names.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._env_file = folder / ".env"
+        self._environ = {**os.environ, "COMPOSE_PROJECT_NAME": f"wagateway-{secrets.token_hex(4)}"}
+        made = {name: secrets.token_hex(16) for name in ("DB", "DASHBOARD", "MINIO_ROOT")}
+        tokens = ("WHATSAPP_API_KEY", "WHATSAPP_GATEWAY_API_TOKEN", "WHATSAPP_WEBHOOK_TOKEN")
+        self.settings = {
+            "WHATSAPP_DB_USER": "whatsapp_user",
+            **{f"WHATSAPP_{name}_PASSWORD": value for name, value in made.items()},
+            **{name: secrets.token_urlsafe(24) for name in tokens},
+            **{name: str(free_port()) for name in PORTS},
+            "WHATSAPP_DASHBOARD_ENABLED": "true",
+            "WHATSAPP_DASHBOARD_USERNAME": "operator",
+            "WHATSAPP_REDIS_ENABLED": "true",
+            "WHATSAPP_MINIO_ROOT_USER": "whatsapp_minio",
+            "WHATSAPP_MINIO_BUCKET": "whatsapp-media",
+            "WHATSAPP_SYNC_ENABLED": "true",
+            "WHATSAPP_SYNC_INTERVAL_MS": "300000",
+            "WHATSAPP_LOG_LEVEL": "info",
+            "WHATSAPP_TZ": "America/Sao_Paulo",
+        }
+        lines = (f"{name}={value}\n" for name, value in self.settings.items())
+        self._env_file.write_text("".join(lines))
+        self._env_file.chmod(0o600)
+
+    @property
+    def api(self) -> str:
+        return f"http://127.0.0.1:{self.settings['WHATSAPP_GATEWAY_API_PORT']}"
+
+    @property
+    def core(self) -> str:
+        return f"http://127.0.0.1:{self.settings['WHATSAPP_CORE_PORT']}"
+
+    def script(self, name: str, *options: str) -> subprocess.CompletedProcess[str]:
+        words = [str(ROOT / "scripts" / name), "--env-file", str(self._env_file), *options]
+        return self._run(words)
+
+    def compose(self, *words: str) -> str:
+        place = ["--file", str(ROOT / "compose.yaml"), "--env-file", str(self._env_file)]
+        done = self._run(["docker", "compose", *place, *words])
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def container(self, service: str) -> dict[str, Any]:
+        """Return what Docker knows of the one container of *service*."""
+        found = self._run(["docker", "inspect", self.compose("ps", "-aq", service).strip()])
+        (container,) = json.loads(found.stdout)
+        assert isinstance(container, dict)
+        return container
+
+    def health(self) -> dict[str, Any]:
+        """Return what scripts/health-check tells programs."""
+        found = json.loads(self.script("health-check", "--json").stdout)
+        assert isinstance(found, dict)
+        return found
+
+    def until_well(self, service: str, within_s: float = 120) -> None:
+        end = time.monotonic() + within_s
+        while self.container(service)["State"]["Health"]["Status"] != "healthy":
+            assert time.monotonic() < end, self.compose("logs", "--tail", "20", service)
+            time.sleep(0.5)
+
+    def ask(self, path: str) -> Any:  # noqa: ANN401 - whatever the API answers
+        token = {"X-Api-Token": self.settings["WHATSAPP_GATEWAY_API_TOKEN"]}
+        answer = httpx.get(self.api + path, headers=token, timeout=20)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    @contextmanager
+    def delivering(self, truth: Path) -> Iterator[None]:
+        """Deliver signed webhooks as WAHA does while the context is open; then to the end."""
+        url = f"{self.api}/webhooks/messages"
+        words = ["simulate", "--json", "--webhook", url, "--truth", str(truth)]
+        words += ["--sessions", "2", "--rate", "20", "--duration", "1000"]
+        words += ["--retries", "exponential:0.5:12", "--seed", "7"]
+        key = {"WHATSAPP_WEBHOOK_HMAC_KEY": self.settings["WHATSAPP_WEBHOOK_TOKEN"]}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wagateway.entrypoints.cli", *words],
+            env={**os.environ, **key},
+            cwd=self._folder,
+            stdout=subprocess.PIPE,
+        )
+        with process:
+            try:
+                yield
+                process.send_signal(signal.SIGINT)
+                sums = json.loads(process.communicate(timeout=60)[0])
+            finally:
+                process.kill()
+        assert sums["accepted"] > sums["given_up"] == 0, sums
+
+    def differences(self, truth: Path) -> str:
+        """Return what the archive holds otherwise than it must; empty where nothing."""
+        words = ["simulate", "check", "--truth", str(truth), "--api", self.api]
+        token = {"WHATSAPP_GATEWAY_API_TOKEN": self.settings["WHATSAPP_GATEWAY_API_TOKEN"]}
+        done = subprocess.run(
+            [sys.executable, "-m", "wagateway.entrypoints.cli", *words],
+            env={**os.environ, **token},
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return "" if done.returncode == 0 else done.stdout + done.stderr
+
+    def remove(self) -> None:
+        """Stop everything, and remove what it kept."""
+        self.compose("--profile", "monitoring", "down", "--volumes", "--timeout", "20")
+
+    def _run(self, words: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            words, env=self._environ, capture_output=True, text=True, check=False, timeout=_START_S
+        )
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack that was started by the one command, and is well."""
+    found = Stack(tmp_path_factory.mktemp("stack"))
+    try:
+        done = found.script("start-stack")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"{found.core}/dashboard" in done.stdout
+        yield found
+    finally:
+        found.remove()
+
+
+def test_all_is_well_after_the_start(stack: Stack) -> None:
+    found = stack.health()
+    assert found["ok"], found
+    assert {each["service"] for each in found["containers"]} >= {*RUNNING, "whatsapp-minio-init"}
+
+
+@pytest.mark.parametrize("service", RUNNING)
+def test_only_this_machine_reaches_it(stack: Stack, service: str) -> None:
+    ports = stack.container(service)["NetworkSettings"]["Ports"]
+    bound = [each["HostIp"] for places in ports.values() for each in places or []]
+    assert set(bound) <= {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_ours_are_nobody_and_write_nowhere_else(stack: Stack, service: str) -> None:
+    assert stack.compose("exec", "-T", service, "id", "-u").strip() == "10001"
+    probe = "touch /opt/wagateway/probe 2>/dev/null && echo written; grep CapEff /proc/self/status"
+    assert stack.compose("exec", "-T", service, "sh", "-c", probe).split() == [
+        "CapEff:",
+        "0000000000000000",
+    ]
+
+
+def test_waha_waits_for_a_phone_or_has_one(stack: Stack) -> None:
+    key = {"X-Api-Key": stack.settings["WHATSAPP_API_KEY"]}
+    assert httpx.get(f"{stack.core}/api/sessions", timeout=20).status_code == 401
+    sessions = httpx.get(f"{stack.core}/api/sessions", headers=key, timeout=20).json()
+    status = {each["name"]: each["status"] for each in sessions}["default"]
+    assert status in {"STARTING", "SCAN_QR_CODE", "WORKING"}
+    if status == "WORKING":  # the simulator, whose phone is there already
+        end = time.monotonic() + 60
+        while not stack.ask("/api/chats/default?limit=1")["chats"]:
+            assert time.monotonic() < end
+            time.sleep(1)
+
+
+def test_every_part_restarts_under_load_and_nothing_is_lost(stack: Stack, tmp_path: Path) -> None:
+    truth = tmp_path / "truth.jsonl"
+    with stack.delivering(truth):
+        time.sleep(5)
+        assert stack.ask("/api/chats/session-1?limit=5")["chats"]
+        for service in RUNNING:
+            stack.compose("restart", service)
+            stack.until_well(service)
+        for service in ("whatsapp-timescaledb", "whatsapp-redis", *OURS):
+            stack.compose("kill", service)
+            stack.compose("start", service)
+            stack.until_well(service)
+        time.sleep(5)
+    end = time.monotonic() + 60
+    while (waits := stack.ask("/health")["parts"]["spool"]["detail"]) is not None:
+        assert time.monotonic() < end, waits
+        time.sleep(1)
+    assert stack.differences(truth) == ""
+    assert stack.health()["ok"]
+
+
+def test_what_was_there_is_there_after_a_stop(stack: Stack) -> None:
+    before = stack.health()["counts"]
+    assert stack.script("stop-stack").returncode == 0
+    assert stack.script("health-check").returncode == 1
+    assert stack.script("start-stack", "--no-build").returncode == 0
+    after = stack.health()["counts"]
+    assert {
+        name: after[name] >= before[name] > 0 for name in ("sessions", "chats", "messages")
+    } == {
+        "sessions": True,
+        "chats": True,
+        "messages": True,
+    }
