@@ -26,7 +26,7 @@ COPY src src
 RUN /build/bin/pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /wheel . \
     && /build/bin/pip --python /opt/wagateway/bin/python install --no-compile --no-deps --no-index /wheel/*.whl \
     && /opt/wagateway/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/wagateway/lib
-COPY compose/image/healthy.py /opt/wagateway/
+COPY --chmod=0644 compose/image/healthy.py /opt/wagateway/
 
 # ffmpeg and the libraries that it is linked with. What Debian installs beside them is twice as much: drivers of
 # displays, which nobody here has.

@@ -72,9 +72,11 @@ class World:
         for name, text in answers.items():
             (self._folder / name).write_text(text)
 
-    def run(self, script: str, *options: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, script: str, *options: str, root: Path = ROOT
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(ROOT / "scripts" / script), "--env-file", str(self.env_file), *options],
+            [str(root / "scripts" / script), "--env-file", str(self.env_file), *options],
             env={"PATH": str(self._bin), "FAKE": str(self._folder), "PYTHON": sys.executable},
             capture_output=True,
             text=True,
@@ -177,6 +179,18 @@ class TestStart:
         assert done.returncode == 2
         told = {*REQUIRED, "WHATSAPP_SYNC_BATCH_SIZE"}
         assert all(name in done.stderr for name in told)
+        assert not world.called(" up ")
+
+    def test_files_that_containers_could_not_read_are_told(
+        self, world: World, tmp_path: Path
+    ) -> None:
+        root = tmp_path / "clone"
+        for folder in ("scripts", "compose"):
+            shutil.copytree(ROOT / folder, root / folder)
+        (root / "compose" / "start" / "redis").chmod(0o600)  # as cloned with umask 077
+        done = world.run("start-stack", root=root)
+        assert done.returncode == 2
+        assert f"chmod -R go+rX {root}/compose" in done.stderr
         assert not world.called(" up ")
 
     def test_a_check_starts_nothing(self, world: World) -> None:

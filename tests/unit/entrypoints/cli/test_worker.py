@@ -1,6 +1,5 @@
 """``wagateway worker``: what it does by its settings, what it does not, what it says of both."""
 
-
 import pytest
 from structlog.testing import capture_logs
 
