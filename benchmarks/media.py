@@ -17,8 +17,9 @@ from wagateway.adapters.embedded.server import EmbeddedPostgres
 from wagateway.domain.events import Account, Delivery, MessageSeen
 from wagateway.domain.identity import Jid, MessageRef, SessionName, StanzaId
 from wagateway.domain.messages import Kind, MediaFacts, MediaOffer, Message
-from wagateway.entrypoints.containers import Services, open_media_worker, open_services, open_waha
+from wagateway.entrypoints.containers import Services, open_services
 from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.workers import open_media_worker, open_waha
 from wagateway.simulator.serving import in_thread
 
 _GOAL = 0.5

@@ -33,10 +33,10 @@ import asyncio, sys
 from datetime import timedelta
 from msgspec.structs import replace
 from wagateway import Settings
-from wagateway.entrypoints import containers, worker
+from wagateway.entrypoints import containers, worker, workers
 
-usual = containers.sync_plan
-containers.sync_plan = lambda settings: replace(usual(settings), lease=timedelta(seconds=3))
+usual = workers.sync_plan
+workers.sync_plan = lambda settings: replace(usual(settings), lease=timedelta(seconds=3))
 
 async def main(database_url, engine_url, engine_key):
     settings = Settings(

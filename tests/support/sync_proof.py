@@ -69,13 +69,13 @@ import sys
 from datetime import timedelta
 from msgspec.structs import replace
 from wagateway.domain.patience import Patience
-from wagateway.entrypoints import containers
+from wagateway.entrypoints import workers
 from wagateway.entrypoints.cli import main
 
-usual = containers.sync_plan
+usual = workers.sync_plan
 patience = Patience(failed=timedelta(seconds=30))
 people_every = timedelta(seconds=float(sys.argv.pop()))
-containers.sync_plan = lambda settings: replace(
+workers.sync_plan = lambda settings: replace(
     usual(settings), lease=timedelta(seconds=20), settle=timedelta(seconds=10),
     people_every=people_every, silent_after=timedelta(seconds=30), patience=patience,
 )

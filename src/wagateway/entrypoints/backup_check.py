@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from wagateway.domain.backups import BackupName, begun_at
 from wagateway.domain.errors import WagatewayError
-from wagateway.entrypoints.containers import now, open_backup_place
+from wagateway.entrypoints.backup_places import open_backup_place
+from wagateway.entrypoints.containers import now
 from wagateway.entrypoints.findings import Finding, ok, warn
 from wagateway.entrypoints.settings import Settings
 

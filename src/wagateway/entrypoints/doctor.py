@@ -15,7 +15,7 @@ from wagateway.domain.errors import WagatewayError
 from wagateway.domain.events import Outcome, SessionStatus
 from wagateway.entrypoints.addresses import local_url
 from wagateway.entrypoints.backup_check import backup_findings
-from wagateway.entrypoints.containers import open_services, storage_plan
+from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.exposure import exposure_findings
 from wagateway.entrypoints.findings import Finding, Verdict, fail, ok, skipped, warn
 from wagateway.entrypoints.http.auth import (
@@ -26,6 +26,7 @@ from wagateway.entrypoints.http.auth import (
 )
 from wagateway.entrypoints.http.health import HealthReport, HealthStatus, is_held_up
 from wagateway.entrypoints.media_check import media_finding
+from wagateway.entrypoints.plans import storage_plan
 from wagateway.entrypoints.redis_check import redis_finding
 from wagateway.entrypoints.secrets import GatewaySecrets, known_secrets
 from wagateway.entrypoints.settings import Settings

@@ -16,18 +16,12 @@ from msgspec import Struct
 from wagateway.domain.coverage import BEAT, STILL_UP
 from wagateway.domain.errors import StoreUnavailable, WagatewayError
 from wagateway.domain.purges import PurgeCounts
-from wagateway.entrypoints.containers import (
-    Services,
-    now,
-    open_backup_worker,
-    open_media_worker,
-    open_waha,
-    sync_worker,
-    upkeep_worker,
-)
+from wagateway.entrypoints.backup_places import open_backup_worker
+from wagateway.entrypoints.containers import Services, now
 from wagateway.entrypoints.logs import trace_of
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.stores import other_spools
+from wagateway.entrypoints.workers import open_media_worker, open_waha, sync_worker, upkeep_worker
 from wagateway.ports.sync import SyncStore
 from wagateway.usecases.backup_work import Regular
 from wagateway.usecases.fetch_media import FetchTurn

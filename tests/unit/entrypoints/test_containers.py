@@ -20,17 +20,10 @@ from wagateway.domain.identity import ChatType, Jid, SessionName
 from wagateway.domain.media import Rules
 from wagateway.domain.messages import Kind, MediaOffer
 from wagateway.entrypoints import containers
-from wagateway.entrypoints.containers import (
-    Container,
-    Services,
-    media_rules,
-    open_media_worker,
-    open_services,
-    open_waha,
-    remove_left_over,
-    retention,
-)
+from wagateway.entrypoints.containers import Container, Services, open_services
+from wagateway.entrypoints.plans import media_rules, retention
 from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.workers import open_media_worker, open_waha, remove_left_over
 from wagateway.simulator.serving import in_thread
 from wagateway.usecases.purge import Retention
 

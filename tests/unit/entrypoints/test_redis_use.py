@@ -14,9 +14,10 @@ from tests.support.postgres import Servers
 from tests.support.valkey import ValkeyServer, needs_valkey, valkey
 
 from wagateway.domain.errors import EngineResting, EngineUnavailable, Rejected
-from wagateway.entrypoints.containers import Services, open_services, open_waha
+from wagateway.entrypoints.containers import Services, open_services
 from wagateway.entrypoints.redis_use import open_wake_ups
 from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.workers import open_waha
 from wagateway.ports.engine import Engine
 from wagateway.ports.feed import WakeUp
 from wagateway.usecases.live import Stream

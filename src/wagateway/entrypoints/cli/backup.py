@@ -16,19 +16,16 @@ from wagateway.adapters.timescale.copies import TimescaleTables, drop_scratch, r
 from wagateway.adapters.timescale.storage import StoragePlan
 from wagateway.domain.backups import BackupName, Manifest
 from wagateway.domain.errors import InvalidInput, Rejected
+from wagateway.entrypoints.backup_places import back_up, open_backup_place
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.media_screen import MediaScreen, open_media_screen
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import counted, echo_json, note, sized
 from wagateway.entrypoints.cli.place import database, settings_at
-from wagateway.entrypoints.containers import (
-    back_up,
-    on_their_way,
-    open_backup_place,
-    storage_plan,
-)
+from wagateway.entrypoints.plans import storage_plan
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.stores import open_media
+from wagateway.entrypoints.workers import on_their_way
 from wagateway.ports.backups import KeptBackup
 from wagateway.usecases.back_up import Made, Progress, Told
 from wagateway.usecases.restore_backup import CheckBackup, Damage, RestoreBackup, Restored

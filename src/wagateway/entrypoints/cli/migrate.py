@@ -10,8 +10,8 @@ from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import echo_json
 from wagateway.entrypoints.cli.place import database, settings_at
-from wagateway.entrypoints.containers import storage_plan
 from wagateway.entrypoints.findings import Finding
+from wagateway.entrypoints.plans import storage_plan
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.storage_check import storage_finding
 

@@ -20,10 +20,11 @@ from wagateway.entrypoints.cli.output import counted, echo_json, note
 from wagateway.entrypoints.cli.place import archive_of, settings_at
 from wagateway.entrypoints.cli.sync_screen import Progress, open_sync_screen
 from wagateway.entrypoints.cli.worker import require_engine
-from wagateway.entrypoints.containers import Services, now, open_waha, sync_worker
+from wagateway.entrypoints.containers import Services, now
 from wagateway.entrypoints.gateway import Gateway
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.worker import log_defect, log_trouble, log_turn, run_worker
+from wagateway.entrypoints.workers import open_waha, sync_worker
 from wagateway.entrypoints.zones import aware, shown
 from wagateway.usecases.sync_control import SyncReport, TaskView
 from wagateway.usecases.work import SyncWorker

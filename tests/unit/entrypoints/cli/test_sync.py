@@ -10,7 +10,7 @@ from wagateway.adapters.waha.client import open_engine
 from wagateway.adapters.waha.transport import Manners
 from wagateway.domain.events import SessionStatus
 from wagateway.domain.identity import SessionName
-from wagateway.entrypoints import containers
+from wagateway.entrypoints import workers
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.sync import LeftOut, Outcome, Wish, ending, read_now, show
 from wagateway.entrypoints.containers import Services, open_services
@@ -30,7 +30,7 @@ ALL = Wish(session=None, chat=None, full=False, since=None, what="sync")
 def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask as fast as it goes, since the simulated WAHA is nobody's phone."""
     hasty = partial(open_engine, manners=Manners(per_second=10_000))
-    monkeypatch.setattr(containers, "open_engine", hasty)
+    monkeypatch.setattr(workers, "open_engine", hasty)
 
 
 @pytest.fixture
