@@ -44,8 +44,16 @@ _STACK = {
     **dict.fromkeys([name + FILE_SUFFIX for name in VARIABLES], ""),
     **dict.fromkeys(SET_BY_THE_STACK, ""),
     "WHATSAPP_DB_HOST": "whatsapp-timescaledb",
+    "WHATSAPP_BACKUP_DIR": "/var/backups/wagateway",
 }
 """What wins over ``.env`` there; empty is absent."""
+
+STACK_DEFAULTS: Mapping[str, str] = {
+    "WHATSAPP_REDIS_ENABLED": "true",
+    "WHATSAPP_SPOOL": "filesystem",
+    "WHATSAPP_MEDIA_STORE": "minio",
+}
+"""What holds there where ``.env`` says nothing, and is another default than that of a setting."""
 
 _EVENTS = "WHATSAPP_HOOK_EVENTS"
 _LINE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=\s*(.*)$")
@@ -71,7 +79,8 @@ def examine_stack_env(text: str) -> StackEnv:
         path = Path(folder) / ".env"
         path.write_text(text, encoding="utf-8")
         values = Environment({}, dotenv=path, names=()).values
-        refused = dict(_refused_settings(path))
+        absent = {name: text for name, text in STACK_DEFAULTS.items() if name not in values}
+        refused = dict(_refused_settings(path, _STACK | absent))
     problems = {
         **{name: f"is not set: {what}" for name, what in REQUIRED.items() if name not in values},
         **dict(_weak(values)),
@@ -85,10 +94,10 @@ def examine_stack_env(text: str) -> StackEnv:
     return StackEnv(problems=refused | problems, advice=advice)
 
 
-def _refused_settings(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield what the settings themselves do not take."""
+def _refused_settings(path: Path, stack: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield what the settings themselves do not take, with what *stack* adds."""
     try:
-        load_settings(_STACK, dotenv=path)
+        load_settings(stack, dotenv=path)
     except InvalidInput as exc:
         for line in str(exc).splitlines()[1:]:
             name, _, what = line.strip().partition(": ")

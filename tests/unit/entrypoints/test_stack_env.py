@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from wagateway.entrypoints.stack_env import REQUIRED, examine_stack_env
+from wagateway.entrypoints.stack_env import REQUIRED, StackEnv, examine_stack_env
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "compose" / "env.example"
 AS_EVER = """
@@ -40,6 +40,9 @@ WHATSAPP_TZ=America/Sao_Paulo
 """With every name that operators of the stack use, but the two below."""
 
 
+WHOLE = StackEnv(problems={}, advice={})
+
+
 def problems(**changed: str) -> dict[str, str]:
     lines = "\n".join(f"{name}={value}" for name, value in changed.items())
     return examine_stack_env(AS_EVER + lines).problems
@@ -53,15 +56,13 @@ def advice(**changed: str) -> dict[str, str]:
 
 
 def test_what_operators_have_is_whole() -> None:
-    found = examine_stack_env(AS_EVER)
-    assert (found.problems, found.advice) == ({}, {})
+    assert examine_stack_env(AS_EVER) == WHOLE
 
 
 def test_every_name_of_the_example_is_known() -> None:
     text = EXAMPLE.read_text("utf-8")
     shown = re.findall(r"^# (\w+=.+)$", text, re.MULTILINE)
-    found = examine_stack_env("\n".join([AS_EVER, *shown]))
-    assert (found.problems, found.advice) == ({}, {})
+    assert examine_stack_env("\n".join([AS_EVER, *shown])) == WHOLE
 
 
 def test_an_empty_one_lacks_all_that_is_needed_at_once() -> None:
@@ -95,6 +96,16 @@ def test_a_dollar_that_compose_would_replace_is_refused() -> None:
     assert problems(WHATSAPP_DB_PASSWORD=secret).keys() == {"WHATSAPP_DB_PASSWORD"}
     assert problems(WHATSAPP_DB_PASSWORD=f'"{secret}"').keys() == {"WHATSAPP_DB_PASSWORD"}
     assert problems(WHATSAPP_DB_PASSWORD=f"'{secret}'") == {}
+
+
+def test_what_a_setting_needs_may_be_there_already() -> None:
+    assert advice(WHATSAPP_BACKUP_EVERY_HOURS="24") == {}
+    assert (
+        examine_stack_env(AS_EVER.replace("WHATSAPP_REDIS_ENABLED", "#") + "WHATSAPP_SPOOL=redis")
+        == WHOLE
+    )
+    found = problems(WHATSAPP_SPOOL="redis", WHATSAPP_REDIS_ENABLED="false")
+    assert found.keys() == {"WHATSAPP_REDIS_ENABLED"}
 
 
 def test_a_hash_is_no_key() -> None:

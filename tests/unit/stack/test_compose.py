@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from wagateway.entrypoints.secrets import GatewaySecrets
-from wagateway.entrypoints.stack_env import REQUIRED, SET_BY_THE_STACK
+from wagateway.entrypoints.stack_env import REQUIRED, SET_BY_THE_STACK, STACK_DEFAULTS
 from wagateway.entrypoints.strength import is_guessed
 from wagateway.entrypoints.variables import VARIABLES
 from wagateway.entrypoints.waha_webhook import waha_environment
@@ -238,6 +238,15 @@ class TestSettings:
         assert set(given) <= set(VARIABLES)
         passed = {name for name, value in given.items() if f"${{{name}" in str(value)}
         assert passed == set(VARIABLES) - own
+
+    def test_a_default_of_the_stack_s_own_is_known_to_who_looks_at_its_env(self) -> None:
+        given = service("whatsapp-gateway-api")["environment"]
+        assert {name: default(given[name]) for name in STACK_DEFAULTS} == STACK_DEFAULTS
+        spoken = {name for name, value in given.items() if f"${{{name}:-" in str(value)}
+        others = {name for name in spoken - set(STACK_DEFAULTS) if default(given[name])}
+        assert others == {
+            *("WHATSAPP_DB_NAME", "WHATSAPP_DB_USER", "WHATSAPP_MINIO_PUBLIC_URL", "WHATSAPP_TZ"),
+        }
 
     def test_every_variable_is_in_an_example(self) -> None:
         used = set(re.findall(r"\$\{(\w+)", FILE.read_text("utf-8")))
