@@ -50,7 +50,9 @@ ROUTES = {
 }
 
 
-MEDIA_PAGE = Path(__file__).parents[4] / "docs" / "MEDIA.md"
+DOCS = Path(__file__).parents[4] / "docs"
+MEDIA_PAGE = DOCS / "MEDIA.md"
+API_PAGE = (DOCS / "API.md").read_text("utf-8")
 FILE = "/api/media/{session}/{chat}/{message_id}"
 
 
@@ -275,6 +277,17 @@ async def test_text_cannot_become_markup(document: Json) -> None:
     text = render(hostile)
     assert "<script>" not in text
     assert "<b> API" not in text
+
+
+async def test_the_page_of_the_api_lists_all_routes(document: Json) -> None:
+    told = re.findall(r"^\| `(GET|POST) (/\S+)` \|", API_PAGE, re.MULTILINE)
+    routes = [(m.upper(), path) for path, item in document["paths"].items() for m in item]
+    assert sorted(told) == sorted(routes)
+
+
+def test_the_page_of_the_api_lists_all_kinds_of_problems() -> None:
+    told = re.findall(r"^\| (\d{3}) \| `([a-z-]+)` \|", API_PAGE, re.MULTILINE)
+    assert told == [(str(status), kind.slug) for status, kind in KINDS.items()]
 
 
 async def test_docs_can_be_switched_off() -> None:
