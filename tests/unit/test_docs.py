@@ -32,6 +32,10 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _NODE = re.compile(r"`(tests/[\w/]+\.py(?:::\w+)+)`")
 _COMMAND = re.compile(r"(?:^|[`/ (])wagateway ((?:[a-z][a-z-]* ?)+|--[a-z-]+)", re.MULTILINE)
 _VARIABLE = re.compile(r"\bWHATSAPP_[A-Z_]+\b")
+_PLACE = re.compile(
+    r"`((?:entrypoints|usecases|domain|ports|adapters|tests|scripts|sql)/[\w/.*-]+)`"
+)
+_CLASS = re.compile(r"`((?:[A-Z][a-z]+){2,})`")
 _OF_WAHA = re.compile(r"WHATSAPP_(?:HOOK|FILES)_")
 
 
@@ -52,6 +56,21 @@ def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub gives the headings of *page*."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_code_that_the_architecture_names_is_there() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
+    named = [name.replace("NAME", "*") for name in _PLACE.findall(page)]
+    roots = (ROOT, ROOT / "src" / "wagateway")
+    assert len(named) > 40
+    assert [name for name in named if not any(found(root, name) for root in roots)] == []
+    code = "\n".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    classes = set(re.findall(r"^class (\w+)", code, re.MULTILINE))
+    assert set(_CLASS.findall(page)) - classes == set()
+
+
+def found(root: Path, name: str) -> bool:
+    return any(any(root.glob(f"{name.rstrip('/')}{ending}")) for ending in ("", ".py"))
 
 
 def test_the_page_of_settings_is_written_anew_with_them() -> None:
