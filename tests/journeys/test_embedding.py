@@ -20,7 +20,8 @@ from wagateway import Gateway, Settings
 from wagateway.entrypoints.containers import open_services
 from wagateway.usecases.ingest import IngestBody
 
-DOC = (Path(__file__).parents[2] / "docs" / "EMBEDDING.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+DOC = (ROOT / "docs" / "EMBEDDING.md").read_text("utf-8")
 MARKED = re.compile(r"^<!-- (\w+): (\S+) -->\n```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS: dict[tuple[str, str], str] = {
     (kind, name): text for kind, name, text in MARKED.findall(DOC)
@@ -88,6 +89,16 @@ async def test_it_runs_on_a_database_that_is_there(tmp_path: Path, postgres_serv
         assert replaced == 1
         got = await asyncio.to_thread(run, with_settings(line), tmp_path)
     assert got == BLOCKS["output", "archive.py"]
+
+
+def test_the_snippet_of_the_readme_runs(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    [snippet] = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    imports, _, inner = snippet.replace('embedded("archive-data")', "in_memory()").partition("\n\n")
+    lines = [f"    {line}" for line in inner.splitlines()]
+    body = f"body = {delivery(1)!r}"
+    main = ["import asyncio", imports, body, "async def main():", *lines, "asyncio.run(main())"]
+    assert run("\n".join(main), tmp_path).endswith("message 1\n")
 
 
 def test_the_other_snippets_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
