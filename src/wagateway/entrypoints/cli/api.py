@@ -45,7 +45,7 @@ def run_api(database_url: str | None, *, host: str | None, port: int | None, wor
         Place(data_dir=None, database_url=database_url), host=host, port=port, quiet=False
     )
     _require_configured(settings)
-    asyncio.run(require_schema_if_there(settings, "webhooks are answered 503 meanwhile"))
+    asyncio.run(require_schema_if_there(settings, "webhooks wait in the spool, if any"))
     settings = replace(settings, auto_migrate=False)
     secrets = configured_secrets(settings)  # what one machine kept is no secret of all replicas
     with listen(settings.host, settings.port) as listener:

@@ -63,7 +63,7 @@ def api(*, database_url: str | None, host: str | None, port: int | None, workers
     For containers and several machines: tokens must be set (WHATSAPP_GATEWAY_API_TOKEN and
     WHATSAPP_WEBHOOK_TOKEN or WHATSAPP_WEBHOOK_HMAC_KEY), the database must be named. Every replica
     is equal, and none touches the schema: run `wagateway migrate` before. A database that is away
-    is waited for, and meanwhile deliveries are answered 503.
+    is waited for, and meanwhile webhooks wait in the spool (WHATSAPP_SPOOL).
 
     \b
     Example:

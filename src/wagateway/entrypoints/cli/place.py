@@ -118,7 +118,8 @@ async def schema_warning(settings: Settings) -> str | None:
         async with database(settings) as opened:
             await require_schema(opened)
     except WagatewayError as exc:
-        return f"{exc}\nMeanwhile deliveries are answered 503, and WAHA repeats them."
+        meanwhile = "wait in the spool" if settings.spool_kind != "off" else "are answered 503"
+        return f"{exc}\nMeanwhile webhooks {meanwhile}."
     return None
 
 
