@@ -88,6 +88,7 @@ async def test_a_delivery_and_its_group_are_measured() -> None:
                 "duplicates": 0,
                 "ignored": 0,
                 "failed": 0,
+                "spooled": 0,
             }
         ]
         assert traced.facts("group_commit") == [{"deliveries": 1}]

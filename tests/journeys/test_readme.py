@@ -18,8 +18,14 @@ BLOCKS: list[str] = re.findall(
 )
 ADDRESS = "http://127.0.0.1:4011"
 ANA = "5511987650102"
-NEED_MORE = ("scripts/demo", "pip install", "WHATSAPP_HOOK_URL", "WHATSAPP_CORE_URL")
-"""Found in what installs from the network, is meant for WAHA, or asks it; the README says so."""
+NEED_MORE = (
+    "scripts/demo",
+    "scripts/start-stack",
+    "pip install",
+    "WHATSAPP_HOOK_URL",
+    "WHATSAPP_CORE_URL",
+)
+"""Found in what installs from the network or needs Docker, is meant for WAHA, or asks it."""
 RUN = [block for block in BLOCKS if not any(words in block for words in NEED_MORE)]
 
 

@@ -65,20 +65,20 @@ from datetime import timedelta
 from msgspec.structs import replace
 from wagateway.adapters.waha.fetching import FetchLimits
 from wagateway.domain.patience import Patience
-from wagateway.entrypoints import containers, worker
+from wagateway.entrypoints import containers, worker, workers
 from wagateway.entrypoints.settings import Settings
 import msgspec
 
-usual = containers.media_plan
+usual = workers.media_plan
 patience = Patience(
     max_retries=9, first=timedelta(seconds=0.2), longest=timedelta(seconds=1),
     failed=timedelta(seconds=1),
 )
-containers.media_plan = lambda settings: replace(
+workers.media_plan = lambda settings: replace(
     usual(settings), patience=patience, lease=timedelta(seconds=4), rest=timedelta(seconds=0.5)
 )
-usual_files = containers.open_files
-containers.open_files = lambda *args, **kwargs: usual_files(
+usual_files = workers.open_files
+workers.open_files = lambda *args, **kwargs: usual_files(
     *args, **(kwargs | {"limits": FetchLimits(pause_s=3.0, at_once=8)})
 )
 

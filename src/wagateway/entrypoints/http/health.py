@@ -155,7 +155,8 @@ def with_spool(store: Health, spool: Spool | None, *, timeout_s: float = 2.0) ->
     depth = Question(spool.depth, timeout_s)
 
     async def report() -> HealthReport:
-        told, part = await store(), _spool_part(await depth())
+        told, asked = await asyncio.gather(store(), depth())
+        part = _spool_part(asked)
         ways = {told.parts["store"].status, part.status}
         intake = ways.pop() if len(ways) == 1 else HealthStatus.DEGRADED
         rest = [each.status for name, each in told.parts.items() if name != "store"]
@@ -170,8 +171,7 @@ def with_feed(store: Health, feed: ChangeFeed, clock: Clock, *, timeout_s: float
     held = Question(feed.held_since, timeout_s)
 
     async def report() -> HealthReport:
-        told = await store()
-        asked = await held()
+        told, asked = await asyncio.gather(store(), held())
         if trouble(asked) is not None or not is_held_up(asked.result(), clock()):
             return told
         part = PartHealth(
