@@ -58,8 +58,9 @@ async def shown(gateway: Running, truth: Truth) -> list[dict[str, Any]]:
 
 
 def timeless(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return *lines* without the one thing that a repetition moves on: when it came."""
-    return [{k: v for k, v in line.items() if k != "last_event_at"} for line in lines]
+    """Return *lines* without what a repetition moves on: when it came, and by which engine."""
+    moved = {"last_event_at", "engine"}
+    return [{k: v for k, v in line.items() if k not in moved} for line in lines]
 
 
 @asynccontextmanager

@@ -76,10 +76,11 @@ def _judged(  # noqa: PLR0911 - one line for each answer, the worst first
 ) -> tuple[HealthLevel, str | None]:
     if status in AWAY:
         return HealthLevel.UNHEALTHY, f"the session is {status}"
-    if state is None or probed_at is None:
-        return HealthLevel.UNKNOWN, "no worker has looked at it yet"
-    if state.status is SyncStatus.FAILED:
+    if state is not None and state.status is SyncStatus.FAILED:
         return HealthLevel.UNHEALTHY, state.problem
+    if state is None or probed_at is None:
+        problem = None if state is None else state.problem
+        return HealthLevel.UNKNOWN, problem or "no worker has looked at it yet"
     if now - probed_at > interval * _LATE + timedelta(minutes=2):
         return HealthLevel.UNKNOWN, state.problem or "no worker has looked at it lately"
     if status is not SessionStatus.WORKING:

@@ -24,6 +24,13 @@ SEEN = SyncState(caught_up_at=NOW - MINUTE)
         (SessionStatus.SCAN_QR_CODE, SEEN, HealthLevel.UNHEALTHY, "the session is SCAN_QR_CODE"),
         (WORKING, None, HealthLevel.UNKNOWN, "no worker has looked at it yet"),
         (WORKING, SyncState(), HealthLevel.UNKNOWN, "no worker has looked at it yet"),
+        (WORKING, SyncState(problem="refused"), HealthLevel.UNKNOWN, "refused"),
+        (
+            WORKING,
+            SyncState(status=SyncStatus.FAILED, problem="refused"),
+            HealthLevel.UNHEALTHY,
+            "refused",
+        ),
         (
             WORKING,
             SyncState(caught_up_at=NOW - MINUTE, status=SyncStatus.FAILED, problem="refused"),

@@ -10,6 +10,7 @@ An entry is a line that names its form, the SHA-256 of the rest, and the bodies 
 """
 
 import asyncio
+import errno
 import fcntl
 import hashlib
 import os
@@ -36,6 +37,7 @@ _ENOUGH_BYTES = 16 * 2**20
 """At once, or one entry that is larger: what is read lies in memory."""
 _COUNTED_FOR_S = 1.0
 """How long a count of the folder is believed, for other processes may write there, too."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _LEFT_OVER_S = 3600.0
 """What is being written is there for less than a second; older ones are those of a crash."""
 
@@ -278,6 +280,8 @@ def _disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as exc:
+        mend = "free some of its disk" if exc.errno in _FULL else "let this user write there"
         raise StoreUnavailable(
-            f"the folder of the spool cannot be used ({exc.strerror}): set WHATSAPP_SPOOL_DIR"
+            f"the folder of the spool cannot be used ({exc.strerror}): {mend}, or set "
+            "WHATSAPP_SPOOL_DIR"
         ) from exc

@@ -21,9 +21,9 @@ def run_waha_env(place: Place, *, host: str | None, port: int | None, as_json: b
     secrets = known_secrets(settings.data_dir, settings)
     if secrets is None:
         raise NotFound(
-            "No webhook token is configured, and none was made yet in "
+            "Not all tokens are configured, and none were made yet in "
             f"{settings.data_dir.expanduser().resolve()}: start `wagateway up` first, or set "
-            "WHATSAPP_WEBHOOK_TOKEN."
+            "WHATSAPP_GATEWAY_API_TOKEN and WHATSAPP_WEBHOOK_TOKEN."
         )
     url = local_url(settings.host, settings.port)
     environment = waha_environment(url + WEBHOOK_PATH, secrets)

@@ -27,6 +27,7 @@ from wagateway.ports.spool import Spool, SpoolDepth
 _STUCK = timedelta(minutes=2)
 """A worker looks for work every second or so; longer than a hanging database may hold it."""
 
+_TRIED_EVERY_S = 30.0
 _HELD_UP = timedelta(minutes=1)
 """No transaction of ours lasts as long, but for migrations."""
 
@@ -152,7 +153,7 @@ def with_spool(store: Health, spool: Spool | None, *, timeout_s: float = 2.0) ->
     """
     if spool is None:
         return store
-    depth = Question(spool.depth, timeout_s)
+    depth = Question(_Tried(spool), timeout_s)
 
     async def report() -> HealthReport:
         told, asked = await asyncio.gather(store(), depth())
@@ -164,6 +165,21 @@ def with_spool(store: Health, spool: Spool | None, *, timeout_s: float = 2.0) ->
         return HealthReport(status=max([intake, *rest], key=_badness), parts=parts)
 
     return report
+
+
+class _Tried:
+    """Counts what waits in a spool that was tried not long ago: a full disk reads well, too."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._try_at = float("-inf")
+
+    async def __call__(self) -> SpoolDepth:
+        now = asyncio.get_running_loop().time()
+        if now >= self._try_at:
+            await self._spool.prepare()
+            self._try_at = now + _TRIED_EVERY_S
+        return await self._spool.depth()
 
 
 def with_feed(store: Health, feed: ChangeFeed, clock: Clock, *, timeout_s: float = 2.0) -> Health:

@@ -222,6 +222,14 @@ class _Spool(InMemorySpool):
     def __init__(self, *, away: bool) -> None:
         super().__init__(lambda: NOON)
         self.away = away
+        self.full = False
+        self.tried = 0
+
+    @override
+    async def prepare(self) -> None:
+        self.tried += 1
+        if self.full:
+            raise StoreUnavailable("No space left on device")
 
     @override
     async def depth(self) -> SpoolDepth:
@@ -272,6 +280,17 @@ async def test_what_waits_in_the_spool_and_what_was_set_aside_is_told() -> None:
     await spool.let_go(["2"])
     detail = (await health()).parts["spool"].detail
     assert detail == "Some could not be recorded and were set aside; the log says why."
+
+
+async def test_a_spool_that_can_be_read_and_not_written_is_down() -> None:
+    spool = _Spool(away=False)
+    spool.full = True
+    health = with_spool(store_health(InMemoryArchive()), spool)
+    assert (await health()).parts["spool"].status is HealthStatus.DOWN
+    spool.full = False
+    for _ in range(3):
+        assert (await health()).parts["spool"].status is HealthStatus.OK
+    assert spool.tried == 2  # once it is well, not each time
 
 
 async def test_without_a_spool_there_is_no_such_part() -> None:
