@@ -48,7 +48,9 @@ class Ungrouped(GroupCommit):
         self._store = archive
 
     @override
-    async def record(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
+    async def record(
+        self, deliveries: Sequence[Delivery], *, patiently: bool = False
+    ) -> list[Recorded]:
         return await self._store.record(deliveries)
 
 

@@ -61,12 +61,16 @@ def bucket(settings: Settings, name: str) -> Bucket:
 def spool_name(settings: Settings) -> str:
     """Return what the spool of this database is called, so that no other archive drains it.
 
-    Told from where the database is, since it cannot be asked while it is away: host, port and name.
+    Told from where the database is, since it cannot be asked while it is away: host, port and name,
+    or the data folder of the embedded one.
     """
     if settings.database_url is None:
-        return "embedded"
+        folder = str(settings.data_dir.expanduser().absolute())
+        return f"embedded-{hashlib.sha256(folder.encode()).hexdigest()[:8]}"
     parts = conninfo_to_dict(settings.database_url)
-    place = [str(parts.get(key) or "") for key in ("host", "hostaddr", "port", "dbname")]
+    name = parts.get("dbname") or parts.get("user")
+    place = [str(parts.get(key) or "") for key in ("service", "host", "hostaddr", "port")]
+    place.append(str(name or ""))
     words = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(filter(None, place)))[:_LONGEST_NAME]
     return f"{words}-{hashlib.sha256(chr(0).join(place).encode()).hexdigest()[:8]}"
 

@@ -144,8 +144,15 @@ class GroupCommit:
         self._beginning: asyncio.Handle | None = None
         self._closing = False
 
-    async def record(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
+    async def record(
+        self, deliveries: Sequence[Delivery], *, patiently: bool = False
+    ) -> list[Recorded]:
         """Record *deliveries* with their neighbours; return when they are durable.
+
+        Args:
+            deliveries: of one caller, in their order.
+            patiently: wait however long it takes: whoever would bring the same again must not
+                leave it in the queue.
 
         Raises:
             StoreUnavailable: the database is away or does not answer in time, or too much waits
@@ -167,7 +174,7 @@ class GroupCommit:
             # In a context of its own: a group belongs to none of the requests that brought it.
             self._beginning = loop.call_soon(self._begin, context=Context())
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(None if patiently else self._patience_s):
                 return await entry.answer
         except TimeoutError as exc:
             raise StoreUnavailable("the database does not answer in time; repeat later") from exc

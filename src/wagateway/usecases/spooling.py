@@ -13,8 +13,9 @@ from wagateway.ports.engine import EngineReader
 from wagateway.ports.spool import Spool, SpooledBody, SpoolEntry
 from wagateway.usecases.group_commit import GroupCommit
 
-_AT_ONCE = 100
-"""Entries that are recorded together; each may hold several hundred bodies."""
+_AT_ONCE = 20
+"""Entries that are recorded together; each may hold several hundred bodies, and what comes now
+waits for them."""
 _MOST_REFUSALS = 5
 """After that many defects in a row an entry is set aside."""
 
@@ -195,7 +196,7 @@ class DrainSpool:
             await self.spool.let_go(done)
         for entry, error in zip(entries, outcomes, strict=True):
             if error is not None and not isinstance(error, Unavailable):
-                await self._refused(entry, error)
+                await self._refused(entry, error, others_are_taken=bool(done))
         self._refusals = {key: n for key, n in self._refusals.items() if key not in done}
         away = next((each for each in errors if isinstance(each, Unavailable)), None)
         if away is not None and not done:
@@ -210,14 +211,21 @@ class DrainSpool:
                 each.body, received_at=each.received_at, source=each.source
             )
         sessions = {delivery.session for delivery in deliveries}
-        await self.commit.record(deliveries)
+        await self.commit.record(deliveries, patiently=True)
         self.away.answered(sessions)
 
-    async def _refused(self, entry: SpoolEntry, error: BaseException) -> None:
-        """Set an entry aside that will never be recorded; a defect may have been a neighbour's."""
+    async def _refused(
+        self, entry: SpoolEntry, error: BaseException, *, others_are_taken: bool
+    ) -> None:
+        """Set an entry aside that will never be recorded.
+
+        A defect may have been a neighbour's, and where nothing is taken it is not the entry's.
+        """
         if not isinstance(error, Exception):
             raise error
         self.broke(error)
+        if not others_are_taken and not isinstance(error, InvalidInput):
+            return
         refusals = self._refusals[entry.key] = self._refusals.get(entry.key, 0) + 1
         if isinstance(error, InvalidInput) or refusals >= _MOST_REFUSALS:
             await self.spool.set_aside(entry.key)

@@ -4,7 +4,12 @@ from wagateway.adapters.redis.address import RedisServer
 from wagateway.adapters.redis.facts import facts_from
 from wagateway.domain.errors import InvalidInput
 
-WELL = {"redis_version": "7.2.4", "aof_enabled": 1, "maxmemory_policy": "noeviction"}
+WELL = {
+    "redis_version": "7.2.4",
+    "aof_enabled": 1,
+    "appendfsync": "always",
+    "maxmemory_policy": "noeviction",
+}
 
 
 def test_a_server_that_keeps_what_it_is_given_lacks_nothing() -> None:
@@ -18,7 +23,9 @@ def test_a_server_that_keeps_what_it_is_given_lacks_nothing() -> None:
         ({"redis_version": "6.2"}, "take Redis 7.2"),
         ({"redis_version": "unheard-of"}, "take Redis 7.2"),
         ({"aof_enabled": 0, "appendfsync": "no"}, "set appendonly yes"),
-        ({"appendfsync": "no"}, "set appendfsync everysec"),
+        ({"appendfsync": "no"}, "set appendfsync always"),
+        ({"appendfsync": "everysec"}, "set appendfsync always"),
+        ({"appendfsync": None}, "set appendfsync always"),  # not all users may ask that
         ({"maxmemory_policy": "allkeys-random"}, "set maxmemory-policy noeviction"),
     ],
 )
@@ -32,7 +39,6 @@ def test_what_may_lose_something_is_named(told: dict[str, object], lack: str) ->
     [
         {"redis_version": "10.0.0"},
         {"redis_version": "7.2.4", "valkey_version": "7.2.5"},
-        {"appendfsync": "everysec"},
         {"maxmemory_policy": "volatile-lru"},  # nothing of ours that waits has a time to live
     ],
 )

@@ -45,7 +45,7 @@ async def test_one_that_keeps_what_it_is_given_is_well(server: ValkeyServer) -> 
     ("name", "value", "usual"),
     [
         ("appendonly", "no", "yes"),
-        ("appendfsync", "no", "everysec"),
+        ("appendfsync", "everysec", "always"),
         ("maxmemory-policy", "allkeys-lru", "noeviction"),
     ],
 )
@@ -59,9 +59,7 @@ async def test_one_that_may_lose_what_it_is_given_could_be_better(
         server.asked("CONFIG", "SET", name, usual)
     assert found.verdict is Verdict.WARN
     assert "No delivery waits in it while the database is away" in (found.mend or "")
-    assert f"set {name} {usual}, since it" in (found.mend or "").replace(
-        "since a restart", "since it"
-    )
+    assert f"set {name} {usual}, since " in (found.mend or "")
 
 
 async def test_one_that_is_away_is_broken_and_no_password_shows() -> None:

@@ -12,6 +12,7 @@ from wagateway.domain.errors import StoreUnavailable
 from wagateway.entrypoints.findings import Verdict
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.spool_check import spool_finding
+from wagateway.entrypoints.stores import spool_name
 from wagateway.ports.spool import SpooledBody
 
 POSTGRES = "postgresql://nobody@127.0.0.1:1/none"
@@ -39,7 +40,7 @@ async def test_one_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 
 async def test_what_waits_is_told(folder: Path) -> None:
-    await FilesystemSpool(folder / "embedded", max_bytes=10**6).put([BODY])
+    await FilesystemSpool(folder / spool_name(Settings()), max_bytes=10**6).put([BODY])
     found = await spool_finding(Settings(spool_dir=folder))
     assert found.verdict is Verdict.WARN
     assert found.found.startswith(
@@ -48,7 +49,7 @@ async def test_what_waits_is_told(folder: Path) -> None:
 
 
 async def test_what_was_set_aside_is_told(folder: Path) -> None:
-    spool = FilesystemSpool(folder / "embedded", max_bytes=10**6)
+    spool = FilesystemSpool(folder / spool_name(Settings()), max_bytes=10**6)
     await spool.put([BODY])
     [entry] = await spool.oldest(limit=1)
     await spool.set_aside(entry.key)

@@ -69,11 +69,12 @@ REDIS = Settings(
 
 
 async def test_webhooks_wait_in_a_folder_that_is_made_when_it_is_needed(tmp_path: Path) -> None:
-    async with open_spool(Settings(data_dir=tmp_path / "data")) as spool:
+    settings = Settings(data_dir=tmp_path / "data")
+    async with open_spool(settings) as spool:
         assert isinstance(spool, FilesystemSpool)
         assert not (tmp_path / "data").exists()
         await spool.prepare()
-    assert (tmp_path / "data" / "spool" / "embedded" / "waiting").is_dir()
+    assert (tmp_path / "data" / "spool" / spool_name(settings) / "waiting").is_dir()
 
 
 def test_each_address_of_a_database_has_a_spool_of_its_own() -> None:
@@ -84,6 +85,10 @@ def test_each_address_of_a_database_has_a_spool_of_its_own() -> None:
         "postgresql://ana:secret@db.example:5432/other",
         "postgresql://ana:secret@db-example:5432/archive",
         "postgresql://ana:secret@/archive?host=db.example&port=54&hostaddr=32",
+        "postgresql://ana@db.example",
+        "postgresql://bruno@db.example",
+        "postgresql://?service=one",
+        "postgresql://?service=two",
     )
     names = [spool_name(Settings(database_url=url)) for url in (base, *others)]
     assert len(set(names)) == len(names)

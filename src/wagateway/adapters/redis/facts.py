@@ -21,7 +21,8 @@ class Facts(Struct, frozen=True, kw_only=True):
         version: e.g. ``9.1.2``.
         proves: it can say that a write is on its disk.
         append_only: it writes an append-only file.
-        syncs: it has the disk keep that file's writes before long; True where it does not say.
+        syncs: it has the disk keep each write of that file before it answers; False where it does
+            not say. Some versions claim so with ``everysec``, up to a second too early.
         writes: that file's last write, and the last snapshot, went well.
         eviction: what it does when its memory is full, e.g. ``noeviction``.
         limit_bytes: of its memory; 0: none.
@@ -49,7 +50,7 @@ class Facts(Struct, frozen=True, kw_only=True):
         if not self.append_only:
             yield "set appendonly yes, since a restart loses what it was given otherwise"
         elif not self.syncs:
-            yield "set appendfsync everysec, since it never says otherwise that a write is on disk"
+            yield "set appendfsync always, since otherwise it may say too early that a write is kept"
         if self.eviction.startswith("allkeys"):
             yield (
                 "set maxmemory-policy noeviction, since it drops what it was given otherwise when "
@@ -66,7 +67,7 @@ def facts_from(told: Mapping[str, Any]) -> Facts:
         version=version,
         proves=is_valkey or _numbers(version) >= _OLDEST_PROOF,
         append_only=told.get("aof_enabled") == 1,
-        syncs=told.get("appendfsync") != "no",
+        syncs=told.get("appendfsync") == "always",
         writes="err" not in (told.get("aof_last_write_status"), told.get("rdb_last_bgsave_status")),
         eviction=str(told.get("maxmemory_policy", "noeviction")),
         limit_bytes=int(told.get("maxmemory", 0)),
