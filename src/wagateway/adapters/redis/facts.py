@@ -50,7 +50,7 @@ class Facts(Struct, frozen=True, kw_only=True):
         if not self.append_only:
             yield "set appendonly yes, since a restart loses what it was given otherwise"
         elif not self.syncs:
-            yield "set appendfsync always, since otherwise it may say too early that a write is kept"
+            yield "set appendfsync always, since it may say too early otherwise that it kept one"
         if self.eviction.startswith("allkeys"):
             yield (
                 "set maxmemory-policy noeviction, since it drops what it was given otherwise when "
