@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -141,6 +141,28 @@ async def test_what_other_processes_keep_there_counts(folder: Path) -> None:
     await one.put([body("x" * 15_000)])
     with pytest.raises(StoreUnavailable, match="full"):
         await two.put([body("x" * 15_000)])
+
+
+async def test_what_cannot_be_read_stays_and_stops_no_other(
+    spool: FilesystemSpool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await spool.put([body("ill")])
+    await spool.put([body("well")])
+    ill, _ = files(folder, "waiting")
+    opened = os.open
+
+    def open_or_fail(path: Path, *more: Any) -> int:  # noqa: ANN401 - as os.open takes it
+        if path == ill:
+            raise OSError(errno.EIO, "Input/output error")
+        return opened(path, *more)
+
+    monkeypatch.setattr(os, "open", open_or_fail)
+    [entry] = await spool.oldest(limit=9)
+    assert entry.bodies[0].body == b"well"
+    await spool.let_go([entry.key])
+    with pytest.raises(StoreUnavailable, match="look at its disk"):
+        await spool.oldest(limit=9)
+    assert ill.exists()
 
 
 async def test_large_entries_come_a_few_at_a_time(spool: FilesystemSpool) -> None:

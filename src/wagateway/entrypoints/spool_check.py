@@ -7,7 +7,7 @@ from wagateway.domain.errors import WagatewayError
 from wagateway.entrypoints.findings import Finding, fail, ok, skipped, warn
 from wagateway.entrypoints.folders import why_not_tried
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.stores import open_spool, other_spools
+from wagateway.entrypoints.stores import SpoolPlace, open_spool, other_spools
 from wagateway.ports.spool import SpoolDepth
 
 _SPOOL = "spool"
@@ -59,7 +59,7 @@ def _why_not(settings: Settings) -> str | None:
     return why_not_tried(settings.spool_folder, maker="`wagateway up` or `api`")
 
 
-async def _tried(settings: Settings) -> tuple[SpoolDepth, Mapping[str, SpoolDepth]]:
+async def _tried(settings: Settings) -> tuple[SpoolDepth, Mapping[SpoolPlace, SpoolDepth]]:
     async with open_spool(settings) as spool:
         if spool is None:
             return SpoolDepth(), {}
@@ -67,13 +67,14 @@ async def _tried(settings: Settings) -> tuple[SpoolDepth, Mapping[str, SpoolDept
         return await spool.depth(), await other_spools(settings)
 
 
-def _judged(name: str, depth: SpoolDepth, others: Mapping[str, SpoolDepth]) -> Finding:
+def _judged(name: str, depth: SpoolDepth, others: Mapping[SpoolPlace, SpoolDepth]) -> Finding:
     if others:
+        told = ", ".join(f"{each.name} ({each.kind})" for each in others)
         return warn(
             _SPOOL,
-            f"webhooks of other addresses of a database wait in {name}: {', '.join(others)}",
-            "Start wagateway with that database; or, if it is this one under another address, run "
-            "`wagateway spool --adopt NAME`.",
+            f"webhooks of other addresses of a database, or of another kind of spool, wait: {told}",
+            "Start wagateway with that database; or, if it is this one under another address or "
+            "another WHATSAPP_SPOOL, run `wagateway spool --adopt NAME`.",
         )
     if depth.set_aside:
         return warn(

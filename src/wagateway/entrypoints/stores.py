@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from msgspec.structs import replace
 from psycopg.conninfo import conninfo_to_dict
@@ -13,7 +14,7 @@ from wagateway.adapters.filesystem.media import FilesystemMediaStore
 from wagateway.adapters.filesystem.spool import FilesystemSpool, names_of_folders
 from wagateway.adapters.memory.media import InMemoryMediaStore
 from wagateway.adapters.minio.bucket import Bucket
-from wagateway.domain.errors import Rejected
+from wagateway.domain.errors import Rejected, StoreUnavailable
 from wagateway.entrypoints.redis_use import extra_redis, redis_server
 from wagateway.entrypoints.settings import Settings
 from wagateway.ports.media_store import MediaStore
@@ -64,10 +65,10 @@ def spool_name(settings: Settings) -> str:
     Told from where the database is, since it cannot be asked while it is away: host, port and name,
     or the data folder of the embedded one.
     """
-    if settings.database_url is None:
+    if settings.backend != "postgres":
         folder = str(settings.data_dir.expanduser().absolute())
         return f"embedded-{hashlib.sha256(folder.encode()).hexdigest()[:8]}"
-    parts = conninfo_to_dict(settings.database_url)
+    parts = conninfo_to_dict(settings.database_url or "")
     name = parts.get("dbname") or parts.get("user")
     place = [str(parts.get(key) or "") for key in ("service", "host", "hostaddr", "port")]
     place.append(str(name or ""))
@@ -75,60 +76,76 @@ def spool_name(settings: Settings) -> str:
     return f"{words}-{hashlib.sha256(chr(0).join(place).encode()).hexdigest()[:8]}"
 
 
-async def spool_names(settings: Settings) -> list[str]:
-    """Return the names of all spools beside ours, and ours, in which something may wait.
+class SpoolPlace(NamedTuple):
+    """A spool of some database: of another address, or of the kind that was used before."""
+
+    kind: str
+    name: str
+
+
+async def spool_places(settings: Settings) -> list[SpoolPlace]:
+    """Return all spools there are, of whichever kind: the settings may have been others before.
 
     Raises:
-        StoreUnavailable: they cannot be looked up.
+        StoreUnavailable: those of the kind in use cannot be looked up.
         Rejected: the extra ``redis`` is needed, and not installed.
     """
-    server = redis_server(settings)
-    if settings.spool_kind == "redis" and server is not None:
-        with extra_redis():
-            from wagateway.adapters.redis.spool import names_of_spools  # noqa: PLC0415 - an extra
-        return sorted(await names_of_spools(server))
-    if settings.spool_kind == "off":
+    if settings.backend == "memory":
         return []
     folder = settings.spool_folder.expanduser().absolute()
-    return sorted(await asyncio.to_thread(names_of_folders, folder))
+    names = await asyncio.to_thread(names_of_folders, folder)
+    found = [SpoolPlace("filesystem", name) for name in names]
+    server = redis_server(settings)
+    if server is not None:
+        with extra_redis():
+            from wagateway.adapters.redis.spool import names_of_spools  # noqa: PLC0415 - an extra
+        try:
+            found += [SpoolPlace("redis", name) for name in await names_of_spools(server)]
+        except StoreUnavailable:
+            if settings.spool_kind == "redis":
+                raise
+    return sorted(found)
 
 
-async def other_spools(settings: Settings) -> dict[str, SpoolDepth]:
-    """Return in which spools of other addresses something waits, or was set aside, and how much.
+async def other_spools(settings: Settings) -> dict[SpoolPlace, SpoolDepth]:
+    """Return in which spools but ours something waits, or was set aside, and how much.
 
     Raises:
         StoreUnavailable: they cannot be looked up.
     """
     found = {}
-    for name in await spool_names(settings):
-        if name == spool_name(settings):
+    ours = SpoolPlace(settings.spool_kind, spool_name(settings))
+    for place in await spool_places(settings):
+        if place == ours:
             continue
-        async with open_spool(settings, name) as spool:
+        async with open_spool(settings, place) as spool:
             depth = SpoolDepth() if spool is None else await spool.depth()
         if depth.entries or depth.set_aside:
-            found[name] = depth
+            found[place] = depth
     return found
 
 
 @asynccontextmanager
-async def open_spool(settings: Settings, name: str | None = None) -> AsyncIterator[Spool | None]:
+async def open_spool(
+    settings: Settings, place: SpoolPlace | None = None
+) -> AsyncIterator[Spool | None]:
     """Yield where webhooks wait while the database is away; None: nowhere. Nothing is made yet.
 
     An archive that keeps nothing needs no spool.
 
     Args:
         settings: where it is.
-        name: of another database's; None: of this one's.
+        place: which; None: that of this database, of the kind in use.
 
     Raises:
         Rejected: the extra ``redis`` is needed, and not installed.
     """
-    if settings.spool_kind == "off":
+    if place is None and settings.spool_kind == "off":
         yield None
         return
-    name = name or spool_name(settings)
+    kind, name = place or SpoolPlace(settings.spool_kind, spool_name(settings))
     server = redis_server(settings)
-    if settings.spool_kind == "redis" and server is not None:
+    if kind == "redis" and server is not None:
         with extra_redis():
             from wagateway.adapters.redis.spool import open_redis_spool  # noqa: PLC0415 - an extra
         own = replace(server, prefix=f"{server.prefix}{name}:")

@@ -170,6 +170,8 @@ async def tidying(services: Services) -> AsyncIterator[None]:
 async def draining(settings: Settings, services: Services) -> AsyncIterator[None]:
     """Record what waits in the spool, where there is one, while the context is open."""
     if services.spool is None:
+        with suppress(StoreUnavailable):
+            await _tell_of_other_spools(settings)
         yield
         return
     ingest = services.ingest
@@ -192,14 +194,16 @@ async def draining(settings: Settings, services: Services) -> AsyncIterator[None
 
 
 async def _tell_of_other_spools(settings: Settings) -> None:
-    """Log where webhooks wait that were spooled under another address of a database."""
-    for name, depth in (await other_spools(settings)).items():
+    """Log where webhooks wait that were spooled under another address, or elsewhere."""
+    for place, depth in (await other_spools(settings)).items():
         _spool_log.warning(
-            "webhooks_of_another_address_wait",
-            spool=name,
+            "webhooks_of_another_spool_wait",
+            kind=place.kind,
+            spool=place.name,
             entries=depth.entries,
-            hint="start wagateway with that database, or, if it is this one under another "
-            "address, run `wagateway spool --adopt NAME`",
+            set_aside=depth.set_aside,
+            hint="start wagateway with that database; or, if it is this one under another "
+            "address or another WHATSAPP_SPOOL, run `wagateway spool --adopt NAME`",
         )
 
 

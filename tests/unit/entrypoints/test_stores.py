@@ -95,6 +95,8 @@ def test_each_address_of_a_database_has_a_spool_of_its_own() -> None:
     assert names[0].startswith("db.example-5432-archive-")
     assert all(re.fullmatch(r"[A-Za-z0-9.-]{9,70}", name) for name in names)
     assert not any("secret" in name for name in names)
+    folders = {spool_name(Settings(data_dir=Path(each))) for each in ("/srv/a", "/srv/b")}
+    assert len(folders) == 2
     same = "postgresql://bruno:another@db.example:5432/archive?application_name=x"
     assert spool_name(Settings(database_url=same)) == names[0]
 

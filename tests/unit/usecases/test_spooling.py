@@ -38,10 +38,12 @@ class MoodyArchive(InMemoryArchive):
         self.away: set[str] | None = set()
         self.broken: bytes | None = None
         self.asked = 0
+        self.slowly_s = 0.0
 
     @override
     async def record(self, deliveries: Sequence[Delivery]) -> list[Recorded]:
         self.asked += 1
+        await asyncio.sleep(self.slowly_s)
         if self.away is None or any(each.session in self.away for each in deliveries):
             raise StoreUnavailable("the database is away")
         if self.broken and any(self.broken in each.body for each in deliveries):
@@ -71,10 +73,14 @@ class MoodySpool(InMemorySpool):
 class World:
     """An ingest with a spool over parts that can be told to fail."""
 
-    def __init__(self, *, ask_again_s: float = 15.0, patience_s: float = 0.05) -> None:
+    def __init__(
+        self, *, ask_again_s: float = 15.0, patience_s: float = 0.05, slowly_s: float = 0.0
+    ) -> None:
         self.archive, self.kept = MoodyArchive(), MoodySpool()
         self.away = Away(ask_again_s=ask_again_s)
-        self.commit = GroupCommit(self.archive, max_items=1)
+        self.archive.slowly_s = slowly_s
+        patience = slowly_s / 2 or 6.0
+        self.commit = GroupCommit(self.archive, max_items=1, patience_s=patience)
         self.spool = SpoolBodies(self.kept, patience_s=patience_s)
         self.ingest = IngestBody(
             engine=WahaReader(),
@@ -239,6 +245,14 @@ class TestDrain:
         with pytest.raises(StoreUnavailable):
             await world.drain()
         assert (await world.kept.depth()).entries == 1
+
+    async def test_waits_for_a_slow_database_and_brings_nothing_twice(self) -> None:
+        """Were it to give up, the next round would queue the same again behind itself."""
+        world = World(slowly_s=0.05)
+        for n in range(5):
+            await world.kept.put([SpooledBody(body=event(n), received_at=NOON)])
+        assert await world.drain() == 5
+        assert world.archive.asked == 5
 
     async def test_what_cannot_be_read_is_set_aside_and_told(self, world: World) -> None:
         await world.kept.put([SpooledBody(body=b"{", received_at=NOON)])

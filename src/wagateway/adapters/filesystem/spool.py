@@ -158,6 +158,7 @@ class FilesystemSpool(Spool):
             return []
         entries: list[SpoolEntry] = []
         size_bytes = 0
+        unreadable: OSError | None = None
         for name in names:
             path = self._path(name)
             try:
@@ -166,10 +167,14 @@ class FilesystemSpool(Spool):
                 size_bytes += sum(len(each.body) for each in bodies)
             except FileNotFoundError:
                 continue
+            except OSError as exc:  # it stays, and stops no other; how long it waits is told
+                unreadable = exc
             except ValueError:  # the disk lost it; whatever it was, it must not stop the others
                 self._set_aside(path)
             if len(entries) == limit or size_bytes >= _ENOUGH_BYTES:
                 break
+        if unreadable is not None and not entries:
+            raise unreadable
         return entries
 
     def _may_drain(self) -> bool:
@@ -280,7 +285,11 @@ def _disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        mend = "free some of its disk" if exc.errno in _FULL else "let this user write there"
+        mend = "let this user read and write there"
+        if exc.errno in _FULL:
+            mend = "free some of its disk"
+        elif exc.errno == errno.EIO:
+            mend = "look at its disk"
         raise StoreUnavailable(
             f"the folder of the spool cannot be used ({exc.strerror}): {mend}, or set "
             "WHATSAPP_SPOOL_DIR"

@@ -58,7 +58,7 @@ def migrate(
 @click.option(
     "--adopt",
     metavar="NAME",
-    help="First take over what waits under another address of the same database.",
+    help="First take over what waits under another address of the same database, or elsewhere.",
 )
 @json_option
 def spool(
@@ -69,12 +69,12 @@ def spool(
     Webhooks that come while the database is away wait in a spool, and `wagateway up`, `api` or
     `worker` record them once it is back: nothing is to be done. Each address of a database has a
     spool of its own, so that what was meant for one archive never gets into another. Who changes
-    the address while something waits tells so with --adopt.
+    the address, or WHATSAPP_SPOOL, while something waits tells so with --adopt.
 
     \b
     Examples:
       wagateway spool
-      wagateway spool --adopt db-1-5432-whatsapp-gateway-0f3a9c21
+      wagateway spool --adopt filesystem:db-1-5432-whatsapp-gateway-0f3a9c21
       wagateway spool --json
     """  # noqa: D301 - \b keeps click from re-wrapping
     from wagateway.entrypoints.cli.spool import run_spool

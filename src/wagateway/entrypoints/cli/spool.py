@@ -11,7 +11,13 @@ from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import counted, echo_json, sized
 from wagateway.entrypoints.cli.place import settings_at
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.stores import open_spool, other_spools, spool_name, spool_names
+from wagateway.entrypoints.stores import (
+    SpoolPlace,
+    open_spool,
+    other_spools,
+    spool_name,
+    spool_places,
+)
 from wagateway.entrypoints.zones import shown
 from wagateway.ports.spool import Spool, SpoolDepth
 
@@ -25,7 +31,8 @@ class SpoolReport(Struct, frozen=True, kw_only=True):
         kind: ``filesystem``, ``redis`` or ``off``.
         name: of this database's spool; None where there is none.
         depth: of that.
-        others: spools of other addresses, in which something waits or was set aside.
+        others: spools of other addresses or of another kind, in which something waits or was set
+            aside, by ``kind:name``.
         adopted: entries that were taken over just now.
     """
 
@@ -60,23 +67,30 @@ async def _looked(settings: Settings, adopt: str | None) -> SpoolReport:
             kind=settings.spool_kind,
             name=None if spool is None else spool_name(settings),
             depth=SpoolDepth() if spool is None else await spool.depth(),
-            others=await other_spools(settings),
+            others={
+                _label(place): depth for place, depth in (await other_spools(settings)).items()
+            },
             adopted=adopted,
         )
 
 
 async def _adopted(settings: Settings, name: str) -> int:
     """Move all that waits in the spool *name* into ours, and return how many entries that were."""
-    others = [each for each in await spool_names(settings) if each != spool_name(settings)]
     if settings.spool_kind == "off":
         raise Rejected("there is no spool: WHATSAPP_SPOOL is off")
+    mine = SpoolPlace(settings.spool_kind, spool_name(settings))
+    others = {_label(each): each for each in await spool_places(settings) if each != mine}
     if name not in others:
         told = ", ".join(others) or "none"
         raise NotFound(f"no other spool is called {name!r}; there are: {told}")
-    async with open_spool(settings, name) as theirs, open_spool(settings) as ours:
+    async with open_spool(settings, others[name]) as theirs, open_spool(settings) as ours:
         if theirs is None or ours is None:
             return 0
         return await _moved(theirs, ours)
+
+
+def _label(place: SpoolPlace) -> str:
+    return f"{place.kind}:{place.name}"
 
 
 async def _moved(theirs: Spool, ours: Spool) -> int:
@@ -97,14 +111,14 @@ def lines(found: SpoolReport, timezone: str) -> Iterator[str]:
         yield f"{counted(found.adopted, 'group')} of webhooks taken over."
     if found.name is None:
         yield "There is no spool: while the database is away, webhooks are refused."
-        return
-    yield f"{found.kind}, {found.name}: {_told(found.depth, timezone)}"
+    else:
+        yield f"{found.kind}, {found.name}: {_told(found.depth, timezone)}"
     for name, depth in found.others.items():
-        yield f"of another address, {name}: {_told(depth, timezone)}"
+        yield f"another one, {name}: {_told(depth, timezone)}"
     if found.others:
         yield (
-            "Start wagateway with that database; or, if it is this one under another address, run "
-            "`wagateway spool --adopt NAME`."
+            "Start wagateway with that database; or, if it is this one under another address or "
+            "another WHATSAPP_SPOOL, run `wagateway spool --adopt NAME`."
         )
 
 

@@ -17,7 +17,7 @@ from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.program import program
 from wagateway.entrypoints.redis_use import redis_server
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.stores import open_spool, other_spools, spool_name
+from wagateway.entrypoints.stores import SpoolPlace, open_spool, other_spools, spool_name
 from wagateway.ports.spool import Spool, SpooledBody
 
 NOW = "postgresql://ana@db-2.example:5432/archive"
@@ -30,19 +30,21 @@ class World:
     def __init__(self, env: dict[str, str], settings: Settings) -> None:
         self.env = env
         self.settings = settings
-        self.before = spool_name(replace(settings, database_url=BEFORE))
+        name = spool_name(replace(settings, database_url=BEFORE))
+        self.place = SpoolPlace(settings.spool_kind, name)
+        self.before = f"{settings.spool_kind}:{name}"
 
     async def run(self, *words: str) -> Result:
         return await asyncio.to_thread(CliRunner().invoke, program, ["spool", *words], env=self.env)
 
     @asynccontextmanager
-    async def spool(self, name: str | None = None) -> AsyncIterator[Spool]:
-        async with open_spool(self.settings, name) as spool:
+    async def spool(self, place: SpoolPlace | None = None) -> AsyncIterator[Spool]:
+        async with open_spool(self.settings, place) as spool:
             assert spool is not None
             yield spool
 
-    async def put(self, *texts: str, name: str | None = None) -> None:
-        async with self.spool(name) as spool:
+    async def put(self, *texts: str, place: SpoolPlace | None = None) -> None:
+        async with self.spool(place) as spool:
             for text in texts:
                 body = SpooledBody(body=text.encode(), received_at=datetime(2026, 1, 5, tzinfo=UTC))
                 await spool.put([body])
@@ -68,10 +70,10 @@ async def test_an_empty_one_says_so_and_makes_nothing(world: World, tmp_path: Pa
 
 async def test_tells_what_waits_here_and_elsewhere(world: World) -> None:
     await world.put("a", "b")
-    await world.put("c", name=world.before)
+    await world.put("c", place=world.place)
     told = (await world.run()).output
     assert "2 groups of webhooks" in told
-    assert f"of another address, {world.before}: 1 group of webhooks" in told
+    assert f"another one, {world.before}: 1 group of webhooks" in told
     assert "--adopt" in told
     report = json.loads((await world.run("--json")).output)
     assert report["depth"]["entries"] == 2
@@ -80,7 +82,7 @@ async def test_tells_what_waits_here_and_elsewhere(world: World) -> None:
 
 async def test_takes_over_what_another_address_left(world: World) -> None:
     await world.put("new")
-    await world.put(*map(str, range(150)), name=world.before)
+    await world.put(*map(str, range(150)), place=world.place)
     done = await world.run("--adopt", world.before, "--json")
     report = json.loads(done.output)
     assert (report["adopted"], report["others"]) == (150, {})
@@ -89,15 +91,15 @@ async def test_takes_over_what_another_address_left(world: World) -> None:
 
 @pytest.mark.parametrize("name", ["nobody", "../..", "", "."])
 async def test_a_name_that_is_none_is_refused(world: World, name: str) -> None:
-    await world.put("c", name=world.before)
+    await world.put("c", place=world.place)
     done = await world.run("--adopt", name)
     assert done.exit_code == ExitCode.FAILED
     assert world.before in done.output
 
 
 async def test_what_another_process_records_is_left_to_it(world: World, tmp_path: Path) -> None:
-    theirs = FilesystemSpool(tmp_path / world.before, max_bytes=10**6)
-    await world.put("c", name=world.before)
+    theirs = FilesystemSpool(tmp_path / world.place.name, max_bytes=10**6)
+    await world.put("c", place=world.place)
     assert await theirs.oldest(limit=1)
     done = await world.run("--adopt", world.before)
     theirs.close()
@@ -111,6 +113,30 @@ async def test_without_a_spool_there_is_nothing_to_tell(world: World) -> None:
     assert (await world.run("--adopt", "x")).exit_code == ExitCode.FAILED
 
 
+async def test_what_waits_is_told_where_the_spool_was_switched_off_since(world: World) -> None:
+    await world.put("a")
+    world.env["WHATSAPP_SPOOL"] = "off"
+    told = (await world.run()).output
+    assert f"filesystem:{spool_name(world.settings)}: 1 group of webhooks" in told
+
+
+@needs_valkey
+async def test_what_waits_in_the_folder_goes_to_redis_that_is_used_since(
+    world: World, valkey_servers: ValkeyServers
+) -> None:
+    await world.put("a")
+    mine = f"filesystem:{spool_name(world.settings)}"
+    async with fresh(valkey_servers.get("valkey")) as server:
+        world.env |= {"WHATSAPP_REDIS_ENABLED": "true", "WHATSAPP_REDIS_URL": server.url}
+        world.settings = replace(world.settings, redis_enabled=True, redis_url=server.url)
+        assert mine in (await world.run()).output
+        report = json.loads((await world.run("--adopt", mine, "--json")).output)
+        assert (report["kind"], report["adopted"], report["others"]) == ("redis", 1, {})
+        async with world.spool() as spool:
+            [entry] = await spool.oldest(limit=9)
+            await spool.let_go([entry.key])
+
+
 @needs_valkey
 async def test_in_redis_each_address_has_its_own_too(valkey_servers: ValkeyServers) -> None:
     async with fresh(valkey_servers.get("valkey")) as server:
@@ -118,8 +144,8 @@ async def test_in_redis_each_address_has_its_own_too(valkey_servers: ValkeyServe
         assert redis_server(settings) == replace(server, prefix="wagateway:")
         env = {"WHATSAPP_DATABASE_URL": NOW, "WHATSAPP_REDIS_ENABLED": "true"}
         world = World(env | {"WHATSAPP_REDIS_URL": server.url}, settings)
-        await world.put("c", name=world.before)
-        assert list(await other_spools(settings)) == [world.before]
+        await world.put("c", place=world.place)
+        assert list(await other_spools(settings)) == [world.place]
         report = json.loads((await world.run("--adopt", world.before, "--json")).output)
         assert (report["kind"], report["adopted"]) == ("redis", 1)
         async with world.spool() as spool:
