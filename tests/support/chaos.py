@@ -47,7 +47,6 @@ FAULTS = "all,account-change=0,shrink=0,file-wipe=0"
 """All but those that take files away from whoever is not quick, which the proof of media has."""
 SYNC_WORKERS = 3
 _FILES_KEPT_S = 4 * 3600.0
-_SETTLED_S = 600.0
 
 PAUSES = (
     "pause an API process",
@@ -260,7 +259,7 @@ class ChaosRun(Run):
 
     async def _until_settled(self) -> int:
         """Return how many downloads are still open, once there are none, or after a while."""
-        ends_s = time.monotonic() + _SETTLED_S
+        ends_s = time.monotonic() + self.trial.settled_s
         while True:
             [(left,)] = await self._rows(_LEFT)
             if not left or time.monotonic() > ends_s:

@@ -105,6 +105,7 @@ class Trial(Struct, frozen=True, kw_only=True):
         long_s: how long what is cut off for long cannot be reached.
         sync_s: how old the last delivery must be when sync looks for the last time; claims end two
             minutes before a look.
+        settled_s: how long files are waited for in the end, where there are any.
         people_s: how often people, and all chats of the last week, are read.
     """
 
@@ -116,6 +117,7 @@ class Trial(Struct, frozen=True, kw_only=True):
     long_s: float = 120.0
     sync_s: float = 120.0
     people_s: float = 60.0
+    settled_s: float = 600.0
 
 
 class Outcome(Struct, kw_only=True):
