@@ -1,12 +1,15 @@
 """A spool in a folder: what the disk, a crash and other processes do to it."""
 
+import asyncio
 import errno
 import os
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -43,10 +46,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def spool(folder: Path) -> Iterator[FilesystemSpool]:
+async def spool(folder: Path) -> AsyncIterator[FilesystemSpool]:
     kept = FilesystemSpool(folder, max_bytes=MANY)
     yield kept
-    kept.close()
+    await kept.aclose()
 
 
 def body(text: str) -> SpooledBody:
@@ -77,7 +80,7 @@ async def test_is_for_its_owner_alone(spool: FilesystemSpool, folder: Path) -> N
 
 
 @pytest.mark.parametrize("change", [b"", b"nonsense", b"flip", b"cut"])
-async def test_what_the_disk_damaged_is_set_aside_and_stops_no_other(
+async def test_what_the_disk_damaged_is_told_and_stops_no_other(
     spool: FilesystemSpool, folder: Path, change: bytes
 ) -> None:
     await spool.put([body("damaged")])
@@ -86,8 +89,128 @@ async def test_what_the_disk_damaged_is_set_aside_and_stops_no_other(
     whole = kept.read_bytes()
     flipped = whole[:-1] + bytes([whole[-1] ^ 1])
     kept.write_bytes({b"flip": flipped, b"cut": whole[:-1]}.get(change, change))
-    assert await texts(spool) == ["whole"]
+    damaged, entry = await spool.oldest(limit=9)
+    assert (damaged.key, damaged.bodies, damaged.problem) == (kept.name, (), "it is damaged")
+    assert (entry.bodies, entry.problem) == ((body("whole"),), None)
+    await spool.set_aside(damaged.key)
     assert [each.name for each in files(folder, "aside")] == [kept.name]
+
+
+async def test_what_a_newer_version_kept_stays_and_stops_no_other(
+    spool: FilesystemSpool, folder: Path
+) -> None:
+    for text in ("newer", "ours"):
+        await spool.put([body(text)])
+    newer, _ = files(folder, "waiting")
+    newer.write_bytes(b"wagateway spool 2\nwhatever")
+    [entry] = await spool.oldest(limit=9)
+    assert entry.bodies == (body("ours"),)
+    await spool.let_go([entry.key])
+    with pytest.raises(StoreUnavailable, match="update this one"):
+        await spool.oldest(limit=9)
+    assert (await spool.depth()).entries == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+async def test_what_root_keeps_there_belongs_to_whose_folder_it_is(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, 12346)
+    spool = FilesystemSpool(tmp_path / "spool" / "of-us", max_bytes=MANY)
+    await spool.put([body("a")])
+    assert await texts(spool) == ["a"]
+    await spool.aclose()
+    made = list(tmp_path.rglob("*"))
+    assert len(made) == 7  # three folders in one of one, the lock, and the entry
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(12345, 12346)}
+
+
+async def test_a_clock_that_was_set_back_changes_no_order(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text, clock in (("first", 2_000_000_000), ("second", 1_000_000_000)):
+        monkeypatch.setattr(time, "time_ns", lambda clock=clock: clock * 10**9)
+        spool = FilesystemSpool(folder, max_bytes=MANY)  # as after a restart
+        await spool.put([body(text)])
+    assert await texts(spool) == ["first", "second"]
+    await spool.aclose()
+
+
+async def test_a_deep_folder_is_not_listed_for_each_round(
+    spool: FilesystemSpool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(200):
+        await spool.put([body(str(n))])
+    listed: list[Path] = []
+    scandir = os.scandir
+
+    def listing(path: Path) -> Any:  # noqa: ANN401 - as os.scandir has it
+        listed.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", listing)
+    drained = []
+    for _ in range(5):
+        entries = await spool.oldest(limit=20)
+        drained += [each.body.decode() for entry in entries for each in entry.bodies]
+        await spool.let_go([entry.key for entry in entries])
+    assert drained == [str(n) for n in range(100)]
+    assert listed.count(folder / "waiting") == 1
+    assert (await spool.depth()).entries == 100
+
+
+class TestHanging:
+    """A disk that does not answer."""
+
+    @pytest.fixture
+    def hang(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+        goes_on = threading.Event()
+        fsync = os.fsync
+
+        def hanging(handle: int) -> None:
+            goes_on.wait(60)
+            fsync(handle)
+
+        monkeypatch.setattr(os, "fsync", hanging)
+        yield goes_on
+        goes_on.set()
+
+    async def test_puts_are_given_up_and_others_have_their_threads(
+        self, folder: Path, hang: threading.Event
+    ) -> None:
+        spool = FilesystemSpool(folder, max_bytes=MANY, put_within_s=0.05)
+        before = threading.active_count()
+        puts = [spool.put([body(str(n))]) for n in range(30)]
+        ended = await asyncio.gather(*puts, return_exceptions=True)
+        assert all(isinstance(each, StoreUnavailable) for each in ended)
+        assert all("does not answer in time" in str(each) for each in ended)
+        assert threading.active_count() <= before + 4
+        assert await asyncio.to_thread(lambda: "others go on") == "others go on"
+        hang.set()
+        async with asyncio.timeout(20):
+            while threading.active_count() > before + 1:  # one is that of to_thread
+                await asyncio.sleep(0.01)
+        await spool.put([body("after")])
+        assert "after" in await texts(spool)
+        await spool.aclose()
+
+    def test_a_process_ends_all_the_same(self, folder: Path) -> None:
+        hung = "import os, time\nos.fsync = lambda _: time.sleep(600)\n"
+        one = (
+            "async def main():\n"
+            "    spool = FilesystemSpool(Path(sys.argv[1]), max_bytes=10**9, put_within_s=0.1)\n"
+            "    body = SpooledBody(body=b'a', received_at=datetime.now(UTC))\n"
+            "    await spool.put([body])\n"
+        )
+        start, _, _ = KILLED.partition("async def main():")
+        code = start + hung + one + "asyncio.run(main())\n"
+        ended = subprocess.run(
+            [sys.executable, "-c", code, str(folder)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert ended.returncode == 1
+        assert "does not answer in time" in ended.stderr
 
 
 async def test_what_a_crash_left_half_written_is_never_given(
@@ -132,7 +255,7 @@ async def test_one_process_drains_and_the_next_when_it_is_done(
     await other.put([body("c")])
     assert await texts(other) == ["c"]
     assert await spool.oldest(limit=10) == []
-    other.close()
+    await other.release()
     assert await texts(spool) == ["c"]
 
 

@@ -14,7 +14,7 @@ from tests.support.valkey import ValkeyServer, fresh, needs_valkey, valkey
 
 from wagateway.adapters.redis.address import RedisServer
 from wagateway.adapters.redis.client import open_client
-from wagateway.adapters.redis.spool import RedisSpool, open_redis_spool
+from wagateway.adapters.redis.spool import RedisSpool, names_of_spools, open_redis_spool
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.ports.spool import Spool, SpoolDepth, SpooledBody
 
@@ -188,7 +188,7 @@ class TestRoom:
             await spool.put([body("a" * 800)])
             [entry] = await spool.oldest(limit=1)
             await spool.set_aside(entry.key)
-        assert await spool.depth() == SpoolDepth(set_aside=2)
+        assert await spool.depth() == SpoolDepth(set_aside=2, max_bytes=1000)
 
     async def test_a_count_of_bytes_that_got_lost_is_right_again_once_it_is_empty(
         self, address: RedisServer, client: Redis
@@ -196,7 +196,7 @@ class TestRoom:
         spool = RedisSpool(client, address.prefix, max_bytes=1000)
         await spool.put([body("a" * 800)])
         await client.delete(address.prefix + "spool:entries")
-        assert await spool.depth() == SpoolDepth()
+        assert await spool.depth() == SpoolDepth(max_bytes=1000)
         await spool.put([body("b" * 800)])
         assert (await spool.depth()).size_bytes < 1000
 
@@ -264,13 +264,25 @@ class TestHolder:
             while not await texts(spool):
                 await asyncio.sleep(0.02)
 
-    async def test_what_cannot_be_read_is_set_aside_and_holds_nobody_up(
+    async def test_what_cannot_be_read_is_told_and_holds_nobody_up(
         self, address: RedisServer, client: Redis, spool: RedisSpool
     ) -> None:
         await client.xadd(address.prefix + "spool:entries", {"bodies": b"\xc1", "bytes": 1})
         await spool.put([body("a")])
-        assert await texts(spool, limit=1) == ["a"]
-        assert (await spool.depth()).set_aside == 1
+        damaged, entry = await spool.oldest(limit=2)
+        assert (damaged.bodies, damaged.problem) == ((), "it is damaged")
+        assert entry.bodies == (body("a"),)
+
+    async def test_keys_of_others_are_no_spools(
+        self, address: RedisServer, client: Redis, spool: RedisSpool
+    ) -> None:
+        await spool.put([body("a")])
+        for name in (b"\xff\xfe", b"x y", b"a:b"):
+            await client.set(address.prefix.encode() + name + b":spool:entries", "theirs")
+        own = replace(address, prefix=f"{address.prefix}db-1:")
+        async with open_redis_spool(own, max_bytes=ROOM) as other:
+            await other.put([body("b")])
+        assert await names_of_spools(address) == ["db-1"]
 
 
 class TestIllServers:

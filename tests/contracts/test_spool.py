@@ -33,7 +33,7 @@ async def spool(
         case "filesystem":
             kept = FilesystemSpool(tmp_path / "spool", max_bytes=MOST)
             yield kept
-            kept.close()
+            await kept.aclose()
         case kind:
             async with (
                 fresh(valkey_servers.get(kind)) as server,
@@ -99,8 +99,30 @@ async def test_what_is_set_aside_is_out_of_the_way_and_counted(spool: Spool) -> 
     assert (depth.entries, depth.set_aside) == (1, 1)
 
 
+async def test_what_is_put_back_waits_again(spool: Spool) -> None:
+    assert await spool.put_back() == 0
+    for n in range(50):
+        await spool.put([body(str(n))])
+    for entry in await spool.oldest(limit=45):
+        await spool.set_aside(entry.key)
+    assert await spool.put_back() == 45
+    depth = await spool.depth()
+    assert (depth.entries, depth.set_aside) == (50, 0)
+    assert sorted(await texts(spool)) == sorted([str(n)] for n in range(50))
+    await spool.let_go([entry.key for entry in await spool.oldest(limit=99)])
+    assert await spool.depth() == SpoolDepth(max_bytes=MOST)
+
+
+async def test_who_releases_it_may_have_it_again(spool: Spool) -> None:
+    await spool.release()
+    await spool.put([body("a")])
+    for _ in range(2):
+        assert await texts(spool) == [["a"]]
+        await spool.release()
+
+
 async def test_tells_what_waits(spool: Spool) -> None:
-    assert await spool.depth() == SpoolDepth()
+    assert await spool.depth() == SpoolDepth(max_bytes=MOST)
     before = now() - timedelta(seconds=1)  # of what is told in whole seconds
     await spool.put([body("a" * 1000)])
     await spool.put([body("b" * 1000)])
@@ -110,7 +132,7 @@ async def test_tells_what_waits(spool: Spool) -> None:
     assert depth.oldest_at is not None
     assert before <= depth.oldest_at <= now()
     await spool.let_go([entry.key for entry in await spool.oldest(limit=10)])
-    assert await spool.depth() == SpoolDepth()
+    assert await spool.depth() == SpoolDepth(max_bytes=MOST)
 
 
 async def test_is_full_at_its_limit_and_takes_again_when_something_went(spool: Spool) -> None:
@@ -119,9 +141,11 @@ async def test_is_full_at_its_limit_and_takes_again_when_something_went(spool: S
     await spool.put([body(half)])
     with pytest.raises(StoreUnavailable, match="full"):
         await spool.put([body(half)])
+    assert (await spool.depth()).is_full
     assert [len(each) for each in await texts(spool)] == [1, 1]
     first, _ = await spool.oldest(limit=2)
     await spool.let_go([first.key])
+    assert not (await spool.depth()).is_full
     await spool.put([body(half)])
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
+from wagateway.adapters.filesystem.disk import Disk
 from wagateway.domain.errors import WagatewayError
 from wagateway.entrypoints.findings import Finding, fail, ok, skipped, warn
 from wagateway.entrypoints.folders import why_not_tried
@@ -23,12 +24,12 @@ async def spool_finding(settings: Settings, *, patience_s: float = _PATIENCE_S) 
             "up repeating them after a while",
             "Set WHATSAPP_SPOOL=auto.",
         )
-    reason = await asyncio.to_thread(_why_not, settings)
-    if reason is not None:
-        return skipped(_SPOOL, reason)
     name, mend = _place(settings)
     try:
         async with asyncio.timeout(patience_s):
+            reason = await Disk(at_once=1)(patience_s, _why_not, settings)
+            if reason is not None:
+                return skipped(_SPOOL, reason)
             depth, others = await _tried(settings)
     except TimeoutError:
         return fail(_SPOOL, f"{name} does not answer within {patience_s:g} s", mend)
@@ -68,20 +69,31 @@ async def _tried(settings: Settings) -> tuple[SpoolDepth, Mapping[SpoolPlace, Sp
 
 
 def _judged(name: str, depth: SpoolDepth, others: Mapping[SpoolPlace, SpoolDepth]) -> Finding:
-    if others:
-        told = ", ".join(f"{each.name} ({each.kind})" for each in others)
+    if depth.is_full:
+        return fail(
+            _SPOOL,
+            f"{name} is full, with {depth.size_bytes:,} bytes: webhooks are refused while the "
+            "database is away",
+            "Bring the database back, or set WHATSAPP_SPOOL_MAX_BYTES to more.",
+        )
+    waiting = [place for place, each in others.items() if each.entries]
+    if waiting:
+        told = ", ".join(f"{each.name} ({each.kind})" for each in waiting)
         return warn(
             _SPOOL,
             f"webhooks of other addresses of a database, or of another kind of spool, wait: {told}",
             "Start wagateway with that database; or, if it is this one under another address or "
             "another WHATSAPP_SPOOL, run `wagateway spool --adopt NAME`.",
         )
-    if depth.set_aside:
+    aside = {name: depth} | {f"{place.name} ({place.kind})": each for place, each in others.items()}
+    kept = [f"{each.set_aside:,} in {of}" for of, each in aside.items() if each.set_aside]
+    if kept:
         return warn(
             _SPOOL,
-            f"{name} holds {depth.set_aside} that could not be recorded and were set aside",
-            "Look at the log, which says why; they are kept until you remove them, in the folder "
-            "`aside` or under the key that ends in `spool:aside`.",
+            f"groups of webhooks could not be recorded and were set aside: {', '.join(kept)}",
+            "Look at the log, which says why (`spool_entry_set_aside`); once that is mended, run "
+            "`wagateway spool --retry`. They are kept until then, in the folder `aside` or under "
+            "the key that ends in `spool:aside`.",
         )
     if depth.oldest_at is not None:
         return warn(

@@ -1,6 +1,5 @@
 """Where files and waiting webhooks are kept, opened as settings say."""
 
-import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator
@@ -93,8 +92,7 @@ async def spool_places(settings: Settings) -> list[SpoolPlace]:
     if settings.backend == "memory":
         return []
     folder = settings.spool_folder.expanduser().absolute()
-    names = await asyncio.to_thread(names_of_folders, folder)
-    found = [SpoolPlace("filesystem", name) for name in names]
+    found = [SpoolPlace("filesystem", name) for name in await names_of_folders(folder)]
     server = redis_server(settings)
     if server is not None:
         with extra_redis():
@@ -157,4 +155,4 @@ async def open_spool(
     try:
         yield spool
     finally:
-        spool.close()
+        await spool.aclose()

@@ -22,6 +22,7 @@ from wagateway.entrypoints.logs import trace_of
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.stores import other_spools
 from wagateway.entrypoints.workers import open_media_worker, open_waha, sync_worker, upkeep_worker
+from wagateway.ports.spool import Spool
 from wagateway.ports.sync import SyncStore
 from wagateway.usecases.backup_work import Regular
 from wagateway.usecases.fetch_media import FetchTurn
@@ -131,6 +132,16 @@ def log_spool_trouble(problem: str | None) -> None:
         _spool_log.warning("spool_waits", reason=problem)
 
 
+def log_set_aside(key: str, reason: str) -> None:
+    """Log that an entry of the spool cannot be recorded, and is kept."""
+    _spool_log.error(
+        "spool_entry_set_aside",
+        key=key,
+        reason=reason,
+        hint="once what was wrong is mended, run `wagateway spool --retry`",
+    )
+
+
 def log_backup(made: Regular) -> None:
     """Log what a backup holds."""
     _backup_log.info(
@@ -183,14 +194,29 @@ async def draining(settings: Settings, services: Services) -> AsyncIterator[None
         told=log_drained,
         troubled=log_spool_trouble,
         broke=log_defect,
+        set_aside=log_set_aside,
     )
-    try:
-        await services.spool.prepare()
-        await _tell_of_other_spools(settings)
-    except StoreUnavailable as exc:  # it may be usable later, and the database is what counts
-        log_spool_trouble(str(exc))
-    async with _running(drain):
+    async with _told_meanwhile(settings, services.spool), _running(drain):
         yield
+
+
+@asynccontextmanager
+async def _told_meanwhile(settings: Settings, spool: Spool) -> AsyncIterator[None]:
+    """Tell whether *spool* can be used, and what waits in others; nobody waits for a disk here."""
+
+    async def tell() -> None:
+        try:
+            await spool.prepare()
+            await _tell_of_other_spools(settings)
+        except StoreUnavailable as exc:  # it may be usable later, and the database is what counts
+            log_spool_trouble(str(exc))
+
+    telling = asyncio.create_task(tell())
+    try:
+        yield
+    finally:
+        telling.cancel()
+        await asyncio.wait({telling})
 
 
 async def _tell_of_other_spools(settings: Settings) -> None:

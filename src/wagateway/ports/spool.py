@@ -8,6 +8,8 @@ from msgspec import Struct
 
 from wagateway.domain.events import Source
 
+_USUAL_BYTES = 16 * 1024
+
 
 class SpooledBody(Struct, frozen=True, kw_only=True):
     """One body as the engine sent it.
@@ -28,10 +30,13 @@ class SpoolEntry(Struct, frozen=True, kw_only=True):
 
     Attributes:
         key: what the spool knows it by.
+        bodies: none where there is a *problem*.
+        problem: why it cannot be read, and never will be; None: it can.
     """
 
     key: str
     bodies: tuple[SpooledBody, ...]
+    problem: str | None = None
 
 
 class SpoolDepth(Struct, frozen=True, kw_only=True):
@@ -42,12 +47,19 @@ class SpoolDepth(Struct, frozen=True, kw_only=True):
         size_bytes: of these, about.
         oldest_at: when the first of them was kept; None where nothing waits.
         set_aside: entries that could not be recorded, and are kept for people to look at.
+        max_bytes: how much may wait; None: nobody said.
     """
 
     entries: int = 0
     size_bytes: int = 0
     oldest_at: datetime | None = None
     set_aside: int = 0
+    max_bytes: int | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a webhook of usual size is refused."""
+        return self.max_bytes is not None and self.size_bytes + _USUAL_BYTES > self.max_bytes
 
 
 class Spool(ABC):
@@ -79,10 +91,14 @@ class Spool(ABC):
 
         Fewer where they are large.
 
-        They stay until let_go(). Who called last has the spool to itself for a while; others get
-        nothing meanwhile, so that the same is not recorded by each. That is a courtesy: were the
-        same recorded twice, the second time is a repetition.
+        They stay until let_go(). Who called last has the spool to itself for a while, or until
+        release(); others get nothing meanwhile, so that the same is not recorded by each. That is a
+        courtesy: were the same recorded twice, the second time is a repetition.
         """
+
+    @abstractmethod
+    async def release(self) -> None:
+        """Let others have the spool at once, if it is ours."""
 
     @abstractmethod
     async def let_go(self, keys: Collection[str]) -> None:
@@ -94,6 +110,10 @@ class Spool(ABC):
 
         One that is gone already is no error.
         """
+
+    @abstractmethod
+    async def put_back(self) -> int:
+        """Let all wait again that was set aside, and return how many that were."""
 
     @abstractmethod
     async def depth(self) -> SpoolDepth:

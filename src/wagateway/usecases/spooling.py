@@ -56,7 +56,7 @@ class Away:
 
 
 class SpoolBodies:
-    """Bodies share writes: whatever arrives while one is written forms the next."""
+    """Bodies share writes: whatever arrives while some are under way forms the next."""
 
     def __init__(
         self,
@@ -64,7 +64,9 @@ class SpoolBodies:
         *,
         patience_s: float = 1.5,
         max_bodies: int = 500,
+        max_group_bytes: int = 4 * 2**20,
         max_waiting_bytes: int = 64 * 2**20,
+        at_once: int = 3,
     ) -> None:
         """Write to *spool*.
 
@@ -72,15 +74,20 @@ class SpoolBodies:
             spool: where they are kept.
             patience_s: how long a caller waits; the database had its time before.
             max_bodies: of one write.
+            max_group_bytes: of one write, or one body that is larger.
             max_waiting_bytes: how much may wait or be written; beyond that callers are turned away.
+            at_once: writes that are under way, so that a slow one makes not all others late.
         """
         self._spool = spool
         self._patience_s = patience_s
         self._max_bodies = max_bodies
+        self._max_group_bytes = max_group_bytes
+        self._at_once = at_once
         self._max_waiting_bytes = max_waiting_bytes
         self._waiting_bytes = 0
         self._queue: deque[tuple[SpooledBody, asyncio.Future[None]]] = deque()
-        self._writing: asyncio.Task[None] | None = None
+        self._writing: set[asyncio.Task[None]] = set()
+        self._begins = False
 
     async def __call__(self, body: SpooledBody) -> None:
         """Keep *body* with its neighbours; return when it is durable.
@@ -94,8 +101,11 @@ class SpoolBodies:
         kept = asyncio.get_running_loop().create_future()
         self._queue.append((body, kept))
         self._waiting_bytes += len(body.body)
-        if self._writing is None:
-            self._writing = asyncio.create_task(self._write())
+        if not self._begins and len(self._writing) < self._at_once:
+            self._begins = True
+            writing = asyncio.create_task(self._write())
+            self._writing.add(writing)
+            writing.add_done_callback(self._writing.discard)
         try:
             async with asyncio.timeout(self._patience_s):
                 await kept
@@ -104,27 +114,34 @@ class SpoolBodies:
 
     async def aclose(self) -> None:
         """Write what was taken, as long as callers have patience."""
-        writing = self._writing
-        if writing is not None:
-            await asyncio.wait({writing}, timeout=self._patience_s)
-            writing.cancel()
+        if self._writing:
+            _, late = await asyncio.wait(set(self._writing), timeout=self._patience_s)
+            for writing in late:
+                writing.cancel()
 
     async def _write(self) -> None:
         await asyncio.sleep(0)  # so that the arrivals of this round go together
-        try:
-            while self._queue:
-                length = min(len(self._queue), self._max_bodies)
-                group = [self._queue.popleft() for _ in range(length)]
-                try:
-                    await self._spool.put([body for body, _ in group])
-                except Exception as exc:  # noqa: BLE001 - whatever it is, its callers are told
-                    _settle(group, exc)
-                else:
-                    _settle(group)
-                finally:
-                    self._waiting_bytes -= sum(len(body.body) for body, _ in group)
-        finally:
-            self._writing = None
+        self._begins = False
+        while self._queue:
+            group = self._next_group()
+            try:
+                await self._spool.put([body for body, _ in group])
+            except Exception as exc:  # noqa: BLE001 - whatever it is, its callers are told
+                _settle(group, exc)
+            else:
+                _settle(group)
+            finally:
+                self._waiting_bytes -= sum(len(body.body) for body, _ in group)
+
+    def _next_group(self) -> list[tuple[SpooledBody, asyncio.Future[None]]]:
+        group = [self._queue.popleft()]
+        size_bytes = len(group[0][0].body)
+        while self._queue and len(group) < self._max_bodies:
+            size_bytes += len(self._queue[0][0].body)
+            if size_bytes > self._max_group_bytes:
+                break
+            group.append(self._queue.popleft())
+        return group
 
 
 def _settle(
@@ -149,6 +166,7 @@ class DrainSpool:
         told: is told how many entries were recorded.
         troubled: is told why nothing can be done, once for each reason; None: it goes on.
         broke: is told what of ours broke on an entry.
+        set_aside: is told the key of an entry that was set aside, and why.
         poll_s: between two looks.
     """
 
@@ -159,6 +177,7 @@ class DrainSpool:
     told: Callable[[int], None]
     troubled: Callable[[str | None], None]
     broke: Callable[[Exception], None]
+    set_aside: Callable[[str, str], None]
     poll_s: float = 1.0
     _problem: str | None = None
     _refusals: dict[str, int] = field(default_factory=dict)
@@ -186,7 +205,11 @@ class DrainSpool:
         Raises:
             StoreUnavailable: the spool is away, or the database took none of them.
         """
-        entries = await self.spool.oldest(limit=_AT_ONCE)
+        found = await self.spool.oldest(limit=_AT_ONCE)
+        for entry in found:
+            if entry.problem is not None:
+                await self._set_aside(entry, entry.problem)
+        entries = [entry for entry in found if entry.problem is None]
         outcomes = await asyncio.gather(
             *(self._record(entry) for entry in entries), return_exceptions=True
         )
@@ -198,6 +221,8 @@ class DrainSpool:
             if error is not None and not isinstance(error, Unavailable):
                 await self._refused(entry, error, others_are_taken=bool(done))
         self._refusals = {key: n for key, n in self._refusals.items() if key not in done}
+        if errors and not done:
+            await self.spool.release()  # another process may be better off
         away = next((each for each in errors if isinstance(each, Unavailable)), None)
         if away is not None and not done:
             raise away
@@ -228,8 +253,12 @@ class DrainSpool:
             return
         refusals = self._refusals[entry.key] = self._refusals.get(entry.key, 0) + 1
         if isinstance(error, InvalidInput) or refusals >= _MOST_REFUSALS:
-            await self.spool.set_aside(entry.key)
+            await self._set_aside(entry, type(error).__name__)
             del self._refusals[entry.key]
+
+    async def _set_aside(self, entry: SpoolEntry, why: str) -> None:
+        await self.spool.set_aside(entry.key)
+        self.set_aside(entry.key, why)
 
     def _trouble(self, problem: str | None) -> None:
         if problem != self._problem:

@@ -53,10 +53,31 @@ async def test_what_was_set_aside_is_told(folder: Path) -> None:
     await spool.put([BODY])
     [entry] = await spool.oldest(limit=1)
     await spool.set_aside(entry.key)
-    spool.close()
+    await spool.aclose()
     found = await spool_finding(Settings(spool_dir=folder))
     assert found.verdict is Verdict.WARN
-    assert "1 that could not be recorded" in found.found
+    assert "were set aside: 1 in the folder" in found.found
+    assert "--retry" in (found.mend or "")
+
+
+async def test_what_was_set_aside_under_another_address_is_not_said_to_wait(folder: Path) -> None:
+    spool = FilesystemSpool(folder / "db-1-0f3a9c21", max_bytes=10**6)
+    await spool.put([BODY])
+    [entry] = await spool.oldest(limit=1)
+    await spool.set_aside(entry.key)
+    await spool.aclose()
+    found = await spool_finding(Settings(spool_dir=folder))
+    assert found.found.endswith("were set aside: 1 in db-1-0f3a9c21 (filesystem)")
+
+
+async def test_one_that_is_full_is_broken(folder: Path) -> None:
+    settings = Settings(spool_dir=folder, spool_max_bytes=2**20)
+    full = SpooledBody(body=b"x" * (2**20 - 2000), received_at=BODY.received_at)
+    await FilesystemSpool(folder / spool_name(settings), max_bytes=2**20).put([full])
+    found = await spool_finding(settings)
+    assert found.verdict is Verdict.FAIL
+    assert "is full" in found.found
+    assert "WHATSAPP_SPOOL_MAX_BYTES" in (found.mend or "")
 
 
 async def test_what_waits_under_another_address_is_told(folder: Path) -> None:

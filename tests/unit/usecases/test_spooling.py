@@ -16,7 +16,7 @@ from wagateway.domain.errors import Defect, StoreUnavailable
 from wagateway.domain.events import Delivery, Recorded, Source
 from wagateway.domain.identity import SessionName
 from wagateway.ports.archive import LogFilter
-from wagateway.ports.spool import SpooledBody
+from wagateway.ports.spool import SpooledBody, SpoolEntry
 from wagateway.usecases.group_commit import GroupCommit
 from wagateway.usecases.ingest import IngestBody, Ingested
 from wagateway.usecases.spooling import Away, DrainSpool, SpoolBodies
@@ -59,15 +59,36 @@ class MoodySpool(InMemorySpool):
         self.away = False
         self.hang: asyncio.Event | None = None
         self.writes: list[int] = []
+        self.under_way = 0
+        self.released = 0
 
     @override
     async def put(self, bodies: Sequence[SpooledBody]) -> None:
+        self.under_way += 1
         if self.hang is not None:
             await self.hang.wait()
+        self.under_way -= 1
         if self.away:
             raise StoreUnavailable("the spool is away")
         self.writes.append(len(bodies))
         await super().put(bodies)
+
+    @override
+    async def release(self) -> None:
+        self.released += 1
+
+
+class Damaged(InMemorySpool):
+    """A spool whose disk damaged its first entry."""
+
+    @override
+    async def oldest(self, *, limit: int) -> Sequence[SpoolEntry]:
+        return [
+            msgspec.structs.replace(entry, bodies=(), problem="it is damaged")
+            if entry.key == "1"
+            else entry
+            for entry in await super().oldest(limit=limit)
+        ]
 
 
 class World:
@@ -92,6 +113,7 @@ class World:
         self.told: list[Any] = []
         self.troubles: list[str | None] = []
         self.broke: list[Exception] = []
+        self.aside: list[tuple[str, str]] = []
         self.drain = DrainSpool(
             spool=self.kept,
             engine=WahaReader(),
@@ -100,6 +122,7 @@ class World:
             told=self.told.append,
             troubled=self.troubles.append,
             broke=self.broke.append,
+            set_aside=lambda key, why: self.aside.append((key, why)),
             poll_s=0.001,
         )
 
@@ -192,6 +215,27 @@ class TestWriting:
         assert await asyncio.gather(first, *rest) == [SPOOLED] * 21
         assert world.kept.writes == [1, 20]
 
+    async def test_a_slow_write_makes_the_next_not_late(self, world: World) -> None:
+        world.archive.away, world.kept.hang = None, asyncio.Event()
+        world.away.was_away([ANA])
+        calls = []
+        for n in range(5):
+            calls.append(asyncio.create_task(world.ingest(event(n))))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert world.kept.under_way == 3
+        world.kept.hang.set()
+        assert await asyncio.gather(*calls) == [SPOOLED] * 5
+        assert sorted(world.kept.writes) == [1, 1, 1, 2]
+
+    async def test_large_bodies_go_in_several_writes(self) -> None:
+        kept = MoodySpool()
+        spool = SpoolBodies(kept, max_group_bytes=100)
+        bodies = [SpooledBody(body=b"x" * size, received_at=NOON) for size in (60, 40, 1, 300, 5)]
+        await asyncio.gather(*map(spool, bodies))
+        assert kept.writes == [2, 1, 1, 1]
+
     async def test_too_much_at_once_is_turned_away(self) -> None:
         kept = MoodySpool()
         kept.hang = asyncio.Event()
@@ -261,7 +305,29 @@ class TestDrain:
         depth = await world.kept.depth()
         assert (depth.entries, depth.set_aside) == (0, 1)
         assert len(world.broke) == 1
+        assert world.aside == [("1", "InvalidInput")]
         assert await world.numbers() == [1]
+
+    async def test_what_the_disk_damaged_is_set_aside_and_told(self, world: World) -> None:
+        damaged = Damaged(lambda: NOON)
+        world.drain.spool = damaged
+        for n in range(2):
+            await damaged.put([SpooledBody(body=event(n), received_at=NOON)])
+        assert await world.drain() == 1
+        depth = await damaged.depth()
+        assert (depth.entries, depth.set_aside) == (0, 1)
+        assert (world.aside, world.broke) == ([("1", "it is damaged")], [])
+        assert await world.numbers() == [1]
+
+    async def test_who_can_record_nothing_lets_others_try(self, world: World) -> None:
+        await world.kept.put([SpooledBody(body=event(1), received_at=NOON)])
+        world.archive.away = None
+        with pytest.raises(StoreUnavailable):
+            await world.drain()
+        assert world.kept.released == 1
+        world.archive.away = set()
+        assert await world.drain() == 1
+        assert world.kept.released == 1
 
     async def test_what_breaks_while_others_are_taken_is_set_aside_after_some_tries(
         self, world: World

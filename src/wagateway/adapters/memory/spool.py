@@ -18,7 +18,7 @@ class InMemorySpool(Spool):
         self._clock = clock
         self._max_bytes = max_bytes
         self._waiting: dict[str, tuple[datetime, SpoolEntry]] = {}
-        self._aside: dict[str, SpoolEntry] = {}
+        self._aside: dict[str, tuple[datetime, SpoolEntry]] = {}
         self._last = 0
 
     @override
@@ -38,6 +38,10 @@ class InMemorySpool(Spool):
         return [entry for _, entry in list(self._waiting.values())[:limit]]
 
     @override
+    async def release(self) -> None:
+        """Do nothing: nobody shares it."""
+
+    @override
     async def let_go(self, keys: Collection[str]) -> None:
         for key in keys:
             self._waiting.pop(key, None)
@@ -45,7 +49,16 @@ class InMemorySpool(Spool):
     @override
     async def set_aside(self, key: str) -> None:
         if key in self._waiting:
-            self._aside[key] = self._waiting.pop(key)[1]
+            self._aside[key] = self._waiting.pop(key)
+
+    @override
+    async def put_back(self) -> int:
+        moved = len(self._aside)
+        self._waiting = dict(
+            sorted((self._waiting | self._aside).items(), key=lambda each: int(each[0]))
+        )
+        self._aside = {}
+        return moved
 
     @override
     async def depth(self) -> SpoolDepth:
@@ -54,6 +67,7 @@ class InMemorySpool(Spool):
             size_bytes=self._size(),
             oldest_at=min((at for at, _ in self._waiting.values()), default=None),
             set_aside=len(self._aside),
+            max_bytes=self._max_bytes,
         )
 
     def _size(self) -> int:

@@ -55,6 +55,18 @@ if entry then
 end
 """
 
+PUT_BACK = """#!lua flags=allow-oom
+-- ARGV: most entries. Moves them to the end of those that wait, and returns how many they were.
+local found = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', ARGV[1])
+if redis.call('XLEN', KEYS[1]) == 0 then redis.call('SET', KEYS[2], 0) end
+for _, entry in ipairs(found) do
+  redis.call('XADD', KEYS[1], '*', 'bodies', entry[2][2], 'bytes', entry[2][4])
+  redis.call('INCRBY', KEYS[2], entry[2][4])
+  redis.call('XDEL', KEYS[3], entry[1])
+end
+return #found
+"""
+
 DEPTH = """#!lua flags=no-writes
 -- Returns how many wait, their bytes, the key of the first or an empty text, how many are aside.
 local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]

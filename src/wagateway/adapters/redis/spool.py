@@ -29,9 +29,12 @@ _ANSWER_S = 0.25
 _REST_WITHIN_S = 5.0
 _LEASE_S = 30.0
 _ENOUGH_BYTES = 16 * 2**20
+_MOVED_AT_ONCE = 20
 _RELEASE_WITHIN_S = 0.5
 _PROOF_KEPT_S = 60
 _KEY = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+_NAME = re.compile(rb"[A-Za-z0-9.-]+")
+"""What a spool of ours is called; others may have keys of such an end, too."""
 _PATIENCE = Patience(connect_s=1.0, answer_s=_REST_WITHIN_S, retries=1)
 
 _packer = msgspec.msgpack.Encoder()
@@ -109,25 +112,14 @@ class RedisSpool(Spool):
 
     @override
     async def oldest(self, *, limit: int) -> Sequence[SpoolEntry]:
-        while rows := await self._oldest(limit):
-            found = [entry for key, packed in rows if (entry := await self._read(key, packed))]
-            if found:
-                return found
-        return []
-
-    async def _oldest(self, limit: int) -> list[tuple[str, bytes]]:
         rows = await self._done(
             "reading what waits", lua.OLDEST, self._me, self._lease_ms, limit, _ENOUGH_BYTES
         )
-        return [(key.decode(), packed) for key, packed in rows]
+        return [_entry(key.decode(), packed) for key, packed in rows]
 
-    async def _read(self, key: str, packed: bytes) -> SpoolEntry | None:
-        """Return an entry; one that cannot be read is set aside, and holds nobody up."""
-        try:
-            return SpoolEntry(key=key, bodies=_unpacker.decode(packed))
-        except msgspec.MsgspecError:
-            await self.set_aside(key)
-            return None
+    @override
+    async def release(self) -> None:
+        await self._done("letting others in", lua.RELEASE, self._me)
 
     @override
     async def let_go(self, keys: Collection[str]) -> None:
@@ -141,6 +133,16 @@ class RedisSpool(Spool):
             await self._done("setting aside", lua.SET_ASIDE, key)
 
     @override
+    async def put_back(self) -> int:
+        moved, most = 0, (await self.depth()).set_aside  # others may set some aside meanwhile
+        while moved < most:
+            now = await self._done("putting back", lua.PUT_BACK, min(_MOVED_AT_ONCE, most - moved))
+            if not now:
+                break
+            moved += now
+        return moved
+
+    @override
     async def depth(self) -> SpoolDepth:
         entries, size_bytes, first, aside = await self._done("counting what waits", lua.DEPTH)
         return SpoolDepth(
@@ -148,11 +150,8 @@ class RedisSpool(Spool):
             size_bytes=size_bytes,
             oldest_at=_kept_at(first.decode()) if first else None,
             set_aside=aside,
+            max_bytes=self._max_bytes,
         )
-
-    async def release(self) -> None:
-        """Let others have the spool at once."""
-        await self._done("letting others in", lua.RELEASE, self._me)
 
     async def _done(self, doing: str, script: str, *args: str | float) -> Any:  # noqa: ANN401 - what the script returns
         with translated_errors(doing):
@@ -160,6 +159,13 @@ class RedisSpool(Spool):
                 return await self._client.execute_command(  # type: ignore[no-untyped-call]
                     "EVAL", script, len(self._keys), *self._keys, *args
                 )
+
+
+def _entry(key: str, packed: bytes) -> SpoolEntry:
+    try:
+        return SpoolEntry(key=key, bodies=_unpacker.decode(packed))
+    except msgspec.MsgspecError:
+        return SpoolEntry(key=key, bodies=(), problem="it is damaged")
 
 
 def _kept_at(key: str) -> datetime:
@@ -177,10 +183,9 @@ async def names_of_spools(server: RedisServer) -> list[str]:
     with translated_errors("looking for spools"):
         async with asyncio.timeout(_REST_WITHIN_S), open_client(server) as client:
             pattern = f"{server.prefix}*{end}"
-            return [
-                key.decode()[len(server.prefix) : -len(end)]
-                async for key in client.scan_iter(match=pattern, count=1000)
-            ]
+            keys = [key async for key in client.scan_iter(match=pattern, count=1000)]
+            names = [key[len(server.prefix.encode()) : -len(end)] for key in keys]
+            return [name.decode() for name in names if _NAME.fullmatch(name)]
 
 
 @asynccontextmanager

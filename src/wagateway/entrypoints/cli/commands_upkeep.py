@@ -60,9 +60,17 @@ def migrate(
     metavar="NAME",
     help="First take over what waits under another address of the same database, or elsewhere.",
 )
+@click.option(
+    "--retry", is_flag=True, help="First let all wait again that was set aside, in this spool."
+)
 @json_option
 def spool(
-    *, data_dir: Path | None, database_url: str | None, adopt: str | None, as_json: bool
+    *,
+    data_dir: Path | None,
+    database_url: str | None,
+    adopt: str | None,
+    retry: bool,
+    as_json: bool,
 ) -> None:
     """Tell what waits on disk until the database takes it.
 
@@ -71,15 +79,21 @@ def spool(
     spool of its own, so that what was meant for one archive never gets into another. Who changes
     the address, or WHATSAPP_SPOOL, while something waits tells so with --adopt.
 
+    What cannot be recorded is set aside, and the log says why (`spool_entry_set_aside`). Once that
+    is mended, by an update for instance, --retry lets it be recorded.
+
     \b
     Examples:
       wagateway spool
+      wagateway spool --retry
       wagateway spool --adopt filesystem:db-1-5432-whatsapp-gateway-0f3a9c21
       wagateway spool --json
     """  # noqa: D301 - \b keeps click from re-wrapping
     from wagateway.entrypoints.cli.spool import run_spool
 
-    run_spool(Place(data_dir=data_dir, database_url=database_url), adopt, as_json=as_json)
+    run_spool(
+        Place(data_dir=data_dir, database_url=database_url), adopt, retry=retry, as_json=as_json
+    )
 
 
 @click.command(cls=Command)

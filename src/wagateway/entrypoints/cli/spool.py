@@ -34,6 +34,7 @@ class SpoolReport(Struct, frozen=True, kw_only=True):
         others: spools of other addresses or of another kind, in which something waits or was set
             aside, by ``kind:name``.
         adopted: entries that were taken over just now.
+        put_back: entries that wait again since just now.
     """
 
     kind: str
@@ -41,10 +42,13 @@ class SpoolReport(Struct, frozen=True, kw_only=True):
     depth: SpoolDepth
     others: Mapping[str, SpoolDepth]
     adopted: int = 0
+    put_back: int = 0
 
 
-def run_spool(place: Place, adopt: str | None, *, as_json: bool) -> None:
+def run_spool(place: Place, adopt: str | None, *, retry: bool, as_json: bool) -> None:
     """Print what waits; before that, take over what waits in the spool *adopt*.
+
+    Where *retry* is set, what was set aside waits again first.
 
     Raises:
         NotFound: there is no spool of that name.
@@ -53,16 +57,19 @@ def run_spool(place: Place, adopt: str | None, *, as_json: bool) -> None:
         StoreUnavailable: the spool cannot be used.
     """
     settings = settings_at(place)
-    found = asyncio.run(_looked(settings, adopt))
+    found = asyncio.run(_looked(settings, adopt, retry=retry))
     if as_json:
         echo_json(found)
     else:
         click.echo("\n".join(lines(found, settings.timezone)))
 
 
-async def _looked(settings: Settings, adopt: str | None) -> SpoolReport:
+async def _looked(settings: Settings, adopt: str | None, *, retry: bool) -> SpoolReport:
     adopted = 0 if adopt is None else await _adopted(settings, adopt)
     async with open_spool(settings) as spool:
+        if retry and spool is None:
+            raise Rejected("there is no spool: WHATSAPP_SPOOL is off")
+        put_back = 0 if spool is None or not retry else await spool.put_back()
         return SpoolReport(
             kind=settings.spool_kind,
             name=None if spool is None else spool_name(settings),
@@ -71,6 +78,7 @@ async def _looked(settings: Settings, adopt: str | None) -> SpoolReport:
                 _label(place): depth for place, depth in (await other_spools(settings)).items()
             },
             adopted=adopted,
+            put_back=put_back,
         )
 
 
@@ -97,6 +105,9 @@ async def _moved(theirs: Spool, ours: Spool) -> int:
     moved = 0
     while entries := await theirs.oldest(limit=_AT_ONCE):
         for entry in entries:
+            if entry.problem is not None:
+                await theirs.set_aside(entry.key)
+                continue
             await ours.put(entry.bodies)
             await theirs.let_go([entry.key])
             moved += 1
@@ -109,16 +120,23 @@ def lines(found: SpoolReport, timezone: str) -> Iterator[str]:
     """Yield what waits, in words."""
     if found.adopted:
         yield f"{counted(found.adopted, 'group')} of webhooks taken over."
+    if found.put_back:
+        yield f"{counted(found.put_back, 'group')} of webhooks wait again that were set aside."
     if found.name is None:
         yield "There is no spool: while the database is away, webhooks are refused."
     else:
         yield f"{found.kind}, {found.name}: {_told(found.depth, timezone)}"
     for name, depth in found.others.items():
         yield f"another one, {name}: {_told(depth, timezone)}"
-    if found.others:
+    if any(depth.entries for depth in found.others.values()):
         yield (
             "Start wagateway with that database; or, if it is this one under another address or "
             "another WHATSAPP_SPOOL, run `wagateway spool --adopt NAME`."
+        )
+    if found.depth.set_aside:
+        yield (
+            "What is set aside could not be recorded; the log says why (`spool_entry_set_aside`). "
+            "Once that is mended: `wagateway spool --retry`."
         )
 
 

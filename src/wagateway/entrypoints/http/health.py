@@ -232,6 +232,9 @@ def _spool_part(asked: asyncio.Task[SpoolDepth]) -> PartHealth:
         detail = "The spool cannot be used; the log says why."
         return PartHealth(status=HealthStatus.DOWN, detail=detail)
     depth = asked.result()
+    if depth.is_full:
+        detail = "The spool is full: nothing more can wait in it."
+        return PartHealth(status=HealthStatus.DOWN, detail=detail)
     told = []
     if depth.entries:
         told.append("Webhooks wait in the spool until the database takes them.")

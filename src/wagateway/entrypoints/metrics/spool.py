@@ -19,6 +19,7 @@ def spool_metrics(depth: SpoolDepth | None, now: datetime) -> list[Metric]:
         up,
         _gauge("entries", "Groups of webhooks that wait for the database.", depth.entries),
         _gauge("bytes", "Their size.", depth.size_bytes),
+        _gauge("max_bytes", "How much may wait.", depth.max_bytes or 0),
         _gauge("oldest_seconds", "How long the first of them waits; 0: none does.", age_s),
         _gauge("set_aside", "Groups that could not be recorded.", depth.set_aside),
     ]

@@ -102,15 +102,41 @@ async def test_what_another_process_records_is_left_to_it(world: World, tmp_path
     await world.put("c", place=world.place)
     assert await theirs.oldest(limit=1)
     done = await world.run("--adopt", world.before)
-    theirs.close()
+    await theirs.aclose()
     assert done.exit_code == ExitCode.CONFLICT
     assert await world.texts() == []
+
+
+async def test_what_was_set_aside_waits_again_when_it_is_said(world: World) -> None:
+    await world.put("a", "b")
+    async with world.spool() as spool:
+        for entry in await spool.oldest(limit=9):
+            await spool.set_aside(entry.key)
+    told = (await world.run()).output
+    assert "2 set aside" in told
+    assert "--retry" in told
+    assert "2 groups of webhooks wait again" in (await world.run("--retry")).output
+    assert await world.texts() == ["a", "b"]
+    assert json.loads((await world.run("--retry", "--json")).output)["put_back"] == 0
+
+
+async def test_of_another_spool_that_holds_only_what_was_set_aside_nothing_is_to_be_adopted(
+    world: World,
+) -> None:
+    await world.put("a", place=world.place)
+    async with world.spool(world.place) as spool:
+        [entry] = await spool.oldest(limit=9)
+        await spool.set_aside(entry.key)
+    told = (await world.run()).output
+    assert f"another one, {world.before}: nothing waits; 1 set aside" in told
+    assert "--adopt" not in told
 
 
 async def test_without_a_spool_there_is_nothing_to_tell(world: World) -> None:
     world.env["WHATSAPP_SPOOL"] = "off"
     assert "webhooks are refused" in (await world.run()).output
-    assert (await world.run("--adopt", "x")).exit_code == ExitCode.FAILED
+    for words in (["--adopt", "x"], ["--retry"]):
+        assert (await world.run(*words)).exit_code == ExitCode.FAILED
 
 
 async def test_what_waits_is_told_where_the_spool_was_switched_off_since(world: World) -> None:

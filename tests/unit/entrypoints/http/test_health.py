@@ -238,6 +238,16 @@ class _Spool(InMemorySpool):
         return await super().depth()
 
 
+@pytest.mark.parametrize(("store_away", "status"), [(False, "degraded"), (True, "down")])
+async def test_a_full_spool_takes_nothing(*, store_away: bool, status: str) -> None:
+    spool = InMemorySpool(lambda: NOON, max_bytes=20_000)
+    await spool.put([SpooledBody(body=b"x" * 10_000, received_at=NOON)])
+    reader = AwayArchive() if store_away else InMemoryArchive()
+    report = await with_spool(store_health(reader), spool)()
+    assert (report.status, report.parts["spool"].status) == (status, "down")
+    assert "full" in (report.parts["spool"].detail or "")
+
+
 @pytest.mark.parametrize(
     ("store_away", "spool_away", "status"),
     [
