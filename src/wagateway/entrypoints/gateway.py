@@ -1,5 +1,6 @@
 """The gateway as a library, for services that embed it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -56,19 +57,22 @@ class Gateway:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._takes_webhooks = asyncio.Event()
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, settings: Settings | None = None, *, worker: bool = False
+        cls, settings: Settings | None = None, *, worker: bool = False, webhooks: bool = False
     ) -> AsyncIterator["Gateway"]:
         """Open the archive of *settings*; leaving the context writes what was taken in.
 
         Args:
             settings: those of the environment when None, see `load_settings`.
             worker: while it is open, read from the engine of *settings* what webhooks did not
-                bring, and keep in mind that webhooks are taken in. With ``sync_enabled=False``
-                nothing is read.
+                bring. With ``sync_enabled=False`` nothing is read.
+            webhooks: webhooks are handed to ingest(), so write down that they could come as long as
+                it is open, also while none does; else that begins with the first one. Where nobody
+                does so, coverage shows a gap ``gateway-away``.
 
         Raises:
             InvalidInput: the settings or the data folder cannot be used, or a *worker* has no
@@ -85,12 +89,15 @@ class Gateway:
                 "WHATSAPP_API_KEY where the settings come from the environment"
             )
         async with open_services(settings) as services:
-            if not worker:
-                async with draining(settings, services):
-                    yield cls(services)
-                return
-            async with beating(services.store), working(settings, services):
-                yield cls(services)
+            gateway = cls(services)
+            if webhooks:
+                gateway._takes_webhooks.set()
+            background = working if worker else draining
+            async with (
+                beating(services.store, begun=gateway._takes_webhooks),
+                background(settings, services),
+            ):
+                yield gateway
 
     async def ingest(self, body: bytes, *, source: Source = Source.WEBHOOK) -> Ingested:
         """Take in one webhook body; when this returns, its events are durable.
@@ -110,7 +117,10 @@ class Gateway:
         Raises:
             InvalidInput: not JSON, or neither an object nor an array.
         """
-        return await self._services.ingest(body, source=source)
+        taken = await self._services.ingest(body, source=source)
+        if source is Source.WEBHOOK:
+            self._takes_webhooks.set()
+        return taken
 
     async def messages(
         self,

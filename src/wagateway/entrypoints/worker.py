@@ -333,13 +333,17 @@ async def run_worker(worker: _Worker, stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def beating(store: SyncStore) -> AsyncIterator[None]:
+async def beating(store: SyncStore, *, begun: asyncio.Event | None = None) -> AsyncIterator[None]:
     """Say while the context is open that webhooks are taken in.
 
     What is not said because the database is away is no proof of having been up.
+
+    Args:
+        store: is told.
+        begun: nothing is said until it is set; None: said at once.
     """
     name = f"{socket.gethostname()}:{os.getpid()}"
-    task = asyncio.create_task(_beat(store, name))
+    task = asyncio.create_task(_beat(store, name, begun))
     try:
         yield
     finally:
@@ -348,7 +352,9 @@ async def beating(store: SyncStore) -> AsyncIterator[None]:
             await task
 
 
-async def _beat(store: SyncStore, name: str) -> None:
+async def _beat(store: SyncStore, name: str, begun: asyncio.Event | None) -> None:
+    if begun is not None:
+        await begun.wait()
     since: datetime | None = None
     said = now()
     while True:

@@ -1,6 +1,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 import wagateway
 from wagateway import Gateway, InvalidInput, LogFilter, NotFound, Purged, Settings
-from wagateway.domain.events import Outcome
+from wagateway.domain.events import Outcome, Source
 from wagateway.domain.identity import ChatType
 from wagateway.domain.media import (
     DownloadStatus,
@@ -217,6 +218,48 @@ async def test_a_worker_that_is_switched_off_reads_nothing() -> None:
     settings = Settings(database_url="memory://", engine_url=nobody, sync_enabled=False)
     async with Gateway.open(settings, worker=True) as gateway:
         assert await gateway.sessions() == []
+
+
+@pytest.fixture
+def beats_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wagateway.entrypoints.worker.BEAT", timedelta(milliseconds=1))
+
+
+async def could_come(gateway: Gateway, *, within_s: float) -> bool:
+    """Tell whether it is written down that webhooks could come, or is soon."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            while not (await gateway.coverage("vendas")).live:
+                await asyncio.sleep(0.002)
+            return True
+    return False
+
+
+def working_status() -> bytes:
+    told = envelope(1) | {"event": "session.status", "payload": {"status": "WORKING"}}
+    return msgspec.json.encode(told | {"timestamp": int(NOON.timestamp() * 1000)})
+
+
+@pytest.mark.usefixtures("beats_often")
+@pytest.mark.parametrize("worker", [False, True])
+async def test_who_takes_webhooks_says_so_and_who_only_reads_does_not(*, worker: bool) -> None:
+    nobody = "http://127.0.0.1:1"
+    settings = Settings(database_url="memory://", engine_url=nobody, sync_enabled=False)
+    async with Gateway.open(settings, worker=worker) as gateway:
+        await gateway.ingest(working_status(), source=Source.IMPORT)
+        assert not await could_come(gateway, within_s=0.03)
+        with pytest.raises(InvalidInput):
+            await gateway.ingest(b"{")
+        assert not await could_come(gateway, within_s=0.03)
+        await gateway.ingest(body(1))
+        assert await could_come(gateway, within_s=10)
+
+
+@pytest.mark.usefixtures("beats_often")
+async def test_who_waits_for_webhooks_says_so_before_the_first_one() -> None:
+    async with Gateway.open(Settings.in_memory(), webhooks=True) as gateway:
+        await gateway.ingest(working_status(), source=Source.IMPORT)
+        assert await could_come(gateway, within_s=10)
 
 
 def test_the_package_has_its_names_and_no_others() -> None:
