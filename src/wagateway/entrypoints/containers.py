@@ -73,9 +73,11 @@ class Services:
     """What the entrypoints call: use cases, and both sides of the archive.
 
     Attributes:
+        settings: that they were opened with.
         pool: how the connections to the database are used; None where there are none.
     """
 
+    settings: Settings
     ingest: IngestBody
     spool: Spool | None
     archive: Archive
@@ -140,6 +142,7 @@ def _log_defect(defect: Exception) -> None:
 class Container(containers.DeclarativeContainer):
     """Everything but what is given: the two sides of the archive, opened, and its writers."""
 
+    settings: providers.Dependency[Settings] = providers.Dependency()
     archive: providers.Dependency[Archive] = providers.Dependency()
     spool: providers.Dependency[Spool | None] = providers.Dependency()
     spool_bodies: providers.Dependency[SpoolBodies | None] = providers.Dependency()
@@ -211,6 +214,7 @@ class Container(containers.DeclarativeContainer):
     tidy_feed = providers.Singleton(TidyFeed, feed=feed, kept_for=kept_for)
     services = providers.Singleton(
         Services,
+        settings=settings,
         ingest=ingest,
         spool=spool,
         archive=archive,
@@ -274,6 +278,7 @@ async def open_services(
         spool_bodies = None if spool is None else SpoolBodies(spool)
         store = await _opened(stack, settings)
         container = Container(
+            settings=providers.Object(settings),
             archive=providers.Object(store.archive),
             spool=providers.Object(spool),
             spool_bodies=providers.Object(spool_bodies),

@@ -4,7 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from pathlib import Path
 
+from msgspec.structs import replace
+
+from wagateway.adapters.embedded.server import EmbeddedPostgres
 from wagateway.domain.errors import InvalidInput
 from wagateway.domain.events import Source
 from wagateway.domain.feed import TOLD, kinds_named
@@ -32,14 +36,18 @@ from wagateway.domain.views import (
     MessageView,
     SessionView,
 )
+from wagateway.entrypoints.backup_places import back_up, open_backup_place
+from wagateway.entrypoints.backups import Verified, kept_backup, restore_backup, verify_backup
 from wagateway.entrypoints.containers import Services, open_services
 from wagateway.entrypoints.settings import Settings, load_settings
 from wagateway.entrypoints.worker import beating, draining, working
 from wagateway.ports.archive import LogFilter
 from wagateway.ports.downloads import RETRIED
+from wagateway.usecases.back_up import Made, Progress
 from wagateway.usecases.ingest import Ingested
 from wagateway.usecases.media_library import ServedFile
 from wagateway.usecases.replay import Replayed
+from wagateway.usecases.restore_backup import Restored
 from wagateway.usecases.sync_control import ChatCoverage, SessionCoverage, SyncReport
 
 _PAGE = 500
@@ -603,9 +611,121 @@ class Gateway:
         finally:
             stream.close()
 
+    async def backup(self, to: str | Path | None = None, *, media: bool = False) -> Made:
+        """Copy the archive into a new backup in *to*, as of one instant; everything else goes on.
+
+        It may take minutes, and is durable and whole when this returns; one that is cancelled or
+        fails leaves nothing that could be taken for a backup.
+
+        Args:
+            to: a folder, made where it is absent, or ``s3://bucket/prefix``; ``backup_dir`` of the
+                settings when None.
+            media: copy attached files, too, those that *to* does not have yet; else they are only
+                listed.
+
+        Returns:
+            What was made: ``manifest.name`` is its name in *to*, ``manifest.rows`` how many rows it
+            holds, ``manifest.media.missing`` how many files the media store lacks or has damaged,
+            ``new_files`` and ``new_bytes`` how much was copied of attached files.
+
+        Raises:
+            InvalidInput: *to* cannot be such a place or is not named, or the archive is in memory.
+            Conflict: another backup is being made there, or its key is missing.
+            Rejected: the passphrase does not open its key, or an extra is not installed.
+            StoreUnavailable: the media store or *to* is away or full, too; there is no backup.
+        """
+        settings, copies = self._services.settings, self._services.copies
+        where = settings.backup_dir if to is None else str(to)
+        if where is None:
+            raise InvalidInput("name a folder for the backup: to, or backup_dir of the settings")
+        if copies is None:
+            raise InvalidInput("an archive in memory has no backups: name a database, or a folder")
+        async with open_backup_place(settings, where) as place:
+            make = back_up(copies.tables, self._services.media)
+            return await make(place, with_media=media, told=_nobody)
+
+    async def verify_backup(
+        self, path: str | Path, *, scratch: str | None = None, hashes: bool = False
+    ) -> Verified:
+        """Prove that a backup can be restored: read all of it, and restore its tables aside.
+
+        It need not be one of this archive.
+
+        Args:
+            path: the place of backups, and its name there, such as
+                ``backups/wagateway-20261127T063000Z``.
+            scratch: the URL of an empty PostgreSQL database to try it in, which is left empty; an
+                embedded one in the folder of temporary files when None.
+            hashes: only read it, and compare the hash of each file; restore nothing.
+
+        Returns:
+            Its ``manifest``, its ``damage``, which is empty where it is whole, and whether it was
+            ``restored``.
+
+        Raises:
+            InvalidInput: *path* is in no such place.
+            NotFound: there is none.
+            Conflict: *scratch* is not empty.
+            Rejected: it cannot be opened, the tables are not the same once they are restored, or
+                the extra ``embedded`` is not installed.
+            StoreUnavailable: the place of backups or *scratch* is away, or a disk is full.
+        """
+        return await verify_backup(
+            self._services.settings, str(path), scratch=scratch, hashes=hashes, told=_nobody
+        )
+
+    @staticmethod
+    async def restore(
+        path: str | Path, settings: Settings | None = None, *, media: bool = True
+    ) -> Restored:
+        """Put a backup back into the archive of *settings*, which is empty and not open anywhere.
+
+        Whole or not at all: after an error it is as empty as before. Open it afterwards.
+
+        Args:
+            path: as in verify_backup().
+            settings: where it goes, and what opens the backup; those of the environment when None.
+            media: put attached files into the media store, too.
+
+        Returns:
+            How many ``rows`` and ``files`` were put back, and how many files the backup only
+            lists, as ``files_left``.
+
+        Raises:
+            InvalidInput: *path* is in no such place, or *settings* keep nothing.
+            NotFound: there is no such backup.
+            Conflict: the archive is not empty, its data folder is in use, or the backup is of a
+                newer version.
+            Rejected: the backup is damaged or cannot be opened, or an extra is not installed.
+            StoreUnavailable: the database, the media store or the place of backups is away, or a
+                disk is full.
+        """
+        settings = load_settings() if settings is None else settings
+        if settings.backend == "memory":
+            raise InvalidInput("an archive in memory keeps nothing: name a database, or a folder")
+        async with (  # the backup first: where it cannot be opened, no database is made
+            kept_backup(settings, str(path)) as kept,
+            _with_database(settings) as there,
+        ):
+            return await restore_backup(there, kept, with_media=media, told=_nobody)
+
     async def ping(self) -> None:
         """Return when the store answers; for the health check of the service around."""
         await self._services.reader.ping()
+
+
+@asynccontextmanager
+async def _with_database(settings: Settings) -> AsyncIterator[Settings]:
+    """Yield *settings* with the address of the embedded server, where that is the one."""
+    if settings.backend == "postgres":
+        yield settings
+        return
+    async with EmbeddedPostgres.running(settings.data_dir) as server:
+        yield replace(settings, database_url=server.url, direct_url=None)
+
+
+def _nobody(_: Progress) -> None:
+    """Tell nobody how far it is."""
 
 
 def _session(name: str) -> SessionName:

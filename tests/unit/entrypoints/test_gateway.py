@@ -220,6 +220,22 @@ async def test_a_worker_that_is_switched_off_reads_nothing() -> None:
         assert await gateway.sessions() == []
 
 
+async def test_backups_say_what_they_lack(gateway: Gateway, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="backup_dir"):
+        await gateway.backup()
+    with pytest.raises(InvalidInput, match="memory"):
+        await gateway.backup(tmp_path / "backups")
+    with pytest.raises(NotFound):
+        await gateway.verify_backup(tmp_path / "wagateway-20261127T063000Z")
+    with pytest.raises(InvalidInput, match="memory"):
+        await Gateway.restore(tmp_path, Settings.in_memory())
+    with pytest.raises(NotFound):  # and makes no archive
+        await Gateway.restore(
+            tmp_path / "wagateway-20261127T063000Z", Settings.embedded(tmp_path / "data")
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def beats_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wagateway.entrypoints.worker.BEAT", timedelta(milliseconds=1))

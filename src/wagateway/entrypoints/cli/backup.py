@@ -1,37 +1,27 @@
 """``wagateway backup``, ``backup verify`` and ``restore``."""
 
 import asyncio
-import os
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
-from pathlib import Path
 
 import rich_click as click
 from msgspec import Struct
 
-from wagateway.adapters.embedded.server import EmbeddedPostgres
-from wagateway.adapters.timescale.copies import TimescaleTables, drop_scratch, require_unused
-from wagateway.adapters.timescale.storage import StoragePlan
-from wagateway.domain.backups import BackupName, Manifest
-from wagateway.domain.errors import InvalidInput, Rejected
+from wagateway.adapters.timescale.copies import TimescaleTables
+from wagateway.domain.backups import Manifest
+from wagateway.domain.errors import InvalidInput
 from wagateway.entrypoints.backup_places import back_up, open_backup_place
+from wagateway.entrypoints.backups import Verified, kept_backup, restore_backup, verify_backup
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.media_screen import MediaScreen, open_media_screen
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import counted, echo_json, note, sized
 from wagateway.entrypoints.cli.place import database, settings_at
-from wagateway.entrypoints.plans import storage_plan
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.stores import open_media
-from wagateway.entrypoints.workers import on_their_way
-from wagateway.ports.backups import KeptBackup
 from wagateway.usecases.back_up import Made, Progress, Told
-from wagateway.usecases.restore_backup import CheckBackup, Damage, RestoreBackup, Restored
+from wagateway.usecases.restore_backup import Restored
 
 _ANYWHERE = Place(data_dir=None, database_url=None)
-_PLAIN = StoragePlan(timescale=False)
 
 
 class BackupReport(Struct, frozen=True, kw_only=True):
@@ -130,7 +120,8 @@ def run_verify(path: str, scratch: str | None, *, hashes: bool, as_json: bool) -
         StoreUnavailable: the disk or that database is away, or is full.
     """
     settings = settings_at(_ANYWHERE)
-    found, manifest = asyncio.run(_verify(settings, path, scratch, hashes=hashes))
+    verified = asyncio.run(_verify(settings, path, scratch, hashes=hashes))
+    manifest, found = verified.manifest, verified.damage
     for each in found:
         if as_json:
             echo_json(each)
@@ -140,14 +131,14 @@ def run_verify(path: str, scratch: str | None, *, hashes: bool, as_json: bool) -
     report = VerifyReport(
         backup=path,
         whole=whole,
-        restored=whole and not hashes,
+        restored=verified.restored,
         rows=manifest.rows,
         size_bytes=manifest.size_bytes,
     )
     if as_json:
         echo_json(report)
     elif whole:
-        how = "" if hashes else ", and was restored aside without a difference"
+        how = ", and was restored aside without a difference" if verified.restored else ""
         click.echo(f"The backup is whole: {_content(manifest)}{how}.")
     else:
         click.echo(
@@ -158,40 +149,11 @@ def run_verify(path: str, scratch: str | None, *, hashes: bool, as_json: bool) -
     return ExitCode.OK if whole else ExitCode.FAILED
 
 
-async def _verify(
-    settings: Settings, path: str, scratch: str | None, *, hashes: bool
-) -> tuple[list[Damage], Manifest]:
-    async with _kept(settings, path) as kept:
-        with open_media_screen("Verifying") as screen:
-            found = await CheckBackup()(kept, told=_shown(screen))
-            if not found and not hashes:
-                await _try(kept, scratch, _shown(screen))
-        return found, kept.manifest
-
-
-async def _try(kept: KeptBackup, scratch: str | None, told: Told) -> None:
-    with tempfile.TemporaryDirectory(prefix="wagateway-verify-") as folder:
-        async with _scratch(scratch, Path(folder)) as url:
-            target = TimescaleTables(url, _PLAIN)
-            restore = RestoreBackup(target=target, media=None, folder=Path(folder))
-            await restore(kept, told=told)
-
-
-@asynccontextmanager
-async def _scratch(url: str | None, folder: Path) -> AsyncIterator[str]:
-    """Yield an empty database, which is thrown away or is empty again afterwards."""
-    if url is not None:
-        await require_unused(url)
-        try:
-            yield url
-        finally:
-            await drop_scratch(url)
-        return
-    try:
-        async with EmbeddedPostgres.running(folder / "data") as server:
-            yield server.url
-    except Rejected as exc:
-        raise Rejected(f"{exc} Or name an empty database by --database.") from exc
+async def _verify(settings: Settings, path: str, scratch: str | None, *, hashes: bool) -> Verified:
+    with open_media_screen("Verifying") as screen:
+        return await verify_backup(
+            settings, path, scratch=scratch, hashes=hashes, told=_shown(screen)
+        )
 
 
 def run_restore(place: Place, path: str, *, with_media: bool, as_json: bool) -> None:
@@ -228,34 +190,12 @@ def run_restore(place: Place, path: str, *, with_media: bool, as_json: bool) -> 
 async def _restore(settings: Settings, path: str, *, with_media: bool) -> tuple[Manifest, Restored]:
     # The backup first: what cannot be opened should be said before a database is made.
     async with (
-        _kept(settings, path) as kept,
+        kept_backup(settings, path) as kept,
         database(settings, create=True) as opened,
-        open_media(opened) as media,
-        on_their_way(opened) as folder,
     ):
-        target = TimescaleTables(opened.migration_url or "", storage_plan(opened))
-        restore = RestoreBackup(target=target, media=media if with_media else None, folder=folder)
         with open_media_screen("Restoring") as screen:
-            return kept.manifest, await restore(kept, told=_shown(screen))
-
-
-@asynccontextmanager
-async def _kept(settings: Settings, path: str) -> AsyncIterator[KeptBackup]:
-    where, name = _parts(path)
-    async with (
-        open_backup_place(settings, where) as place,
-        place.kept(BackupName(name)) as kept,
-    ):
-        yield kept
-
-
-def _parts(path: str) -> tuple[str, str]:
-    """Return the place of a backup, and its name there."""
-    if path.startswith("s3:"):
-        where, _, name = path.rstrip("/").rpartition("/")
-        return where, name
-    whole = Path(os.path.abspath(path))  # noqa: PTH100 - without following links
-    return str(whole.parent), whole.name
+            done = await restore_backup(opened, kept, with_media=with_media, told=_shown(screen))
+            return kept.manifest, done
 
 
 def _shown(screen: MediaScreen) -> Told:
