@@ -13,7 +13,10 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 _CLEAN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_ERROR = 400
 _SERVER_ERROR = 500
+_PROBED = frozenset({"/health", "/health/ready", "/health/live", "/metrics"})
+"""Programs ask these every few seconds: that all is still well is no news."""
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.access")
 
@@ -74,14 +77,20 @@ async def _logged(
             took_s = time.perf_counter() - began
             route = scope.get("path_template", UNMATCHED)
             requested(scope["method"], route, status, took_s)
-            write = _log.info if status < _SERVER_ERROR else _log.warning
-            write(
+            _write(route, status)(
                 "request",
                 method=scope["method"],
                 route=route,
                 status=status,
                 ms=round(took_s * 1000, 1),
             )
+
+
+def _write(route: str, status: int) -> Callable[..., None]:
+    """Return what logs at the level of a request to *route* that ended with *status*."""
+    if status >= _SERVER_ERROR:
+        return _log.warning
+    return _log.debug if route in _PROBED and status < _ERROR else _log.info
 
 
 def _request_id(scope: HTTPScope) -> str:

@@ -5,7 +5,15 @@ import httpx
 import pytest
 import structlog
 from structlog.testing import capture_logs
-from tests.unit.entrypoints.http.world import ANA, API, WEBHOOK, Ingesting, application, client_of
+from tests.unit.entrypoints.http.world import (
+    ANA,
+    API,
+    WEBHOOK,
+    AwayArchive,
+    Ingesting,
+    application,
+    client_of,
+)
 from typing_extensions import override
 
 from wagateway.usecases.ingest import Ingested
@@ -60,6 +68,33 @@ async def test_server_errors_are_warnings() -> None:
         async with client_of(application(ingest=Ingesting(failure=ValueError()))) as client:
             await client.post("/webhooks/messages", content=b"{}", headers=WEBHOOK)
     assert [(line["log_level"], line["status"]) for line in lines(logs)] == [("warning", 500)]
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/ready", "/health/live", "/metrics"])
+async def test_probes_that_find_all_well_are_told_at_debug(path: str) -> None:
+    async def page() -> bytes:
+        return b""
+
+    with capture_logs() as logs:
+        async with client_of(application(metrics=page)) as client:
+            await client.get(path, headers=API)
+    assert [(line["log_level"], line["route"]) for line in lines(logs)] == [("debug", path)]
+
+
+async def test_probes_that_fail_are_told() -> None:
+    async def page() -> bytes:
+        return b""
+
+    with capture_logs() as logs:
+        async with client_of(application(reader=AwayArchive(), metrics=page)) as client:
+            await client.get("/health/ready")
+            await client.get("/metrics")
+            await client.get("/health/no-such-thing")
+    assert [(line["log_level"], line["status"]) for line in lines(logs)] == [
+        ("warning", 503),
+        ("info", 401),
+        ("info", 404),
+    ]
 
 
 @pytest.mark.parametrize(
