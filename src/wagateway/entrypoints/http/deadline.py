@@ -7,7 +7,7 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from wagateway.entrypoints.http.access_log import UNMATCHED
+from wagateway.entrypoints.http.access_log import UNMATCHED, request_id_of
 from wagateway.entrypoints.http.auth import is_api
 from wagateway.entrypoints.http.problems import RETRY_AFTER_S, problem, send_problem
 
@@ -50,8 +50,12 @@ def answered_in_time(app: ASGIApp, timeout_s: float) -> ASGIApp:
                 left_alone.add(answering)
                 answering.add_done_callback(left_alone.discard)
         _log.warning("unanswered", route=scope.get("path_template", UNMATCHED), seconds=timeout_s)
-        detail = f"The archive did not answer within {timeout_s:g} seconds."
-        await send_problem(send, problem(503, detail), {"Retry-After": str(RETRY_AFTER_S)})
+        answer = problem(
+            503,
+            f"The archive did not answer within {timeout_s:g} seconds.",
+            request_id=request_id_of(scope),
+        )
+        await send_problem(send, answer, {"Retry-After": str(RETRY_AFTER_S)})
 
     return wrapped
 

@@ -42,7 +42,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         title: the kind in words, always the same for one type.
         status: the HTTP status.
         detail: what is wrong with this request and what is accepted.
-        request_id: with unexpected errors only: how to find the cause in the log.
+        request_id: with 500 and 503 only: how to find the cause in the log.
         media_status: with files that are not stored, and previews that are not there, only: where
             the download of the file stands.
         media_problem: with these only: why, where that is known.
@@ -147,8 +147,10 @@ KINDS: Mapping[int, ProblemKind] = {
     503: ProblemKind(
         "unavailable",
         "Unavailable",
-        "A part is away or overloaded. Repeat after the seconds in the header Retry-After.",
-        "A part is away; try again.",
+        "A part is away, full or overloaded; the log says why under the request id. Repeat after"
+        " the seconds in the header Retry-After.",
+        "A part is away, full or overloaded; the log says why under the request id. Repeat later:"
+        " that is always safe.",
     ),
 }
 
@@ -188,7 +190,6 @@ def problem_response(request: Request[Any, Any, Any], exc: Exception) -> Respons
     request_id = None
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log_failure(exc, status)
-    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         request_id = request_id_of(request.scope)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers = {**headers, "Retry-After": str(RETRY_AFTER_S)}
@@ -239,8 +240,8 @@ def documented_by(*examples: Problem) -> ResponseSpec:
 
 def _example(status: int) -> Problem:
     details = {400: invalid_parameters(["limit"]), 404: "There is no session 'sales'."}
-    internal = status == HTTPStatus.INTERNAL_SERVER_ERROR
-    request_id = "5f0c6f6f0a9e4d7db0a1c2d3e4f50617" if internal else None
+    ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    request_id = "5f0c6f6f0a9e4d7db0a1c2d3e4f50617" if ours else None
     return problem(status, details.get(status, ""), request_id=request_id)
 
 
@@ -252,6 +253,8 @@ def invalid_parameters(names: list[str]) -> str:
 
 def _verdict(exc: Exception) -> tuple[int, str, dict[str, str]]:
     """Return status, detail ("" for the kind's own) and headers."""
+    if isinstance(exc, Unavailable) and type(exc) is not Unavailable:
+        return 503, "", {}  # it quotes what a server or a disk said, with addresses and paths
     if isinstance(exc, WagatewayError):
         status = next((status for kind, status in _STATUSES if isinstance(exc, kind)), 500)
         return status, str(exc) if status in KINDS and status != HTTPStatus(500) else "", {}

@@ -21,7 +21,7 @@ from litestar.openapi.spec import (
 from litestar.params import SkipValidation
 from litestar.types import Receive
 
-from wagateway.domain.errors import InvalidInput, StoreUnavailable
+from wagateway.domain.errors import InvalidInput, Unavailable
 from wagateway.entrypoints.http import examples
 from wagateway.entrypoints.http.auth import HttpSecurity, RawHeaders
 from wagateway.entrypoints.http.limits import Limits
@@ -129,7 +129,7 @@ class Intake:
                 if size > self.max_body_bytes:
                     raise self._too_large()
                 if self._is_full(proven=proven):
-                    raise StoreUnavailable("too much is being received at once; repeat later")
+                    raise Unavailable("too much is being received at once; repeat later")
                 chunks.append(body)
                 if not more:
                     return b"".join(chunks)

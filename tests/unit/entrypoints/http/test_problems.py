@@ -1,5 +1,6 @@
 import httpx
 import pytest
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 from tests.unit.entrypoints.http.world import (
     API,
@@ -14,6 +15,7 @@ from tests.unit.entrypoints.http.world import (
 from wagateway.domain.errors import (
     Conflict,
     Defect,
+    EngineUnavailable,
     InvalidInput,
     NotFound,
     Rejected,
@@ -35,7 +37,6 @@ async def answer_to(failure: Exception) -> httpx.Response:
         (NotFound, 404, "Not found"),
         (Conflict, 409, "Conflict"),
         (Rejected, 400, "Invalid input"),
-        (StoreUnavailable, 503, "Unavailable"),
         (Unavailable, 503, "Unavailable"),
     ],
 )
@@ -51,7 +52,7 @@ async def test_each_branch_of_the_error_tree_has_its_status(
         "title": title,
         "status": status,
         "detail": "what to do",
-    }
+    } | ({"request_id": response.headers["x-request-id"]} if status == 503 else {})
     assert (response.headers.get("retry-after") == "2") == (status == 503)
 
 
@@ -87,7 +88,20 @@ async def test_a_store_that_is_away_is_a_503_everywhere() -> None:
         response = await client.get("/api/sessions", headers=API)
     assert response.status_code == 503
     assert response.headers["retry-after"] == "2"
-    assert response.json()["detail"] == "the database is away; try again"
+    assert response.json()["request_id"] == response.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("failure", [StoreUnavailable, EngineUnavailable])
+async def test_what_a_server_said_is_for_the_log_alone(failure: type[WagatewayError]) -> None:
+    said = 'DiskFull 53100 could not extend file "base/16384/2619"'
+    with capture_logs(processors=[merge_contextvars]) as logs:
+        response = await answer_to(failure(said))
+    assert response.status_code == 503
+    assert "base/" not in response.text
+    assert "Repeat later" in response.json()["detail"]
+    (line,) = [line for line in logs if line["event"] == "unavailable"]
+    assert line["reason"] == said
+    assert line["request_id"] == response.json()["request_id"]
 
 
 @pytest.mark.parametrize(

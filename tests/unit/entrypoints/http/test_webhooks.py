@@ -20,7 +20,7 @@ from tests.unit.entrypoints.http.world import (
     raw_request,
 )
 
-from wagateway.domain.errors import InvalidInput, StoreUnavailable
+from wagateway.domain.errors import InvalidInput, StoreUnavailable, Unavailable
 from wagateway.entrypoints.http.auth import HttpSecurity
 from wagateway.entrypoints.http.limits import Limits
 from wagateway.entrypoints.http.webhooks import Intake
@@ -376,7 +376,7 @@ async def test_unfinished_bodies_together_are_held_within_bounds() -> None:
     other = [*signed, (b"x-webhook-hmac", signature(b"y" * 10).encode())]
     waiting = asyncio.create_task(intake(slow, slowly, ""))
     await asyncio.sleep(0)
-    with pytest.raises(StoreUnavailable, match="too much is being received"):
+    with pytest.raises(Unavailable, match="too much is being received"):
         await intake(other, at_once, "")
     finish.set()
     await waiting
@@ -410,7 +410,7 @@ async def test_strangers_do_not_take_the_place_of_who_has_proven_something() -> 
     holding = asyncio.create_task(intake(raw(JSON | WRONG_HMAC), never_whole, "stranger"))
     await chunk.wait()
     await asyncio.sleep(0)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(Unavailable):
         await intake(signed, at_once, "another")  # half of the place is taken
     await intake(signed, at_once, "engine")
     await intake(raw(JSON | RIGHT_TOKEN), at_once, "yet another")
