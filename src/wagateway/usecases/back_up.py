@@ -27,7 +27,7 @@ from wagateway.domain.media import MediaKey, file_key, thumbnail_key
 from wagateway.ports.backups import BackupDraft, BackupPlace
 from wagateway.ports.clock import Clock
 from wagateway.ports.media_store import MediaStore
-from wagateway.ports.tables import StoredObject, Table, TableSnapshot, TableSource
+from wagateway.ports.tables import StoredObject, Table, TableSource
 from wagateway.usecases.closing import closing
 from wagateway.usecases.media_list import KnownPreviews, listed
 
@@ -150,31 +150,36 @@ class BackUp:
             begun_at = self.clock()
             done = Progress(doing="tables")
             for table in snapshot.tables:
-                copy = _TableCopy(snapshot, table, told, done)
-                files.append(await draft.add(table_file(table.name), copy.rows()))
-                tables.append(copy.made)
-                done = copy.progress
+                rows = CountedRows(f"table {table.name}", snapshot.read(table), told, done)
+                files.append(await draft.add(table_file(table.name), rows.pieces()))
+                tables.append(_copy(table, rows.sum))
+                done = rows.progress
             stored = _Packed()
             async for each in snapshot.stored():
                 stored.add(each)
             return _Snapped(begun_at, snapshot.source, snapshot.counters, tables, files, stored)
 
 
-class _TableCopy:
-    """Counts the rows of a table on their way."""
+class CountedRows:
+    """The rows of a table on their way.
 
-    def __init__(self, snapshot: TableSnapshot, table: Table, told: Told, done: Progress) -> None:
-        self._snapshot = snapshot
-        self._table = table
+    Attributes:
+        sum: of those that came so far.
+    """
+
+    def __init__(self, doing: str, rows: AsyncIterator[bytes], told: Told, done: Progress) -> None:
+        """Take *rows* after those that are *done*, and tell how far *doing* this is."""
+        self.sum = RowSum()
+        self._doing = doing
+        self._rows = rows
         self._told = told
         self._done = done
-        self._sum = RowSum()
 
-    async def rows(self) -> AsyncIterator[bytes]:
-        """Yield the rows."""
-        async with closing(self._snapshot.read(self._table)) as pieces:
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the rows, once."""
+        async with closing(self._rows) as pieces:
             async for piece in pieces:
-                self._sum.add(piece)
+                self.sum.add(piece)
                 self._told(self.progress)
                 yield piece
 
@@ -182,21 +187,20 @@ class _TableCopy:
     def progress(self) -> Progress:
         """How far all tables are."""
         return Progress(
-            doing=f"table {self._table.name}",
-            rows=self._done.rows + self._sum.rows,
-            size_bytes=self._done.size_bytes + self._sum.size_bytes,
+            doing=self._doing,
+            rows=self._done.rows + self.sum.rows,
+            size_bytes=self._done.size_bytes + self.sum.size_bytes,
         )
 
-    @property
-    def made(self) -> TableCopy:
-        """What was copied."""
-        return TableCopy(
-            name=self._table.name,
-            columns=self._table.columns,
-            rows=self._sum.rows,
-            checksum=self._sum.checksum,
-            size_bytes=self._sum.size_bytes,
-        )
+
+def _copy(table: Table, rows: RowSum) -> TableCopy:
+    return TableCopy(
+        name=table.name,
+        columns=table.columns,
+        rows=rows.rows,
+        checksum=rows.checksum,
+        size_bytes=rows.size_bytes,
+    )
 
 
 class _Packed:

@@ -12,14 +12,13 @@ from msgspec import Struct
 
 from wagateway.domain.backups import (
     MediaEntry,
-    RowSum,
     TableCopy,
 )
 from wagateway.domain.errors import NotFound, Rejected, StoreUnavailable
 from wagateway.ports.backups import KeptBackup
 from wagateway.ports.media_store import MediaStore
 from wagateway.ports.tables import Rows, Table, TableTarget
-from wagateway.usecases.back_up import Progress, Told
+from wagateway.usecases.back_up import CountedRows, Progress, Told
 from wagateway.usecases.closing import closing
 from wagateway.usecases.media_list import listed
 
@@ -123,10 +122,15 @@ class RestoreBackup:
         async with self.target.loading(backup.manifest.tables) as load:
             done = Progress(doing="tables")
             for table in backup.manifest.tables:
-                read = _Read(backup, table, told, done)
-                rows = await load.load(table, read.rows())
-                read.require_all(rows)
-                done = read.progress
+                read = backup.read(table.file, most_bytes=table.size_bytes)
+                counted = CountedRows(f"table {table.name}", read, told, done)
+                taken = await load.load(table, _whole(table, counted))
+                if taken != table.rows:
+                    raise Rejected(
+                        f"the database took {taken:,} of the {table.rows:,} rows of the table "
+                        f"{table.name}: nothing was put back"
+                    )
+                done = counted.progress
             await load.settle(backup.manifest.counters)
             await _compare(load, backup.manifest.tables, told)
         await self.target.finish()
@@ -183,42 +187,14 @@ def damaged(found: list[Damage]) -> Rejected:
     )
 
 
-class _Read:
-    """Counts the rows of a table of a backup on their way into the database."""
-
-    def __init__(self, backup: KeptBackup, table: TableCopy, told: Told, done: Progress) -> None:
-        self._backup = backup
-        self._table = table
-        self._told = told
-        self._done = done
-        self._sum = RowSum()
-
-    async def rows(self) -> AsyncIterator[bytes]:
-        read = self._backup.read(self._table.file, most_bytes=self._table.size_bytes)
-        async with closing(read) as pieces:
-            async for piece in pieces:
-                self._sum.add(piece)
-                self._told(self.progress)
-                yield piece
-        found = (self._sum.rows, self._sum.checksum, self._sum.is_whole)
-        if found != (self._table.rows, self._table.checksum, True):
-            raise Rejected(f"the rows of the table {self._table.name} are not those of the backup")
-
-    @property
-    def progress(self) -> Progress:
-        return Progress(
-            doing=f"table {self._table.name}",
-            rows=self._done.rows + self._sum.rows,
-            size_bytes=self._done.size_bytes + self._sum.size_bytes,
-        )
-
-    def require_all(self, rows: int) -> None:
-        """Return when the database took all of them."""
-        if rows != self._table.rows:
-            raise Rejected(
-                f"the database took {rows:,} of the {self._table.rows:,} rows of the table "
-                f"{self._table.name}: nothing was put back"
-            )
+async def _whole(table: TableCopy, counted: CountedRows) -> AsyncIterator[bytes]:
+    """Yield the rows of a table of a backup; in the end they must have been all of them."""
+    async with closing(counted.pieces()) as pieces:
+        async for piece in pieces:
+            yield piece
+    found = counted.sum
+    if (found.rows, found.checksum, found.is_whole) != (table.rows, table.checksum, True):
+        raise Rejected(f"the rows of the table {table.name} are not those of the backup")
 
 
 async def _compare(rows: Rows, tables: tuple[TableCopy, ...], told: Told) -> None:
@@ -227,14 +203,13 @@ async def _compare(rows: Rows, tables: tuple[TableCopy, ...], told: Told) -> Non
     Raises:
         Rejected: it does not.
     """
-    done = 0
+    done = Progress(doing="comparing")
     for table in tables:
-        found = RowSum()
-        async with closing(rows.read(Table(name=table.name, columns=table.columns))) as pieces:
-            async for piece in pieces:
-                found.add(piece)
-                told(Progress(doing=f"comparing {table.name}", rows=done + found.rows))
-        done += found.rows
+        read = rows.read(Table(name=table.name, columns=table.columns))
+        counted = CountedRows(f"comparing {table.name}", read, told, done)
+        async for _ in counted.pieces():
+            pass
+        done, found = counted.progress, counted.sum
         if (found.rows, found.checksum) != (table.rows, table.checksum):
             raise Rejected(
                 f"the table {table.name} is not the same in the database ({found.rows:,} of "
