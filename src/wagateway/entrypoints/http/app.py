@@ -80,25 +80,20 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
         max_body_bytes=max_body_bytes,
         body_timeout_s=body_timeout_s,
     )
-    routes: list[ControllerRouterHandler] = [
-        receive_event,
-        api_router(api_guard(security)),
-        sync_router(api_guard(security)),
-        media_router(api_guard(security)),
-        live_router(api_guard(security)),
-        health_router(),
-        *([metrics_router(security.metrics, limits)] if metrics else []),
-    ]
     app = Litestar(
-        route_handlers=[*routes, front_door, documentation()] if docs else routes,
+        route_handlers=[
+            *_routes(security),
+            *([metrics_router(security.metrics, limits)] if metrics else []),
+            *([front_door, documentation()] if docs else []),
+        ],
         dependencies={
-            "intake": Provide(lambda: intake, sync_to_thread=False),
-            "reader": Provide(lambda: reader, sync_to_thread=False),
-            "sync": Provide(lambda: sync, sync_to_thread=False),
-            "library": Provide(lambda: library, sync_to_thread=False),
-            "live": Provide(lambda: live, sync_to_thread=False),
-            "health": Provide(lambda: health, sync_to_thread=False),
-            "metrics_page": Provide(lambda: metrics, sync_to_thread=False),
+            "intake": _given(intake),
+            "reader": _given(reader),
+            "sync": _given(sync),
+            "library": _given(library),
+            "live": _given(live),
+            "health": _given(health),
+            "metrics_page": _given(metrics),
         },
         exception_handlers=dict(ERROR_HANDLERS),
         openapi_config=openapi_config() if docs else None,
@@ -113,6 +108,24 @@ def create_app(  # noqa: PLR0913 - all that the application is made of, by name
     return app
 
 
+def _routes(security: HttpSecurity) -> list[ControllerRouterHandler]:
+    """Return what every application answers."""
+    guard = api_guard(security)
+    return [
+        receive_event,
+        api_router(guard),
+        sync_router(guard),
+        media_router(guard),
+        live_router(guard),
+        health_router(),
+    ]
+
+
+def _given(it: object) -> Provide:
+    """Return what gives handlers *it*, for each request the same."""
+    return Provide(lambda: it, sync_to_thread=False)
+
+
 def create_health_app(
     health: Health, metrics: Metrics, access: MetricsAccess, limits: Limits | None = None
 ) -> Litestar:
@@ -123,10 +136,7 @@ def create_health_app(
     """
     app = Litestar(
         route_handlers=[health_router(), metrics_router(access, limits or Limits())],
-        dependencies={
-            "health": Provide(lambda: health, sync_to_thread=False),
-            "metrics_page": Provide(lambda: metrics, sync_to_thread=False),
-        },
+        dependencies={"health": _given(health), "metrics_page": _given(metrics)},
         exception_handlers=dict(ERROR_HANDLERS),
         openapi_config=None,
         logging_config=None,
