@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Protocol
 from uuid import uuid4
@@ -22,6 +22,7 @@ from wagateway.entrypoints.logs import trace_of
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.stores import other_spools
 from wagateway.entrypoints.workers import open_media_worker, open_waha, sync_worker, upkeep_worker
+from wagateway.ports.engine import Engine
 from wagateway.ports.spool import Spool
 from wagateway.ports.sync import SyncStore
 from wagateway.usecases.backup_work import Regular
@@ -252,55 +253,85 @@ async def working(
         turned: is told of each turn of sync, beside the log.
         fetched: is told what became of each file, likewise.
     """
+    upkeep = upkeep_worker(settings, services, told=log_purged, troubled=log_upkeep_trouble)
+    async with (
+        _running(upkeep),
+        tidying(services),
+        draining(settings, services),
+        _backing_up(settings, services),
+        _reading(settings, services, turned, fetched) as workers,
+    ):
+        yield workers
 
-    def tell_of_turn(turn: Turn) -> None:
-        turned(turn)
-        log_turn(turn)
 
-    def tell_of_file(turn: FetchTurn) -> None:
+@asynccontextmanager
+async def _backing_up(settings: Settings, services: Services) -> AsyncIterator[None]:
+    """Make regular backups, where they are wanted, while the context is open."""
+    async with open_backup_worker(
+        settings, services, told=log_backup, troubled=log_backup_trouble
+    ) as worker:
+        if worker is None:
+            yield
+            return
+        async with _running(worker):
+            yield
+
+
+@asynccontextmanager
+async def _reading(
+    settings: Settings,
+    services: Services,
+    turned: Callable[[Turn], None],
+    fetched: Callable[[FetchTurn], None],
+) -> AsyncIterator[Workers]:
+    """Read messages and files from the engine, as far as that is switched on, likewise."""
+    if settings.engine_url is None or not (settings.sync_enabled or settings.media_enabled):
+        yield Workers()
+        return
+    async with (
+        open_waha(settings) as engine,
+        _fetching(settings, services, engine, fetched) as media,
+        _syncing(settings, services, engine, turned) as sync,
+    ):
+        yield Workers(sync=sync, media=media)
+
+
+@asynccontextmanager
+async def _fetching(
+    settings: Settings, services: Services, engine: Engine, fetched: Callable[[FetchTurn], None]
+) -> AsyncIterator[MediaWorkerState | None]:
+    def tell(turn: FetchTurn) -> None:
         fetched(turn)
         log_file(turn)
 
-    async with AsyncExitStack() as stack:
-        upkeep = upkeep_worker(settings, services, told=log_purged, troubled=log_upkeep_trouble)
-        await stack.enter_async_context(_running(upkeep))
-        await stack.enter_async_context(tidying(services))
-        await stack.enter_async_context(draining(settings, services))
-        backup = await stack.enter_async_context(
-            open_backup_worker(settings, services, told=log_backup, troubled=log_backup_trouble)
-        )
-        if backup is not None:
-            await stack.enter_async_context(_running(backup))
-        if settings.engine_url is None or not (settings.sync_enabled or settings.media_enabled):
-            yield Workers()
-            return
-        engine = await stack.enter_async_context(open_waha(settings))
-        sync = media = None
-        if settings.media_enabled:
-            media_worker = await stack.enter_async_context(
-                open_media_worker(
-                    settings,
-                    services,
-                    engine,
-                    told=tell_of_file,
-                    troubled=log_media_trouble,
-                    broke=log_defect,
-                )
-            )
-            await stack.enter_async_context(_running(media_worker))
-            media = media_worker.state
-        if settings.sync_enabled:
-            worker = sync_worker(
-                settings,
-                services,
-                engine,
-                told=tell_of_turn,
-                troubled=log_trouble,
-                broke=log_defect,
-            )
-            await stack.enter_async_context(_running(worker))
-            sync = worker.state
-        yield Workers(sync=sync, media=media)
+    if not settings.media_enabled:
+        yield None
+        return
+    async with (
+        open_media_worker(
+            settings, services, engine, told=tell, troubled=log_media_trouble, broke=log_defect
+        ) as worker,
+        _running(worker),
+    ):
+        yield worker.state
+
+
+@asynccontextmanager
+async def _syncing(
+    settings: Settings, services: Services, engine: Engine, turned: Callable[[Turn], None]
+) -> AsyncIterator[WorkerState | None]:
+    def tell(turn: Turn) -> None:
+        turned(turn)
+        log_turn(turn)
+
+    if not settings.sync_enabled:
+        yield None
+        return
+    worker = sync_worker(
+        settings, services, engine, told=tell, troubled=log_trouble, broke=log_defect
+    )
+    async with _running(worker):
+        yield worker.state
 
 
 class _Worker(Protocol):

@@ -19,7 +19,7 @@ from wagateway.entrypoints.plans import media_plan, retention, sync_plan
 from wagateway.entrypoints.redis_use import open_turnstile
 from wagateway.entrypoints.settings import Settings
 from wagateway.ports.engine import Engine
-from wagateway.usecases.fetch_media import FetchMedia, FetchTurn
+from wagateway.usecases.fetch_media import FetchMedia, FetchTurn, MediaPlan
 from wagateway.usecases.find_sessions import FindSessions
 from wagateway.usecases.inspect_media import InspectMedia
 from wagateway.usecases.media_work import MediaWorker
@@ -156,7 +156,7 @@ async def open_media_worker(
             store_url=settings.engine_store_url,
             limits=FetchLimits(at_once=plan.concurrent),
         ) as source,
-        AsyncExitStack() as stack,
+        _inspecting(services, folder, plan, troubled) as inspect,
     ):
         fetch = FetchMedia(
             engine=engine,
@@ -168,20 +168,6 @@ async def open_media_worker(
             folder=folder,
             tracing=services.tracing,
         )
-        inspect = None
-        try:
-            inspector = await stack.enter_async_context(open_inspector())
-        except Rejected as exc:  # the extra is not installed: files are kept all the same
-            troubled(str(exc))
-        else:
-            inspect = InspectMedia(
-                inspector=inspector,
-                media=services.media,
-                downloads=services.downloads,
-                clock=now,
-                folder=folder,
-                rest=plan.rest,
-            )
         yield MediaWorker(
             fetch=fetch,
             inspect=inspect,
@@ -193,6 +179,29 @@ async def open_media_worker(
             broke=broke,
             wake_up=services.wake_ups.files,
         )
+
+
+@asynccontextmanager
+async def _inspecting(
+    services: Services, folder: Path, plan: MediaPlan, troubled: Callable[[str | None], None]
+) -> AsyncIterator[InspectMedia | None]:
+    """Open what looks into stored files; None where it is not installed, which *troubled* hears."""
+    inspect = None
+    async with AsyncExitStack() as stack:
+        try:
+            inspector = await stack.enter_async_context(open_inspector())
+        except Rejected as exc:  # files are kept all the same
+            troubled(str(exc))
+        else:
+            inspect = InspectMedia(
+                inspector=inspector,
+                media=services.media,
+                downloads=services.downloads,
+                clock=now,
+                folder=folder,
+                rest=plan.rest,
+            )
+        yield inspect
 
 
 @asynccontextmanager
