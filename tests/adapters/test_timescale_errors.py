@@ -116,8 +116,3 @@ def test_values_never_show() -> None:
         ValueError(secret),
     ):
         assert secret not in str(translated(error))
-
-
-def test_no_error_is_no_error() -> None:
-    with translated_errors():
-        pass

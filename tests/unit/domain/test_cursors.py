@@ -37,12 +37,20 @@ def test_a_position_survives(position: MessagePosition, end: bool) -> None:  # n
     assert message_position(text, end_of_instant=end) == position
 
 
-@given(st.text(max_size=80), st.sampled_from([MessagePosition, str, int, tuple[float, str]]))
+_parts = st.none() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
+_forged = st.builds(encode_cursor, _parts | st.lists(_parts, max_size=4) | _positions)
+
+
+@given(
+    st.text(max_size=80) | _forged,
+    st.sampled_from([MessagePosition, str, int, tuple[float, str]]),
+)
 def test_any_text_is_read_or_refused(text: str, type_: type) -> None:
     try:
-        decode_cursor(text, type_)
+        found: object = decode_cursor(text, type_)
     except InvalidInput:
         return
+    assert decode_cursor(encode_cursor(found), type_) == found
 
 
 @given(st.text(max_size=80), st.booleans())

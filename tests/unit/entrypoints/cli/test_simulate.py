@@ -193,6 +193,7 @@ class TestDelivering:
 
     def test_further_headers_are_sent(self, webhook: Receiver) -> None:
         deliver(webhook, "--count", "2", "--header", "X-A: a:b ", "--header", "X-B:")
+        assert len(webhook.received) == 2
         for _, headers in webhook.received:
             assert (headers["X-A"], headers["X-B"]) == ("a:b", "")
             assert "X-Whatsapp-Token" not in headers
