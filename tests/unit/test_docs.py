@@ -130,9 +130,7 @@ def test_every_command_that_is_shown_exists(page: Path) -> None:
 @pages
 def test_every_command_that_is_shown_takes_the_words_that_it_is_given(page: Path) -> None:
     lines = re.findall(
-        r"^(?:\S*/)?wagateway (.+?)(?: #.*)?$",
-        "\n".join(shell_blocks_of(page)).replace("\\\n", " "),
-        re.MULTILINE,
+        r"^(?:[^#\n]*?[\s/])??wagateway (.+?)(?: #.*)?$", shell_of(page), re.MULTILINE
     )
     for line in lines:
         name, *words = shlex.split(line)
@@ -144,6 +142,20 @@ def test_every_command_that_is_shown_takes_the_words_that_it_is_given(page: Path
         names = program.context_settings["help_option_names"]
         above = click.Context(program, help_option_names=names)
         command.make_context(name, words, parent=above)
+
+
+@pages
+def test_every_script_that_is_shown_exists_and_has_the_options_that_it_is_given(page: Path) -> None:
+    lines = re.findall(r"^(?:\w+=\S+ )?scripts/(\S+)(.*?)(?: #.*)?$", shell_of(page), re.MULTILINE)
+    for name, words in lines:
+        script = (ROOT / "scripts" / name).read_text()
+        for module in re.findall(r"-m (tests\.[\w.]+)", script):
+            script += (ROOT / f"{module.replace('.', '/')}.py").read_text()
+        assert [word for word in re.findall(r"--[\w-]+", words) if word not in script] == []
+
+
+def shell_of(page: Path) -> str:
+    return "\n".join(shell_blocks_of(page)).replace("\\\n", " ")
 
 
 def shell_blocks_of(page: Path) -> list[str]:

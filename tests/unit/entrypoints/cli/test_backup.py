@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import re
+import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -115,6 +118,19 @@ class TestBackup:
     async def test_memory_has_nothing_to_keep(self, tmp_path: Path) -> None:
         done = await run("memory://", "backup", "--to", str(tmp_path))
         assert done.exit_code == ExitCode.FAILED
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="sha256sum is missing")
+async def test_it_is_read_without_wagateway_as_the_page_says(url: str, tmp_path: Path) -> None:
+    backup = await backed_up(url, tmp_path)
+    page = (Path(__file__).parents[4] / "docs" / "BACKUP.md").read_text("utf-8")
+    [commands] = re.findall(r"```sh\n(cd .*?)```", page, re.DOTALL)
+    script = re.sub(r"^cd .*$", f"cd '{backup}'", commands, count=1, flags=re.MULTILINE)
+    done = await asyncio.to_thread(
+        subprocess.run, ["sh", "-euc", script], capture_output=True, encoding="utf-8", check=True
+    )
+    assert "manifest.json: OK" in done.stdout
+    assert "Bom dia!" in done.stdout
 
 
 class TestVerify:

@@ -54,6 +54,7 @@ DOCS = Path(__file__).parents[4] / "docs"
 MEDIA_PAGE = DOCS / "MEDIA.md"
 API_PAGE = (DOCS / "API.md").read_text("utf-8")
 FILE = "/api/media/{session}/{chat}/{message_id}"
+CURL = re.compile(r"^curl (.*?)'?http://127\.0\.0\.1:4011(/[^\s'?]*)(?:\?([^\s']*))?", re.MULTILINE)
 
 
 @pytest.fixture
@@ -177,6 +178,24 @@ async def test_what_the_page_on_files_asks_for_exists(document: Json) -> None:
     [example] = re.findall(r"```json\n(.*?)```", section, re.DOTALL)
     [told] = document["paths"][FILE]["get"]["responses"]["404"]["content"].values()
     assert [json.loads(example)] == [each["value"] for each in told["examples"].values()]
+
+
+async def test_whatever_is_asked_for_by_curl_exists(document: Json) -> None:
+    asked = [
+        found
+        for page in (DOCS.parent / "README.md", *DOCS.glob("*.md"))
+        for found in CURL.findall(page.read_text("utf-8"))
+    ]
+    assert len(asked) > 15
+    for options, address, query in asked:
+        [path] = [path for path in document["paths"] if is_of(path, address)]
+        operation = document["paths"][path]["post" if "-X POST" in options else "get"]
+        known = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
+        assert {name for name, _ in parse_qsl(query)} <= known, address
+
+
+def is_of(path: str, address: str) -> bool:
+    return bool(re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), address))
 
 
 async def test_the_webhook_names_its_body(document: Json) -> None:
