@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,17 @@ async def test_what_it_shows_works(tmp_path: Path) -> None:
                 assert await shell(gateway, line.replace("curl ", "curl -fsS ", 1))
         psql = "wagateway psql -c 'TABLE whatsapp_gateway.active_sessions'"
         assert "default" in await shell(gateway, psql)
+
+
+async def test_the_programs_that_came_along_dump_the_embedded_database(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "OPERATING.md").read_text("utf-8")
+    [commands] = re.findall(r"```sh\n(PROGRAMS=.*?)```", page, re.DOTALL)
+    installed = tmp_path / "wagateway" / "lib" / "python3.11"  # as where the README installs it
+    installed.mkdir(parents=True)
+    (installed / "site-packages").symlink_to(sysconfig.get_path("platlib"))
+    async with up(tmp_path) as gateway:
+        await shell(gateway, commands)
+    assert (tmp_path / "wagateway.dump").read_bytes().startswith(b"PGDMP")
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/OPERATING.md"])
