@@ -1,10 +1,11 @@
 """Verifying and restoring backups, for commands and for the library."""
 
+import asyncio
 import os
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from msgspec import Struct
 
@@ -66,11 +67,19 @@ async def verify_backup(
 
 
 async def _try(kept: KeptBackup, scratch: str | None, told: Told) -> None:
-    with tempfile.TemporaryDirectory(prefix="wagateway-verify-") as folder:
-        async with _scratch(scratch, Path(folder)) as url:
-            target = TimescaleTables(url, _PLAIN)
-            restore = RestoreBackup(target=target, media=None, folder=Path(folder))
-            await restore(kept, told=told)
+    async with _temporary() as folder, _scratch(scratch, folder) as url:
+        target = TimescaleTables(url, _PLAIN)
+        await RestoreBackup(target=target, media=None, folder=folder)(kept, told=told)
+
+
+@asynccontextmanager
+async def _temporary() -> AsyncIterator[Path]:
+    """Yield a folder that is gone afterwards; to remove a database takes a while."""
+    folder = await asyncio.to_thread(TemporaryDirectory, prefix="wagateway-verify-")
+    try:
+        yield Path(folder.name)
+    finally:
+        await asyncio.to_thread(folder.cleanup)
 
 
 @asynccontextmanager
