@@ -8,6 +8,7 @@ import asyncio
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import psycopg
 
-from harness import Findings, Goal, Scale, middle, progress, scratch
+from harness import Findings, Goal, Scale, ended, middle, progress, scratch
 from pages import empty_database
 from wagateway.adapters.embedded.server import EmbeddedPostgres
 from wagateway.adapters.timescale.archive import TimescaleArchive
@@ -26,6 +27,7 @@ from wagateway.adapters.waha.client import WahaEngine, open_engine
 from wagateway.adapters.waha.transport import Manners
 from wagateway.domain.events import Delivery
 from wagateway.domain.sync import SyncStatus
+from wagateway.ports.sync import SyncTask
 from wagateway.usecases.find_sessions import FindSessions
 from wagateway.usecases.sync import SyncTurn
 from wagateway.usecases.sync_people import SyncPeople
@@ -35,6 +37,7 @@ from wagateway.usecases.work import SyncWorker
 _PAGE = 100
 _AT_ONCE = 5
 _AIM = 0.75
+_STUCK_S = 120.0
 UNHURRIED = Manners(per_second=1_000_000, at_once=_AT_ONCE)
 
 
@@ -96,17 +99,18 @@ async def simulated(past: int) -> AsyncIterator[str]:
     )
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-            for _ in range(600):
+            for _ in range(1200):
                 try:
                     if (await client.get("/ping")).is_success:
                         break
                 except httpx.TransportError:
                     pass
                 await asyncio.sleep(0.1)
+            else:
+                sys.exit("the simulated WAHA does not answer")
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
-        await process.wait()
+        await ended(process, "the simulated WAHA")
 
 
 async def fetch(engine: WahaEngine) -> tuple[float, list[Sequence[Delivery]]]:
@@ -173,23 +177,47 @@ def worker_of(pool: Pool, engine: WahaEngine) -> SyncWorker:
         clock=now,
         plan=plan,
         poll=timedelta(milliseconds=50),
+        told=lambda turn: _complain(turn.problem),
+        troubled=_complain,
+        broke=_complain,
     )
 
 
-async def until_read(pool: Pool) -> None:
-    """Return when every chat is read."""
+def _complain(problem: object) -> None:
+    """Say what keeps a worker from working, since the figures are not those of a well one."""
+    if problem is not None:
+        print(f"\na worker: {problem}", file=sys.stderr, flush=True)
+
+
+async def until_read(pool: Pool, workers: Sequence[asyncio.subprocess.Process] = ()) -> None:
+    """Return when every chat is read.
+
+    When nothing goes on for long, or one of *workers* ends, the benchmark ends.
+    """
     sync = TimescaleSyncStore(pool, TimescaleArchive(pool))
-    while not await _is_read(sync):  # noqa: ASYNC110 - what another process would ask
+    before, moved = None, time.monotonic()
+    while not _is_read(tasks := await _tasks(sync)):
+        states = [(task.chat, task.state) for task in tasks]
+        if states != before:
+            before, moved = states, time.monotonic()
+        elif time.monotonic() - moved > _STUCK_S:
+            left = Counter(f"{state.status} ({state.problem})" for _, state in states)
+            sys.exit(f"back-fill stands still for {_STUCK_S:.0f} s; chats: {dict(left)}")
+        if any(worker.returncode is not None for worker in workers):
+            sys.exit("a process that back-fills ended by itself")
         await asyncio.sleep(0.2)
 
 
-async def _is_read(sync: TimescaleSyncStore) -> bool:
+async def _tasks(sync: TimescaleSyncStore) -> Sequence[SyncTask]:
     for archive in await sync.archives():
-        tasks = await sync.tasks(archive)
-        chats = [task for task in tasks if task.chat is not None]
-        looked = any(task.chat is None and task.state.caught_up_at for task in tasks)
-        return looked and all(task.state.status is SyncStatus.IDLE for task in chats)
-    return False
+        return await sync.tasks(archive)
+    return ()
+
+
+def _is_read(tasks: Sequence[SyncTask]) -> bool:
+    chats = [task for task in tasks if task.chat is not None]
+    looked = any(task.chat is None and task.state.caught_up_at for task in tasks)
+    return looked and all(task.state.status is SyncStatus.IDLE for task in chats)
 
 
 async def messages(url: str) -> int:

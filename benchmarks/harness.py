@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from psycopg import sql
 TOKEN = "v7Jq2mXw9TzK4rBn8LcH5dYs"
 SERVE = Path(__file__).with_name("serving.py")
 WARM_UP_S = 0.5
+_START_S, _STOP_S, _STUCK_S = 300.0, 120.0, 120.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 T = TypeVar("T")
@@ -88,8 +90,17 @@ class Findings:
 
 
 def progress(what: str) -> None:
-    """Say on stderr what is being measured."""
-    print(f"\r\033[K{what}", end="", file=sys.stderr, flush=True)
+    """Say on stderr what is being measured: on a terminal in one line, else a line each time."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{what}", end="", file=sys.stderr, flush=True)
+    else:
+        print(f"{datetime.now(UTC):%H:%M:%S} {what}", file=sys.stderr, flush=True)
+
+
+def progress_ends() -> None:
+    """Give a terminal its line back."""
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def goal_table(goals: Iterable[Goal]) -> Findings:
@@ -143,7 +154,10 @@ class Server:
 
 @asynccontextmanager
 async def serving(variant: str, data: Path) -> AsyncIterator[Server]:
-    """Run *variant* of ``serving.py`` on the data folder *data*; logs are written as in earnest."""
+    """Run *variant* of ``serving.py`` on the data folder *data*; logs are written as in earnest.
+
+    A server that does not start or stop in time ends the benchmark.
+    """
     log = data.with_name(data.name + ".log")
     with log.open("ab") as stderr:
         process = await asyncio.create_subprocess_exec(
@@ -154,14 +168,29 @@ async def serving(variant: str, data: Path) -> AsyncIterator[Server]:
         )
     try:
         assert process.stdout
-        url = (await process.stdout.readline()).decode().strip()
+        try:
+            async with asyncio.timeout(_START_S):
+                url = (await process.stdout.readline()).decode().strip()
+        except TimeoutError:
+            url = ""
         if not url:
             sys.exit(f"the server of {variant!r} did not start: {log.read_text()}")
         yield Server(int(url.rpartition(":")[2]), process.pid)
     finally:
-        if process.returncode is None:
-            process.terminate()
+        await ended(process, f"the server of {variant!r}")
+
+
+async def ended(process: asyncio.subprocess.Process, who: str) -> None:
+    """Stop *process*; one that does not end in time is killed, and ends the benchmark."""
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(_STOP_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
         await process.wait()
+        sys.exit(f"{who} did not stop within {_STOP_S:.0f} s")
 
 
 def family(pid: int) -> dict[int, str]:
@@ -276,7 +305,11 @@ async def measure(
         writer.close()
         await writer.wait_closed()
 
-    return await timed(one_connection, connections, seconds, lambda: cpu_of(server.pid))
+    try:
+        async with asyncio.timeout(seconds + _STUCK_S):
+            return await timed(one_connection, connections, seconds, lambda: cpu_of(server.pid))
+    except TimeoutError:
+        sys.exit(f"the server left a request without an answer for {_STUCK_S:.0f} s")
 
 
 class Steps:

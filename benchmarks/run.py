@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import os
 import platform
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -26,7 +25,7 @@ import retention
 import scaling
 import sizes
 import starting
-from harness import Findings, Goal, Scale, goal_table
+from harness import Findings, Goal, Scale, goal_table, progress_ends
 from wagateway.entrypoints.logs import configure_logging
 
 PARTS: dict[str, tuple[str, Callable[[Scale], Awaitable[Findings]]]] = {
@@ -54,7 +53,7 @@ async def run_all(names: list[str], scale: Scale) -> None:
     for name in names:
         title, part = PARTS[name]
         found = await part(scale)
-        print("\r\033[K", end="", file=sys.stderr)
+        progress_ends()
         print(f"### {title}\n", *found.lines, sep="\n", flush=True)
         goals += found.goals
     if goals:

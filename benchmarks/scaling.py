@@ -8,7 +8,7 @@ import sys
 import time
 
 from backfill import UNHURRIED, messages, now, simulated, until_read, worker_of
-from harness import Findings, Scale, measure, middle, progress, scratch, serving
+from harness import Findings, Scale, ended, measure, middle, progress, scratch, serving
 from ingest import requests
 from pages import empty_database
 from wagateway.adapters.embedded.server import EmbeddedPostgres
@@ -69,13 +69,14 @@ async def _filled(url: str, waha: str, count: int) -> float:
         )
         for _ in range(count)
     ]
-    began = time.perf_counter()
-    async with open_pool(url, max_size=1) as pool:
-        await until_read(pool)
-    took = time.perf_counter() - began
-    for process in processes:
-        process.terminate()
-        await process.wait()
+    try:
+        began = time.perf_counter()
+        async with open_pool(url, max_size=1) as pool:
+            await until_read(pool, processes)
+        took = time.perf_counter() - began
+    finally:
+        for process in processes:
+            await ended(process, "a process that back-fills")
     return await messages(url) / took
 
 

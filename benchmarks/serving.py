@@ -113,7 +113,9 @@ async def run_several(count: int, folder: Path) -> None:
         finally:
             if process.returncode is None:
                 process.terminate()
-            await process.wait()
+            # Read to the end: what waits to write its last lines would never stop.
+            _, left = await process.communicate()
+            sys.stderr.buffer.write(left)
 
 
 if __name__ == "__main__":
