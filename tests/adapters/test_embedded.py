@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from tests.support.gateway import commands, gateway, socket_dir, start, until_gone
 
+from wagateway.adapters.embedded import remains
 from wagateway.adapters.embedded.account import server_account
 from wagateway.adapters.embedded.binaries import binaries
 from wagateway.adapters.embedded.process import MAX_CONNECTIONS
@@ -460,6 +461,24 @@ class TestRecovery:
             async with EmbeddedPostgres.running(folder) as server:
                 assert stuck not in server_processes(folder / "pg")
                 assert await notes(server.url) == [("kept",)]
+            await conn.close()
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+    async def test_waits_no_longer_for_a_server_that_is_killed_meanwhile(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(remains, "_FAST_S", 600.0)  # longer than a test may take
+        async with gateway(folder) as running:
+            conn = await psycopg.AsyncConnection.connect(running.url)
+            stuck = conn.info.backend_pid
+            os.kill(stuck, signal.SIGSTOP)
+            await running.kill()
+            os.kill(running.server_pid, signal.SIGSTOP)
+            clearing = asyncio.create_task(remains.clear_remains(folder / "pg"))
+            await asyncio.sleep(0.3)
+            os.kill(running.server_pid, signal.SIGKILL)
+            await clearing
+            assert server_processes(folder / "pg") == []
             await conn.close()
 
     async def test_a_killed_server_comes_back_on_the_same_address(

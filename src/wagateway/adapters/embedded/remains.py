@@ -61,7 +61,8 @@ async def clear_remains(cluster: Path) -> None:
     left = server_processes(cluster)
     if pidfile and pidfile.pid in left:
         _send(signal.SIGINT, [pidfile.pid])
-        if not await _gone(cluster, _FAST_S):
+        # It waits for the others, unless it is killed: then they are not worth so long a wait.
+        if not await _gone(cluster, _FAST_S, only=pidfile.pid):
             _send(signal.SIGQUIT, [pidfile.pid])
     # Without their main process, the others notice and leave by themselves.
     if left and not await _gone(cluster, _CRASHED_CHILDREN_S):
@@ -94,9 +95,10 @@ def _defuse(cluster: Path) -> None:
         file.truncate()
 
 
-async def _gone(cluster: Path, timeout_s: float) -> bool:
+async def _gone(cluster: Path, timeout_s: float, *, only: int | None = None) -> bool:
+    """Wait until no process is left in *cluster*, or not the one that matters."""
     deadline = time.monotonic() + timeout_s
-    while server_processes(cluster):
+    while (left := server_processes(cluster)) and only in {None, *left}:
         if time.monotonic() > deadline:
             return False
         await asyncio.sleep(0.05)
