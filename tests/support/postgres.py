@@ -5,6 +5,7 @@ import gc
 import os
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -32,6 +33,9 @@ IMAGE = os.environ.get("WAGATEWAY_TEST_IMAGE", "timescale/timescaledb:2.22.0-pg1
 EXTERNAL_URL = os.environ.get("WAGATEWAY_TEST_DATABASE_URL", "")
 USUAL: Kind = "external" if EXTERNAL_URL else "embedded"
 """The server of tests that need one, whichever it is: the one that the environment names."""
+
+_admins: dict[str, psycopg.AsyncConnection] = {}
+"""By the address of a server of this run: one connection for what hundreds of tests ask of it."""
 
 _CREATE: Literal["CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy"] = (
     "CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy"
@@ -114,7 +118,9 @@ class Servers:
             raise LookupError("set WAGATEWAY_TEST_DATABASE_URL to the server behind PgBouncer")
         if kind not in self._urls:
             start = {"embedded": embedded, "container": container, "external": external}[kind]
-            self._urls[kind] = await self._stack.enter_async_context(start())
+            url = await self._stack.enter_async_context(start())
+            await self._stack.enter_async_context(_administered(url))
+            self._urls[kind] = url
         return self._urls[kind]
 
     async def pooled(self, direct_url: str) -> str:
@@ -202,6 +208,27 @@ def database_url(server_url: str, name: str) -> str:
     return make_conninfo(server_url, dbname=name)
 
 
+@asynccontextmanager
+async def _administered(url: str) -> AsyncIterator[None]:
+    """Keep a connection to the server at *url* meanwhile."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as _admins[url]:
+        try:
+            yield
+        finally:
+            del _admins[url]
+
+
+@asynccontextmanager
+async def _admin(url: str) -> AsyncIterator[psycopg.AsyncConnection]:
+    """Yield a connection to a server: the one that is kept, or one for the moment."""
+    kept = _admins.get(url)
+    if kept is not None and not kept.closed:
+        yield kept
+        return
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        yield conn
+
+
 async def _create(url: str, name: str, template: str) -> None:
     """Make a database; TimescaleDB, which looks into each database, is given time to leave."""
     for _ in range(100):
@@ -215,7 +242,7 @@ async def _create(url: str, name: str, template: str) -> None:
 
 async def _end_schedulers(url: str, name: str) -> None:
     """End what TimescaleDB runs in a database; it does not come back to one that lets nobody in."""
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+    async with _admin(url) as conn:
         await conn.execute(_END_SCHEDULERS, [name])
 
 
@@ -238,18 +265,18 @@ async def _execute(
     ],
     *names: str,
 ) -> None:
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+    async with _admin(url) as conn:
         await conn.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
 async def _leaked(url: str, name: str) -> int:
     """Count connections to the database *name*, after those just closed had time to go."""
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
-        count = 1
-        for _ in range(40):
+    async with _admin(url) as conn:
+        pause_s, deadline = 0.002, time.monotonic() + 2
+        while True:
             row = await (await conn.execute(_LEAKED, [name])).fetchone()
             count = row[0] if row else 0
-            if count == 0:
-                break
-            await asyncio.sleep(0.05)
-        return count
+            if count == 0 or time.monotonic() > deadline:
+                return count
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, 0.05)
