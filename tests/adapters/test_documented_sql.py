@@ -1,5 +1,6 @@
 """The SQL of the documentation runs on the migrated schema as it is printed."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -73,8 +74,9 @@ async def filled(embedded_server: str) -> AsyncIterator[str]:
     async with fresh_database(embedded_server) as url:
         traffic = Traffic(start=datetime.now(UTC), rate=20.0, history=timedelta(days=3))
         async with open_services(Settings(database_url=url, spool="off")) as services:
-            for delivery in islice(traffic, 2000):
-                await services.ingest(delivery.body)
+            deliveries = islice(traffic, 2000)
+            while some := list(islice(deliveries, 100)):  # at once, so that they share commits
+                await asyncio.gather(*(services.ingest(each.body) for each in some))
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
             for statement in FILLING:
                 await conn.execute(statement)

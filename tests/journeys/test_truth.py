@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.embedded]
 
 async def test_an_archive_under_fire_equals_the_truth(tmp_path: Path) -> None:
     trial = Trial(
-        deliveries=5000,
+        deliveries=3000,  # scripts/prove has more
         seed=1,
         scenario=Scenario(
             seed=20261126,
@@ -31,5 +31,5 @@ async def test_an_archive_under_fire_equals_the_truth(tmp_path: Path) -> None:
     assert outcome.counts.accepted == trial.deliveries
     assert outcome.counts.given_up == 0
     assert outcome.counts.lost > 0
-    assert outcome.report.expected > 1000
+    assert outcome.report.expected > 600
     assert outcome.report.perfect, msgspec.json.encode(outcome.report.examples).decode()
