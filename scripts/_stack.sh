@@ -31,6 +31,18 @@ compose() {
     docker compose --project-directory "$root" --file "$root/compose.yaml" --env-file "$env_file" "$@"
 }
 
+# Secrets that .env must have, as Compose asks for them.
+required() {
+    sed -n 's/.*\${\([A-Z_]*\):?.*/\1/p' "$root/compose/docker-compose.yml" | sort -u
+}
+
+# From now on Compose does not ask for them: for what makes no container, whatever .env lacks.
+without_secrets() {
+    for name in $(required); do
+        export "$name=placeholder"
+    done
+}
+
 # Prints a line for each container: its service, state, health or -, exit code, and how often it was restarted.
 states() {
     containers=$(compose ps --all --quiet) || return

@@ -21,7 +21,7 @@ SHELL = sorted(
 )
 TOOLS = (
     *("sh", "cat", "date", "dirname", "find", "grep", "head", "id", "od", "paste", "sed", "sleep"),
-    *("sort", "tr"),
+    *("sort", "tail", "tr"),
 )
 WELL = """\
 whatsapp-gateway-api running healthy 0 0
@@ -34,10 +34,14 @@ printf '%s\\n' "$*" >>"$FAKE/calls"
 case "$*" in
 "compose version --short") cat "$FAKE/version" ;;
 info) exit "$(cat "$FAKE/info")" ;;
-*" config whatsapp-migrate") printf '  whatsapp-migrate:\\n    image: wagateway:test\\n' ;;
+*" config whatsapp-migrate")
+    printf '  whatsapp-migrate:\\n    image: %s\\n' "$(cat "$FAKE/image")" ;;
 *" config --services") sed 's/ .*//' "$FAKE/services" ;;
 run*" stack-env -") exec "$PYTHON" -m wagateway.entrypoints.cli stack-env - ;;
 *" ps --all --quiet") [ ! -s "$FAKE/states" ] || printf '1\\n2\\n' ;;
+*" up --detach") exit "$(cat "$FAKE/up")" ;;
+*" logs "*) cat "$FAKE/logs" ;;
+inspect*State.Error*) cat "$FAKE/errors" ;;
 inspect*) cat "$FAKE/states" ;;
 *" doctor --json") cat "$FAKE/doctor"; grep -q '"ok":true' "$FAKE/doctor" ;;
 *" doctor") grep -q '"ok":true' "$FAKE/doctor" ;;
@@ -62,6 +66,7 @@ class World:
         for tool in TOOLS:
             (self._bin / tool).symlink_to(shutil.which(tool) or tool)
         self.say(services=WELL, version="2.39.4", info="0", states=WELL, doctor='{"ok":true}')
+        self.say(image="wagateway:test", up="0", logs="", errors="")
 
     def install(self, docker: str = DOCKER) -> None:
         path = self._bin / "docker"
@@ -207,6 +212,48 @@ class TestStart:
         assert world.called("--tail 15 whatsapp-redis")
         assert "The stack runs" not in done.stdout
 
+    def test_only_who_is_in_trouble_is_named_when_it_does_not_start(self, world: World) -> None:
+        waits = "whatsapp-minio running starting 0 0\nwhatsapp-pgbouncer created - 0 0\n"
+        world.say(up="1", states=f"{waits}whatsapp-migrate exited - 3 0\n", logs="no such role\n")
+        done = world.run("start-stack")
+        assert done.returncode == 1
+        assert "whatsapp-migrate: exited, -, exit code 3\nno such role\n" in done.stderr
+        assert "whatsapp-minio" not in done.stderr
+        assert "whatsapp-pgbouncer" not in done.stderr
+        assert "another password" not in done.stderr
+
+    def test_a_database_with_another_password_is_told(self, world: World) -> None:
+        said = 'FATAL:  password authentication failed for user "whatsapp"\n'
+        world.say(up="1", states=f"{WELL}whatsapp-migrate exited - 3 0\n", logs=said)
+        assert "made with another password" in world.run("start-stack").stderr
+
+    @pytest.mark.parametrize(
+        ("error", "name"),
+        [
+            ("listen tcp4 127.0.0.1:6380: bind: address already in use", "WHATSAPP_REDIS_PORT"),
+            ("Bind for 127.0.0.1:24011 failed: port is already allocated", "_GATEWAY_API_PORT"),
+        ],
+    )
+    def test_a_port_that_something_else_has_is_told_by_its_variable(
+        self, world: World, error: str, name: str
+    ) -> None:
+        world.run("start-stack")
+        with world.env_file.open("a") as file:
+            file.write("WHATSAPP_GATEWAY_API_PORT='24011'\n")
+        world.say(up="1", states="whatsapp-redis created - 128 0\n", errors=f"driver: {error}\n\n")
+        done = world.run("start-stack")
+        assert done.returncode == 1
+        told = [line for line in done.stderr.splitlines() if "Something else has the port" in line]
+        assert len(told) == 1
+        assert name in told[0]
+
+    def test_a_value_that_compose_does_not_take_is_told(self, world: World) -> None:
+        world.say(image="")
+        done = world.run("start-stack")
+        assert done.returncode == 2
+        assert str(world.env_file) in done.stderr
+        assert not world.called(" build ")
+
     def test_monitoring_is_started_where_it_is_asked_for(self, world: World) -> None:
         assert world.run("start-stack", "--monitoring").returncode == 0
         assert world.called("--profile monitoring up --detach")
@@ -221,6 +268,12 @@ class TestStop:
         assert world.run("stop-stack").returncode == 0
         assert world.called("--profile monitoring down")
         assert not any(word in call for call in world.calls for word in ("--volumes", " -v"))
+
+    def test_a_secret_that_went_from_env_does_not_keep_it_running(self, world: World) -> None:
+        asking = '*" down") [ -n "${WHATSAPP_DB_PASSWORD:-}" ] ;;'
+        world.install(DOCKER.replace('case "$*" in\n', f'case "$*" in\n{asking}\n'))
+        world.env_file.write_text("WHATSAPP_DB_PASSWORD=\n")
+        assert world.run("stop-stack").returncode == 0
 
     def test_waha_ends_before_its_receiver(self, world: World) -> None:
         world.run("start-stack")
@@ -273,6 +326,13 @@ class TestHealthCheck:
         assert done.returncode == 1
         assert json.loads(done.stdout)["ok"] is False
         assert world.run("health-check").returncode == 1
+
+    def test_what_does_not_run_is_not_asked(self, world: World) -> None:
+        world.say(states="")
+        done = world.run("health-check")
+        assert done.returncode == 1
+        assert "scripts/start-stack starts all" in done.stdout
+        assert not world.called(" doctor")
 
     def test_so_is_a_broken_hop(self, world: World) -> None:
         world.say(doctor='{"ok":false}')
