@@ -91,7 +91,9 @@ def examine_stack_env(text: str) -> StackEnv:
         name: f"is not a setting; is {meant} meant?"
         for name, meant in near_misses(values, [*VARIABLES, *REQUIRED]).items()
     }
-    return StackEnv(problems=refused | problems, advice=advice)
+    problems = refused | problems
+    advice = {name: what for name, what in advice.items() if name not in problems}
+    return StackEnv(problems=problems, advice=advice)
 
 
 def _refused_settings(path: Path, stack: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -77,6 +77,7 @@ def test_a_secret_that_everybody_tries_first_is_refused(name: str, secret: str) 
     found = problems(**{name: secret})
     assert found.keys() == {name}
     assert secret not in found[name]
+    assert examine_stack_env(f"{AS_EVER}{name}={secret}").advice == {}  # once is enough
 
 
 def test_what_the_settings_refuse_is_refused_with_their_words() -> None:
