@@ -13,6 +13,7 @@ from wagateway.entrypoints.settings import Settings
 
 _HOP = "backups"
 _PATIENCE_S = 20.0
+_BEGIN = "Set WHATSAPP_BACKUP_EVERY_HOURS, or make one by `wagateway backup --media`."
 _LOOK = "Its log says `backup_failed` with the reason; a worker with these settings must run."
 
 
@@ -39,7 +40,7 @@ async def backup_findings(
 def backup_finding(names: list[BackupName], every_hours: int | None, at: datetime) -> Finding:
     """Return how old the newest of *names* is; *every_hours*: how old it may be, None: any age."""
     if not names:
-        return warn(_HOP, "there is none yet", _LOOK)
+        return warn(_HOP, "there is none yet", _LOOK if every_hours is not None else _BEGIN)
     begun = begun_at(names[-1])
     found = f"{len(names)}, the newest of {begun.isoformat(timespec='minutes')}"
     if every_hours is not None and at - begun > 2 * timedelta(hours=every_hours):

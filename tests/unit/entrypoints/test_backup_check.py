@@ -32,7 +32,11 @@ def test_the_newest_may_be_so_old(every: int | None, age: timedelta, verdict: Ve
 
 
 def test_none_is_a_warning() -> None:
-    assert backup_finding([], 24, MORNING).verdict is Verdict.WARN
+    due = backup_finding([], 24, MORNING)
+    unasked = backup_finding([], None, MORNING)
+    assert due.verdict is unasked.verdict is Verdict.WARN
+    assert "backup_failed" in (due.mend or "")
+    assert "WHATSAPP_BACKUP_EVERY_HOURS" in (unasked.mend or "")
 
 
 async def findings(where: str | None) -> list[Finding]:

@@ -190,6 +190,12 @@ def test_what_is_kept_is_kept_in_volumes_that_have_names() -> None:
         assert name in stack()["volumes"]
 
 
+def test_the_api_sees_the_backups_that_the_worker_makes_and_changes_none() -> None:
+    place = "${WAGATEWAY_BACKUPS:-whatsapp-backups}:/var/backups/wagateway"
+    assert place in service("whatsapp-sync-service")["volumes"]
+    assert f"{place}:ro" in service("whatsapp-gateway-api")["volumes"]
+
+
 @pytest.mark.skipif(not MONITORED.exists(), reason="there is no monitoring yet")
 def test_prometheus_finds_its_parts_by_their_names() -> None:
     text = MONITORED.read_text("utf-8")
