@@ -60,7 +60,8 @@ def _listening(settings: Settings, secrets: GatewaySecrets | None) -> Iterator[F
         f"other machines can reach {settings.host}, and the gateway speaks plain HTTP: {what} can "
         "be read along",
         "Put a proxy with TLS in front and say so by WHATSAPP_BEHIND_TLS=true, or listen on "
-        "127.0.0.1, or keep all of it in a private network.",
+        "127.0.0.1, or keep all of it in a private network; in a container whose port is published "
+        "on 127.0.0.1 alone it may stay as it is.",
     )
 
 
@@ -83,10 +84,8 @@ def _weak(settings: Settings, secrets: GatewaySecrets | None) -> Iterator[Findin
             f"Choose others, here and where they are checked; this makes one: {MAKE_SECRET}",
         )
     if secrets is not None:
-        own = [
-            *(secrets.api_token, secrets.webhook_token, secrets.webhook_hmac_key),
-            *(settings.metrics_token, settings.engine_key),
-        ]
+        webhook = {secrets.webhook_token, secrets.webhook_hmac_key}  # these open the same
+        own = [secrets.api_token, *webhook, settings.metrics_token, settings.engine_key]
         chosen = [secret for secret in own if secret]
         if len(set(chosen)) < len(chosen):
             yield warn(

@@ -74,6 +74,10 @@ class TestPasswords:
         same = GatewaySecrets(api_token=STRONG, webhook_token=STRONG, webhook_hmac_key=None)
         assert list(found(same)) == ["tokens"]
 
+    def test_a_token_that_is_the_key_of_signatures_too_opens_no_second_door(self) -> None:
+        same = GatewaySecrets(api_token=STRONG, webhook_token=OTHER, webhook_hmac_key=OTHER)
+        assert found(same) == {}
+
 
 class TestDatabase:
     @pytest.mark.parametrize(
