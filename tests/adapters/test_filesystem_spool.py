@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -16,7 +17,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from wagateway.adapters.filesystem.spool import FilesystemSpool
+from wagateway.adapters.filesystem.spool import FilesystemSpool, names_of_folders
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.ports.spool import SpooledBody
 
@@ -109,18 +110,6 @@ async def test_what_a_newer_version_kept_stays_and_stops_no_other(
     with pytest.raises(StoreUnavailable, match="update this one"):
         await spool.oldest(limit=9)
     assert (await spool.depth()).entries == 1
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
-async def test_what_root_keeps_there_belongs_to_whose_folder_it_is(tmp_path: Path) -> None:
-    os.chown(tmp_path, 12345, 12346)
-    spool = FilesystemSpool(tmp_path / "spool" / "of-us", max_bytes=MANY)
-    await spool.put([body("a")])
-    assert await texts(spool) == ["a"]
-    await spool.aclose()
-    made = list(tmp_path.rglob("*"))
-    assert len(made) == 7  # three folders in one of one, the lock, and the entry
-    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(12345, 12346)}
 
 
 async def test_a_clock_that_was_set_back_changes_no_order(
@@ -286,6 +275,121 @@ async def test_what_cannot_be_read_stays_and_stops_no_other(
     with pytest.raises(StoreUnavailable, match="look at its disk"):
         await spool.oldest(limit=9)
     assert ill.exists()
+
+
+async def test_what_cannot_be_removed_stays_and_stops_no_other(
+    spool: FilesystemSpool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(3):
+        await spool.put([body(str(n))])
+    stuck = files(folder, "waiting")[0]
+    unlink = Path.unlink
+
+    def unlink_or_fail(path: Path, *, missing_ok: bool = False) -> None:
+        if path == stuck:
+            raise OSError(errno.EPERM, "Operation not permitted")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink_or_fail)
+    keys = [entry.key for entry in await spool.oldest(limit=9)]
+    with pytest.raises(StoreUnavailable, match="not permitted"):
+        await spool.let_go(keys)
+    assert files(folder, "waiting") == [stuck]
+    assert await spool.oldest(limit=9, without=keys) == []
+
+
+async def test_a_file_of_which_nothing_can_be_told_stops_no_other(
+    spool: FilesystemSpool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(2):
+        await spool.put([body(str(n))])
+    ill, _ = files(folder, "waiting")
+    lstat = Path.lstat
+
+    def lstat_or_fail(path: Path) -> os.stat_result:
+        if path == ill:
+            raise OSError(errno.EUCLEAN, "Structure needs cleaning")
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", lstat_or_fail)
+    fresh = FilesystemSpool(folder, max_bytes=MANY)
+    await fresh.put([body("2")])
+    assert (await fresh.depth()).entries == 3
+    assert await texts(fresh) == ["0", "1", "2"]
+    await fresh.aclose()
+
+
+async def test_a_disk_that_became_read_only_is_read(
+    spool: FilesystemSpool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await spool.put([body("a")])
+    opened = os.open
+
+    def open_or_fail(path: Path, flags: int, *more: Any) -> int:  # noqa: ANN401 - as os.open takes it
+        if flags & (os.O_CREAT | os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return opened(path, flags, *more)
+
+    monkeypatch.setattr(os, "open", open_or_fail)
+    assert await texts(FilesystemSpool(folder, max_bytes=MANY)) == ["a"]
+
+
+async def test_where_nothing_can_be_read_others_may_try(
+    spool: FilesystemSpool, folder: Path
+) -> None:
+    await spool.put([body("newer")])
+    [newer] = files(folder, "waiting")
+    whole = newer.read_bytes()
+    newer.write_bytes(b"wagateway spool 2\nwhatever")
+    with pytest.raises(StoreUnavailable):
+        await spool.oldest(limit=9)
+    newer.write_bytes(whole)
+    other = FilesystemSpool(folder, max_bytes=MANY)
+    assert await texts(other) == ["newer"]
+    await other.aclose()
+
+
+async def test_a_folder_that_was_removed_is_made_anew(spool: FilesystemSpool, folder: Path) -> None:
+    await spool.put([body("a")])
+    (folder / "aside").rmdir()
+    [entry] = await spool.oldest(limit=9)
+    await spool.set_aside(entry.key)
+    assert (await spool.depth()).set_aside == 1
+    shutil.rmtree(folder)
+    await spool.put([body("b")])
+    assert await texts(spool) == ["b"]
+
+
+async def test_what_others_recorded_meanwhile_is_not_looked_for(
+    spool: FilesystemSpool, folder: Path
+) -> None:
+    other = FilesystemSpool(folder, max_bytes=MANY)
+    for n in range(30):
+        await spool.put([body(str(n))])
+    await spool.oldest(limit=10)
+    await spool.release()
+    await other.let_go([entry.key for entry in await other.oldest(limit=99)])
+    await other.put([body("new")])
+    await other.release()
+    assert [entry.bodies for entry in await spool.oldest(limit=10)] == [(body("new"),)]
+
+
+async def test_links_and_folders_of_others_are_no_spools(
+    spool: FilesystemSpool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await spool.put([body("a")])
+    (folder.parent / "link").symlink_to(folder)
+    for name in ("lost+found", "empty"):
+        (folder.parent / name).mkdir()
+    is_dir = Path.is_dir
+
+    def is_dir_or_fail(path: Path) -> bool:
+        if path.parent.name == "lost+found":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", is_dir_or_fail)
+    assert await names_of_folders(folder.parent) == [folder.name]
 
 
 async def test_large_entries_come_a_few_at_a_time(spool: FilesystemSpool) -> None:

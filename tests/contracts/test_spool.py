@@ -88,6 +88,16 @@ async def test_gives_the_oldest_again_until_they_are_let_go(spool: Spool) -> Non
     assert await texts(spool, limit=1) == [["2"]]
 
 
+async def test_passes_over_what_is_not_wanted(spool: Spool) -> None:
+    for n in range(30):
+        await spool.put([body(str(n))])
+    keys = [entry.key for entry in await spool.oldest(limit=25)]
+    found = await spool.oldest(limit=4, without=keys)
+    assert [entry.bodies[0].body for entry in found] == [b"25", b"26", b"27", b"28"]
+    assert await spool.oldest(limit=1, without=[*keys, *(entry.key for entry in found)])
+    assert await texts(spool, limit=1) == [["0"]]
+
+
 async def test_what_is_set_aside_is_out_of_the_way_and_counted(spool: Spool) -> None:
     await spool.put([body("broken")])
     await spool.put([body("good")])

@@ -86,10 +86,10 @@ class Spool(ABC):
         """
 
     @abstractmethod
-    async def oldest(self, *, limit: int) -> Sequence[SpoolEntry]:
+    async def oldest(self, *, limit: int, without: Collection[str] = ()) -> Sequence[SpoolEntry]:
         """Return up to *limit* entries, 1 or more, in the order of their arrival.
 
-        Fewer where they are large.
+        Fewer where they are large; none of those with the keys *without*.
 
         They stay until let_go(). Who called last has the spool to itself for a while, or until
         release(); others get nothing meanwhile, so that the same is not recorded by each. That is a
@@ -102,7 +102,11 @@ class Spool(ABC):
 
     @abstractmethod
     async def let_go(self, keys: Collection[str]) -> None:
-        """Remove entries that are recorded; those that are gone already are no error."""
+        """Remove entries that are recorded; those that are gone already are no error.
+
+        Raises:
+            StoreUnavailable: some are left; the others are gone.
+        """
 
     @abstractmethod
     async def set_aside(self, key: str) -> None:

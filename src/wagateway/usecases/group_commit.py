@@ -248,7 +248,7 @@ class GroupCommit:
         return taken
 
     def _get_on(self, first: _Entry, other: _Entry) -> bool:
-        """Tell whether two may share a group; a session that was overdue shares with nobody."""
+        """Tell whether two may share a group; a session that failed or was late is alone."""
         suspects = self._suspects
         return (
             not suspects
@@ -271,11 +271,11 @@ class GroupCommit:
         timer.cancel()
         del self._running[group]
         self._waiting_bytes -= group.size_bytes
-        if self._is_overdue(group):
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None or self._is_overdue(group):
             self._suspects |= group.sessions
         else:
             self._suspects -= group.sessions
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is None:
             group.answer(task.result())
         elif isinstance(error, Exception) and not isinstance(error, TimeoutError):

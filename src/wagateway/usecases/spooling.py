@@ -3,11 +3,11 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple
 
 from wagateway.domain.errors import InvalidInput, StoreUnavailable, Unavailable
-from wagateway.domain.events import Delivery
 from wagateway.domain.identity import SessionName
 from wagateway.ports.engine import EngineReader
 from wagateway.ports.spool import Spool, SpooledBody, SpoolEntry
@@ -18,6 +18,8 @@ _AT_ONCE = 20
 waits for them."""
 _MOST_REFUSALS = 5
 """After that many defects in a row an entry is set aside."""
+_MOST_VAIN = 1000
+_ENDING_S = 5.0
 
 
 class Away:
@@ -85,7 +87,8 @@ class SpoolBodies:
         self._at_once = at_once
         self._max_waiting_bytes = max_waiting_bytes
         self._waiting_bytes = 0
-        self._queue: deque[tuple[SpooledBody, asyncio.Future[None]]] = deque()
+        self._queue: deque[_Waiting] = deque()
+        self._takes_s = 0.0
         self._writing: set[asyncio.Task[None]] = set()
         self._begins = False
 
@@ -98,8 +101,9 @@ class SpoolBodies:
         """
         if self._queue and self._waiting_bytes + len(body.body) > self._max_waiting_bytes:
             raise StoreUnavailable("too many deliveries wait for the spool; repeat later")
-        kept = asyncio.get_running_loop().create_future()
-        self._queue.append((body, kept))
+        loop = asyncio.get_running_loop()
+        kept = loop.create_future()
+        self._queue.append(_Waiting(body, kept, loop.time()))
         self._waiting_bytes += len(body.body)
         if not self._begins and len(self._writing) < self._at_once:
             self._begins = True
@@ -122,38 +126,57 @@ class SpoolBodies:
     async def _write(self) -> None:
         await asyncio.sleep(0)  # so that the arrivals of this round go together
         self._begins = False
-        while self._queue:
-            group = self._next_group()
+        loop = asyncio.get_running_loop()
+        while group := self._next_group(loop.time()):
+            began = loop.time()
             try:
-                await self._spool.put([body for body, _ in group])
+                await self._spool.put([each.body for each in group])
             except Exception as exc:  # noqa: BLE001 - whatever it is, its callers are told
-                _settle(group, exc)
+                self._settle(group, exc)
             else:
-                _settle(group)
+                self._settle(group)
             finally:
-                self._waiting_bytes -= sum(len(body.body) for body, _ in group)
+                self._takes_s = loop.time() - began
 
-    def _next_group(self) -> list[tuple[SpooledBody, asyncio.Future[None]]]:
-        group = [self._queue.popleft()]
-        size_bytes = len(group[0][0].body)
+    def _next_group(self, now: float) -> list["_Waiting"]:
+        """Take what goes together; who would be answered too late is told so at once.
+
+        Else a disk that is too slow would be busy with what its callers gave up, and bring again.
+        It is taken to be as slow as the last time, but who just came is always given a try.
+        """
+        group: list[_Waiting] = []
+        late: list[_Waiting] = []
+        size_bytes = 0
         while self._queue and len(group) < self._max_bodies:
-            size_bytes += len(self._queue[0][0].body)
-            if size_bytes > self._max_group_bytes:
+            first = self._queue[0]
+            if now - first.since > self._patience_s - min(self._takes_s, self._patience_s * 2 / 3):
+                late.append(self._queue.popleft())
+                continue
+            size_bytes += len(first.body.body)
+            if group and size_bytes > self._max_group_bytes:
                 break
             group.append(self._queue.popleft())
+        if late:
+            self._settle(late, StoreUnavailable("the spool is too slow; repeat later"))
         return group
 
+    def _settle(self, group: Sequence["_Waiting"], error: Exception | None = None) -> None:
+        self._waiting_bytes -= sum(len(each.body.body) for each in group)
+        for each in group:
+            if each.kept.done():  # its caller gave up
+                continue
+            if error is None:
+                each.kept.set_result(None)
+            else:
+                each.kept.set_exception(error)
 
-def _settle(
-    group: Sequence[tuple[SpooledBody, asyncio.Future[None]]], error: Exception | None = None
-) -> None:
-    for _, kept in group:
-        if kept.done():  # its caller gave up
-            continue
-        if error is None:
-            kept.set_result(None)
-        else:
-            kept.set_exception(error)
+
+class _Waiting(NamedTuple):
+    """A body that waits to be written, and whoever brought it."""
+
+    body: SpooledBody
+    kept: asyncio.Future[None]
+    since: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -161,6 +184,7 @@ class DrainSpool:
     """One process's share of recording what waits in the spool; any number may share one.
 
     Entries go in the order of their arrival, and through the same group commit as what comes now.
+    Those that cannot be recorded now stop no others: they are passed over for a while.
 
     Attributes:
         told: is told how many entries were recorded.
@@ -168,6 +192,7 @@ class DrainSpool:
         broke: is told what of ours broke on an entry.
         set_aside: is told the key of an entry that was set aside, and why.
         poll_s: between two looks.
+        passed_s: how long what failed is passed over, where others did not.
     """
 
     spool: Spool
@@ -179,22 +204,45 @@ class DrainSpool:
     broke: Callable[[Exception], None]
     set_aside: Callable[[str, str], None]
     poll_s: float = 1.0
+    passed_s: float = 30.0
     _problem: str | None = None
-    _refusals: dict[str, int] = field(default_factory=dict)
+    _taken: int = 0
+    """How many entries were recorded."""
+    _refusals: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """How often entries broke since others were recorded, and how many those were the last time."""
+    _recorded: set[str] = field(default_factory=set)
+    """Keys of entries that are recorded, and could not be let go yet."""
+    _stuck: dict[str, float] = field(default_factory=dict)
+    """Keys of entries that failed where others did not, and until when they are passed over."""
+    _in_vain: set[str] = field(default_factory=set)
+    """Keys of entries that failed since any was recorded: behind them may be those that do not."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until *stop* is set; then end the round that is under way."""
-        while not stop.is_set():
-            try:
-                recorded = await self()
-            except Unavailable as exc:
-                self._trouble(str(exc))
-                recorded = 0
-            if recorded:
-                self.told(recorded)
-                continue
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), self.poll_s)
+        """Work until *stop* is set; then end the round that is under way, if it ends soon."""
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                recorded = await self._round(stopped)
+                if recorded:
+                    self.told(recorded)
+                else:
+                    await asyncio.wait({stopped}, timeout=self.poll_s)
+        finally:
+            stopped.cancel()
+
+    async def _round(self, stopped: asyncio.Task[Any]) -> int:
+        """Return how many were recorded; what cannot be done is told."""
+        working = asyncio.create_task(self())
+        await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working}, timeout=_ENDING_S)
+        if not working.done():
+            working.cancel()  # what it had in hand stays in the spool
+            await asyncio.wait({working})
+        try:
+            return 0 if working.cancelled() else working.result()
+        except Unavailable as exc:
+            self._trouble(str(exc))
+            return 0
 
     async def __call__(self) -> int:
         """Record the oldest entries, as many as go together.
@@ -205,62 +253,117 @@ class DrainSpool:
         Raises:
             StoreUnavailable: the spool is away, or the database took none of them.
         """
-        found = await self.spool.oldest(limit=_AT_ONCE)
+        await self._let_go()
+        found = await self._found()
+        outcomes = await self._outcomes([entry for entry in found if entry.problem is None])
+        done = [entry.key for entry, error in outcomes if error is None]
+        self._recorded.update(done)
+        self._taken += len(done)
+        self._refusals = {key: n for key, n in self._refusals.items() if key not in done}
+        problem = await self._let_go()
         for entry in found:
             if entry.problem is not None:
-                await self._set_aside(entry, entry.problem)
-        entries = [entry for entry in found if entry.problem is None]
-        outcomes = await asyncio.gather(
-            *(self._record(entry) for entry in entries), return_exceptions=True
-        )
-        done = [entry.key for entry, each in zip(entries, outcomes, strict=True) if each is None]
-        errors = [each for each in outcomes if each is not None]
-        if done:
-            await self.spool.let_go(done)
-        for entry, error in zip(entries, outcomes, strict=True):
+                problem = await self._set_aside(entry, entry.problem) or problem
+        for entry, error in outcomes:
             if error is not None and not isinstance(error, Unavailable):
-                await self._refused(entry, error, others_are_taken=bool(done))
-        self._refusals = {key: n for key, n in self._refusals.items() if key not in done}
-        if errors and not done:
+                problem = await self._refused(entry, error) or problem
+        failed = [entry.key for entry, error in outcomes if error is not None]
+        away = next((error for _, error in outcomes if isinstance(error, Unavailable)), None)
+        if done:
+            self._stuck |= dict.fromkeys(failed, _now() + self.passed_s)
+            self._in_vain.clear()
+        elif failed:
+            self._in_vain = (
+                self._in_vain.union(failed) if len(self._in_vain) < _MOST_VAIN else set()
+            )
             await self.spool.release()  # another process may be better off
-        away = next((each for each in errors if isinstance(each, Unavailable)), None)
-        if away is not None and not done:
-            raise away
-        self._trouble(None)
+            if away is not None:
+                raise away
+        if problem is not None:
+            self._trouble(str(problem))
+        elif found or not (self._recorded or self._stuck):
+            self._trouble(None)
         return len(done)
 
-    async def _record(self, entry: SpoolEntry) -> None:
-        deliveries: list[Delivery] = []
-        for each in entry.bodies:
-            deliveries += self.engine.read(
-                each.body, received_at=each.received_at, source=each.source
-            )
-        sessions = {delivery.session for delivery in deliveries}
+    async def _found(self) -> Sequence[SpoolEntry]:
+        """Return the oldest entries of which it is not known that they cannot be recorded now."""
+        now = _now()
+        self._stuck = {key: until for key, until in self._stuck.items() if until > now}
+        passed = self._recorded | self._stuck.keys()
+        found = await self.spool.oldest(limit=_AT_ONCE, without=passed | self._in_vain)
+        if not found and self._in_vain:  # from the first again
+            self._in_vain.clear()
+            found = await self.spool.oldest(limit=_AT_ONCE, without=passed)
+        return found
+
+    async def _outcomes(
+        self, entries: Sequence[SpoolEntry]
+    ) -> list[tuple[SpoolEntry, Exception | None]]:
+        """Record *entries*, and tell for each why it is not."""
+        errors = await asyncio.gather(*map(self._record, entries))
+        broken = [error for error in errors if error and not isinstance(error, Unavailable)]
+        if len(entries) > 1 and len(broken) == len(entries):
+            # A defect may be a neighbour's, with which they shared a transaction.
+            errors = [await self._record(entry) for entry in entries]
+        return list(zip(entries, errors, strict=True))
+
+    async def _record(self, entry: SpoolEntry) -> Exception | None:
+        """Record the bodies of an entry, each for itself; return why one of them is not."""
+        kept = await asyncio.gather(*map(self._record_body, entry.bodies), return_exceptions=True)
+        for error in kept:
+            if error is not None and not isinstance(error, Exception):
+                raise error
+        errors = [error for error in kept if isinstance(error, Exception)]
+        return next((each for each in errors if isinstance(each, Unavailable)), None) or next(
+            iter(errors), None
+        )
+
+    async def _record_body(self, body: SpooledBody) -> None:
+        deliveries = self.engine.read(body.body, received_at=body.received_at, source=body.source)
         await self.commit.record(deliveries, patiently=True)
-        self.away.answered(sessions)
+        self.away.answered({delivery.session for delivery in deliveries})
 
-    async def _refused(
-        self, entry: SpoolEntry, error: BaseException, *, others_are_taken: bool
-    ) -> None:
-        """Set an entry aside that will never be recorded.
+    async def _let_go(self) -> Unavailable | None:
+        """Let go of what is recorded; return why that cannot be: then it is tried again."""
+        keys = list(islice(self._recorded, _AT_ONCE * 5))
+        try:
+            if keys:
+                await self.spool.let_go(keys)
+        except Unavailable as exc:
+            return exc
+        self._recorded.difference_update(keys)
+        return None
 
-        A defect may have been a neighbour's, and where nothing is taken it is not the entry's.
+    async def _refused(self, entry: SpoolEntry, error: Exception) -> Unavailable | None:
+        """Set an entry aside that will never be recorded; return why that cannot be.
+
+        As long as nothing else is recorded it may not be the entry's fault.
         """
-        if not isinstance(error, Exception):
-            raise error
         self.broke(error)
-        if not others_are_taken and not isinstance(error, InvalidInput):
-            return
-        refusals = self._refusals[entry.key] = self._refusals.get(entry.key, 0) + 1
-        if isinstance(error, InvalidInput) or refusals >= _MOST_REFUSALS:
-            await self._set_aside(entry, type(error).__name__)
-            del self._refusals[entry.key]
+        if not isinstance(error, InvalidInput):
+            refusals, taken = self._refusals.get(entry.key, (0, 0))
+            if self._taken > taken:
+                refusals += 1
+            self._refusals[entry.key] = refusals, self._taken
+            if refusals < _MOST_REFUSALS:
+                return None
+        return await self._set_aside(entry, type(error).__name__)
 
-    async def _set_aside(self, entry: SpoolEntry, why: str) -> None:
-        await self.spool.set_aside(entry.key)
+    async def _set_aside(self, entry: SpoolEntry, why: str) -> Unavailable | None:
+        try:
+            await self.spool.set_aside(entry.key)
+        except Unavailable as exc:
+            self._stuck[entry.key] = _now() + self.passed_s
+            return exc
+        self._refusals.pop(entry.key, None)
         self.set_aside(entry.key, why)
+        return None
 
     def _trouble(self, problem: str | None) -> None:
         if problem != self._problem:
             self._problem = problem
             self.troubled(problem)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

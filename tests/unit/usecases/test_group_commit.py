@@ -235,6 +235,19 @@ class TestTelling:
         assert (commit.recorded, len(commit.deliveries)) == (None, 1)
 
 
+class TestNeighbours:
+    async def test_who_failed_together_goes_alone_until_it_is_taken(self) -> None:
+        archive = Gated()
+        archive.failure = StoreUnavailable("one of them is locked")
+        commit = GroupCommit(archive)
+        archive.release(10)
+        assert await endings(await started(commit, "a1", "b1", "a2")) == [StoreUnavailable] * 3
+        archive.failure = None
+        for _ in range(2):
+            assert await endings(await started(commit, "a3", "b2", "a4")) == [Outcome] * 3
+        assert archive.groups == [["a1", "b1", "a2"], ["a3", "a4"], ["b2"], ["a3", "b2", "a4"]]
+
+
 class TestPatience:
     async def test_a_caller_hears_in_time_and_is_a_duplicate_when_it_comes_back(self) -> None:
         archive = Gated()
@@ -380,13 +393,15 @@ class TestRoom:
             waiting = await started(commit, "d", "e")
             left.cancel()
             waiting[0].cancel()
-            archive.release(2)
+            archive.release(5)  # who failed goes alone the next time
             await endings([*calls, *waiting])
+        archive.gate = asyncio.Semaphore(0)
         patient = await started(commit, "a")
         await endings([*patient, *await started(commit, "b", "c")])
-        archive.release(2)
+        archive.release(3)
         while archive.running:
             await asyncio.sleep(0)
+        archive.gate = asyncio.Semaphore(0)
         assert await self.fit(commit, archive) == 9
 
 

@@ -1,7 +1,8 @@
 """What the database cannot take now waits in the spool, and is recorded once it can."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from wagateway.domain.events import Delivery, Recorded, Source
 from wagateway.domain.identity import SessionName
 from wagateway.ports.archive import LogFilter
 from wagateway.ports.spool import SpooledBody, SpoolEntry
+from wagateway.usecases import spooling
 from wagateway.usecases.group_commit import GroupCommit
 from wagateway.usecases.ingest import IngestBody, Ingested
 from wagateway.usecases.spooling import Away, DrainSpool, SpoolBodies
@@ -82,12 +84,12 @@ class Damaged(InMemorySpool):
     """A spool whose disk damaged its first entry."""
 
     @override
-    async def oldest(self, *, limit: int) -> Sequence[SpoolEntry]:
+    async def oldest(self, *, limit: int, without: Collection[str] = ()) -> Sequence[SpoolEntry]:
         return [
             msgspec.structs.replace(entry, bodies=(), problem="it is damaged")
             if entry.key == "1"
             else entry
-            for entry in await super().oldest(limit=limit)
+            for entry in await super().oldest(limit=limit, without=without)
         ]
 
 
@@ -333,6 +335,7 @@ class TestDrain:
         self, world: World
     ) -> None:
         world.archive.broken = event(0)
+        world.drain.passed_s = 0.0
         await world.kept.put([SpooledBody(body=event(0), received_at=NOON)])
         for n in range(1, 6):
             await world.kept.put([SpooledBody(body=event(n, BRUNO), received_at=NOON)])
@@ -378,3 +381,145 @@ class TestDrain:
         await asyncio.gather(world.drain(), world.drain())
         assert sorted(set(await world.numbers())) == list(range(15))
         assert (await world.kept.depth()).entries == 0
+
+
+class Stubborn(MoodySpool):
+    """A spool that does not let go of some entries, and sets none of them aside."""
+
+    def __init__(self, *stubborn: str) -> None:
+        super().__init__()
+        self.stubborn = set(stubborn)
+
+    @override
+    async def let_go(self, keys: Collection[str]) -> None:
+        await super().let_go([key for key in keys if key not in self.stubborn])
+        if self.stubborn.intersection(keys):
+            raise StoreUnavailable("the disk is read only")
+
+    @override
+    async def set_aside(self, key: str) -> None:
+        if key in self.stubborn:
+            raise StoreUnavailable("no space left")
+        await super().set_aside(key)
+
+
+def spooled(*bodies: bytes) -> list[SpooledBody]:
+    return [SpooledBody(body=body, received_at=NOON) for body in bodies]
+
+
+class TestNeighbours:
+    """What cannot be recorded stops no other, in groups of the usual size."""
+
+    @pytest.fixture
+    async def world(self) -> World:
+        world = World()
+        world.commit = GroupCommit(world.archive)
+        world.drain.commit = world.commit
+        return world
+
+    async def drained(self, world: World, *, rounds: int) -> None:
+        for _ in range(rounds):
+            with suppress(StoreUnavailable):
+                await world.drain()
+
+    async def test_a_session_that_is_locked_stops_no_other(self, world: World) -> None:
+        world.archive.away = {ANA}
+        await world.kept.put(spooled(event(0, ANA)))
+        for n in range(1, 51):
+            await world.kept.put(spooled(event(n, BRUNO)))
+        await self.drained(world, rounds=6)
+        assert sorted(await world.numbers()) == list(range(1, 51))
+        assert (await world.kept.depth()).entries == 1
+
+    async def test_nor_others_that_it_shares_entries_with(self, world: World) -> None:
+        world.archive.away = {ANA}
+        await world.kept.put(spooled(event(0, ANA), event(1, BRUNO), event(2, ANA)))
+        await self.drained(world, rounds=2)
+        assert await world.numbers() == [1]
+        assert (await world.kept.depth()).entries == 1
+
+    async def test_nor_when_it_fills_the_head(self, world: World) -> None:
+        world.archive.away = {ANA}
+        world.drain.passed_s = 0.0
+        for n in range(100):
+            await world.kept.put(spooled(event(n, ANA)))
+        for n in range(100, 120):
+            await world.kept.put(spooled(event(n, BRUNO)))
+        await self.drained(world, rounds=8)
+        assert sorted(await world.numbers()) == list(range(100, 120))
+        world.archive.away = set()
+        while (await world.kept.depth()).entries:
+            await world.drain()
+        assert sorted(await world.numbers()) == list(range(120))
+
+    async def test_what_breaks_is_set_aside_and_its_neighbours_are_recorded(
+        self, world: World
+    ) -> None:
+        world.archive.broken = event(3)
+        world.drain.passed_s = 0.0
+        for n in range(50):
+            await world.kept.put(spooled(event(n)))
+            if n % 5 == 4:
+                await self.drained(world, rounds=2)
+        assert sorted(set(await world.numbers())) == [n for n in range(50) if n != 3]
+        assert world.aside == [("4", "Defect")]
+
+    async def test_what_cannot_be_let_go_is_recorded_once_and_stops_no_other(
+        self, world: World
+    ) -> None:
+        stubborn = world.drain.spool = Stubborn("1")
+        for n in range(50):
+            await stubborn.put(spooled(event(n)))
+        await self.drained(world, rounds=5)
+        assert await world.numbers() == list(range(50))
+        assert (await stubborn.depth()).entries == 1
+        assert world.troubles == ["the disk is read only"]
+        stubborn.stubborn.clear()
+        await self.drained(world, rounds=2)
+        assert (await stubborn.depth()).entries == 0
+        assert await world.numbers() == list(range(50))
+        assert world.troubles == ["the disk is read only", None]
+
+    async def test_what_cannot_be_set_aside_stops_no_other(self, world: World) -> None:
+        stubborn = world.drain.spool = Stubborn("1")
+        await stubborn.put(spooled(b"{"))
+        for n in range(5):
+            await stubborn.put(spooled(event(n)))
+        await self.drained(world, rounds=3)
+        assert await world.numbers() == list(range(5))
+        depth = await stubborn.depth()
+        assert (depth.entries, depth.set_aside) == (1, 0)
+        assert world.troubles == ["no space left"]
+
+    async def test_a_database_that_hangs_holds_up_no_stop(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(spooling, "_ENDING_S", 0.01)
+        world.archive.slowly_s = 600.0
+        await world.kept.put(spooled(event(1)))
+        stop = asyncio.Event()
+        running = asyncio.create_task(world.drain.run(stop))
+        while not world.archive.asked:
+            await asyncio.sleep(0)
+        stop.set()
+        async with asyncio.timeout(30):
+            await running
+        assert (await world.kept.depth()).entries == 1
+
+
+async def test_who_would_be_answered_too_late_is_told_so_and_not_written() -> None:
+    """Else a disk that is too slow is busy with what its callers gave up."""
+    kept = MoodySpool()
+    kept.hang = asyncio.Event()
+    spool = SpoolBodies(kept, patience_s=0.2, at_once=1)
+    first = asyncio.create_task(spool(SpooledBody(body=b"a", received_at=NOON)))
+    await asyncio.sleep(0.01)
+    second = asyncio.create_task(spool(SpooledBody(body=b"b", received_at=NOON)))
+    await asyncio.sleep(0.15)
+    kept.hang.set()
+    await first
+    with pytest.raises(StoreUnavailable, match="too slow"):
+        await second
+    assert kept.writes == [1]
+    await spool(SpooledBody(body=b"c", received_at=NOON))
+    assert kept.writes == [1, 1]

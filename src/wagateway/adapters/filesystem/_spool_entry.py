@@ -49,14 +49,13 @@ def pack(bodies: Sequence[SpooledBody]) -> bytes:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write the new file *path*, and leave it to whose folder it is in; return once it is on disk.
+    """Write the new file *path*; return once it is on disk.
 
     Raises:
         OSError: it cannot be.
     """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as file:
-        leave_to_owner(handle, path.parent)
         file.write(content)
         file.flush()
         os.fsync(handle)
@@ -80,14 +79,3 @@ def read(path: Path) -> tuple[SpooledBody, ...]:
     if form != _FORM and _FORMS.match(content):
         raise StoreUnavailable("a newer wagateway kept something in the spool: update this one")
     raise ValueError("it is damaged")
-
-
-def leave_to_owner(handle: int, folder: Path) -> None:
-    """Let what root makes in *folder* belong to whose folder that is.
-
-    Raises:
-        OSError: it cannot be.
-    """
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.fchown(handle, owner.st_uid, owner.st_gid)

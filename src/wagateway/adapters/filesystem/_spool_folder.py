@@ -4,17 +4,17 @@
 waiting/<when>-<token>    what one put() kept, whole or not there, 0600
 aside/                what could not be recorded
 new/                  what is being written
-lock                  held by the process that drains
+
+Who drains holds a lock on the folder ``waiting``, which needs no room on a disk that is full.
 """
 
 import fcntl
 import os
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -28,6 +28,7 @@ _BELIEVED_S = 1.0
 """How long a count of the folder is, at least, for other processes may write there, too."""
 _BELIEVED_TIMES = 50
 """How many times as long as the counting took."""
+_BELIEVED_AT_MOST_S = 30.0
 _LISTED_FOR_S = 30.0
 """How long a list of what waits is used, whose end is not reached: what comes later is later."""
 _LEFT_OVER_S = 3600.0
@@ -46,24 +47,29 @@ class SpoolFolder:
             folder / each for each in ("waiting", "aside", "new")
         )
         self._max_bytes = max_bytes
+        self._making = threading.Lock()
+        self._made = False
         self._mutex = threading.Lock()
         self._last_ns = 0
         self._writing_bytes = 0
-        self._count = _Count()
-        self._believed_until = float("-inf")
+        self._counting = threading.Lock()
+        self._count: _Count | None = None
         self._list: list[str] = []
         self._listed_at = float("-inf")
         self._swept_at = float("-inf")
         self._lock: int | None = None
 
     def prepare(self) -> None:
-        """Make it, and try to write."""
+        """Make it, and try to write and to lock."""
         self._make_folders()
         path = self._new / form.name_at(time.time_ns())
         try:
             form.write(path, b"a full disk makes files, but writes nothing into them")
         finally:
             path.unlink(missing_ok=True)
+        lock = _locked(self._waiting, fcntl.LOCK_SH)
+        if lock is not None:
+            os.close(lock)
 
     def put(self, content: bytes) -> None:
         """Keep *content*; return once it is on disk.
@@ -85,7 +91,7 @@ class SpoolFolder:
         self._written(len(content), name)
         _sync(self._waiting)
 
-    def oldest(self, limit: int) -> list[SpoolEntry]:
+    def oldest(self, limit: int, without: Collection[str]) -> list[SpoolEntry]:
         """Return up to *limit* entries, fewer where they are large; none where others drain.
 
         What cannot be read now stays, and stops no other.
@@ -95,13 +101,10 @@ class SpoolFolder:
         """
         if not self._may_drain():
             return []
-        names = self._listed(limit)
-        if not names:
-            self.release()
         entries: list[SpoolEntry] = []
         size_bytes = 0
         unreadable: Exception | None = None
-        for name in names:
+        for name in self._listed(limit, without):
             try:
                 bodies = form.read(self._waiting / name)
             except FileNotFoundError:  # another process recorded it
@@ -116,67 +119,80 @@ class SpoolFolder:
                 size_bytes += sum(len(each.body) for each in bodies)
             if len(entries) == limit or size_bytes >= _ENOUGH_BYTES:
                 break
-        if unreadable is not None and not entries:
-            raise unreadable
+        if not entries:
+            self.release()
+            if unreadable is not None:
+                raise unreadable
         return entries
 
     def release(self) -> None:
         """Let others drain."""
         lock, self._lock = self._lock, None
+        self._list = []
         if lock is not None:
             os.close(lock)
 
     def let_go(self, keys: Collection[str]) -> None:
-        """Remove entries."""
-        sizes_bytes: dict[str, int] = {}
+        """Remove entries: all that can be, whatever the others do."""
+        gone: dict[str, int] = {}
+        left: OSError | None = None
         for path in self._paths(keys):
-            with suppress(FileNotFoundError):
+            try:
                 size_bytes = path.lstat().st_size
                 path.unlink()
-                sizes_bytes[path.name] = size_bytes
-        with self._mutex:
-            self._list = [each for each in self._list if each not in sizes_bytes]
-            self._count.remove(sizes_bytes)
-            if self._list:
-                self._count.first = self._list[0]
+            except FileNotFoundError:
+                continue
+            except OSError as exc:
+                left = exc
             else:
-                self._believed_until = float("-inf")
+                gone[path.name] = size_bytes
+        with self._mutex:
+            self._list = [each for each in self._list if each not in gone]
+            if self._count is not None:
+                self._count.remove(gone, first=self._list[0] if self._list else None)
+        if left is not None:
+            raise left
 
     def set_aside(self, key: str) -> None:
         """Move an entry out of the way."""
         [path] = self._paths([key])
-        with suppress(FileNotFoundError):
+        self._make_folders()
+        try:
             path.rename(self._aside / path.name)
             _sync(self._aside)
+        except FileNotFoundError:
+            if path.exists():
+                raise
         with self._mutex:
             self._list = [each for each in self._list if each != key]
-            self._believed_until = float("-inf")
+            self._count = None
 
     def put_back(self) -> int:
         """Move to its place what was set aside."""
         moved = 0
-        for each in list(_entries(self._aside)):
-            with suppress(FileNotFoundError):
-                (self._aside / each.name).rename(self._waiting / each.name)
-                moved += 1
+        try:
+            for name in list(_names(self._aside)):
+                with suppress(FileNotFoundError):
+                    (self._aside / name).rename(self._waiting / name)
+                    moved += 1
+        finally:
+            with self._mutex:
+                self._list = []
+                self._count = None
         if moved:
             _sync(self._waiting)
-        with self._mutex:
-            self._list = []
-            self._believed_until = float("-inf")
         return moved
 
     def depth(self) -> SpoolDepth:
         """Return what waits."""
-        with self._mutex:
-            count = self._counted()
-            return SpoolDepth(
-                entries=count.entries,
-                size_bytes=count.size_bytes,
-                oldest_at=None if count.first is None else form.kept_at(count.first),
-                set_aside=count.aside,
-                max_bytes=self._max_bytes,
-            )
+        count = self._counted()
+        return SpoolDepth(
+            entries=count.entries,
+            size_bytes=count.size_bytes,
+            oldest_at=None if count.first is None else form.kept_at(count.first),
+            set_aside=count.aside,
+            max_bytes=self._max_bytes,
+        )
 
     def _paths(self, keys: Collection[str]) -> list[Path]:
         if not all(form.is_name(key) for key in keys):
@@ -184,15 +200,24 @@ class SpoolFolder:
         return [self._waiting / key for key in keys]
 
     def _make_folders(self) -> None:
-        for folder in (self._waiting, self._aside, self._new):
-            if not folder.is_dir():
+        """Make what is absent; once its name is on disk, too, whoever made it."""
+        with self._making:
+            folders = (self._waiting, self._aside, self._new)
+            if self._made and all(folder.is_dir() for folder in folders):
+                return
+            for folder in folders:
                 _make(folder)
+            _sync(self._folder)
+            _sync(self._folder.parent)
+            self._made = True
 
     def _take_room(self, size_bytes: int) -> str:
         """Return the name for an entry, later than all there are, whatever the clock says."""
+        count = self._counted()
+        if not self._has_room(count, size_bytes):
+            count = self._counted(at_most_s=_BELIEVED_S)  # others may have let go
         with self._mutex:
-            count = self._counted()
-            if count.size_bytes + self._writing_bytes + size_bytes > self._max_bytes:
+            if not self._has_room(count, size_bytes):
                 raise StoreUnavailable(
                     f"the spool in {self._folder} is full: set WHATSAPP_SPOOL_MAX_BYTES, or bring "
                     "the database back"
@@ -202,51 +227,57 @@ class SpoolFolder:
             self._last_ns = min(max(time.time_ns(), last_ns + 1), _LAST_NS)
             return form.name_at(self._last_ns)
 
+    def _has_room(self, count: "_Count", size_bytes: int) -> bool:
+        return count.size_bytes + self._writing_bytes + size_bytes <= self._max_bytes
+
     def _written(self, size_bytes: int, name: str | None) -> None:
         with self._mutex:
             self._writing_bytes -= size_bytes
-            if name is not None:
+            if name is not None and self._count is not None:
                 self._count.add(name, size_bytes)
 
-    def _counted(self) -> "_Count":
-        began = time.monotonic()
-        if began >= self._believed_until:
-            self._count = _Count()
-            for each in _entries(self._waiting):
-                self._count.add(each.name, each.size_bytes)
-            self._count.aside = sum(1 for _ in _entries(self._aside))
-            ended = time.monotonic()
-            self._believed_until = ended + max(_BELIEVED_S, _BELIEVED_TIMES * (ended - began))
-        return self._count
+    def _counted(self, *, at_most_s: float = _BELIEVED_AT_MOST_S) -> "_Count":
+        """Return what the folder holds, as it was counted at most so long ago.
 
-    def _listed(self, limit: int) -> list[str]:
-        """Return what waits, in its order."""
-        now = time.monotonic()
-        if len(self._list) < limit or now >= self._listed_at + _LISTED_FOR_S:
-            names = sorted(each.name for each in _entries(self._waiting))
-            with self._mutex:
-                self._list, self._listed_at = names, now
-        return self._list
+        While one thread counts anew, the others believe what was counted before.
+        """
+        count = self._count
+        if count is not None and (count.is_believed(at_most_s) or self._counting.locked()):
+            return count
+        with self._counting:
+            count = self._count
+            if count is None or not count.is_believed(at_most_s):
+                count = self._count_anew()
+                with self._mutex:
+                    self._count = count
+            return count
+
+    def _count_anew(self) -> "_Count":
+        began = time.monotonic()
+        count = _Count(aside=sum(1 for _ in _names(self._aside)))
+        for name in _names(self._waiting):
+            count.add(name, _size_bytes(self._waiting / name))
+        count.counted_at = time.monotonic()
+        count.believed_s = max(_BELIEVED_S, _BELIEVED_TIMES * (count.counted_at - began))
+        return count
+
+    def _listed(self, limit: int, without: Collection[str]) -> list[str]:
+        """Return what waits, in its order, but *without* some."""
+        names = [each for each in self._list if each not in without]
+        if len(names) >= limit and time.monotonic() < self._listed_at + _LISTED_FOR_S:
+            return names
+        listed = sorted(_names(self._waiting))
+        with self._mutex:
+            self._list, self._listed_at = listed, time.monotonic()
+        return [each for each in listed if each not in without]
 
     def _may_drain(self) -> bool:
-        if self._lock is not None:
-            return True
-        try:
-            lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:  # no folder, and nothing in it
-            return False
-        try:
-            form.leave_to_owner(lock, self._folder)
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            return False
-        except BaseException:
-            os.close(lock)
-            raise
-        self._lock = lock
-        self._sweep()
-        return True
+        if self._lock is None:
+            with suppress(FileNotFoundError):  # no folder, and nothing in it
+                self._lock = _locked(self._waiting, fcntl.LOCK_EX)
+            if self._lock is not None:
+                self._sweep()
+        return self._lock is not None
 
     def _sweep(self) -> None:
         """Remove what a crash left half written: nobody was told that it is kept."""
@@ -254,9 +285,9 @@ class SpoolFolder:
         if now < self._swept_at + _LEFT_OVER_S:
             return
         self._swept_at = now
-        for each in list(_entries(self._new)):
-            path = self._new / each.name
-            with suppress(FileNotFoundError):
+        for name in list(_names(self._new)):
+            path = self._new / name
+            with suppress(OSError):  # it holds up nothing
                 if time.time() - path.lstat().st_mtime > _LEFT_OVER_S:
                     path.unlink()
 
@@ -269,6 +300,13 @@ class _Count(Struct, kw_only=True):
     first: str | None = None
     last: str | None = None
     aside: int = 0
+    counted_at: float = 0.0
+    believed_s: float = 0.0
+
+    def is_believed(self, at_most_s: float) -> bool:
+        if self.entries and self.first is None:
+            return False
+        return time.monotonic() < self.counted_at + min(self.believed_s, at_most_s)
 
     def add(self, name: str, size_bytes: int) -> None:
         self.entries += 1
@@ -276,44 +314,59 @@ class _Count(Struct, kw_only=True):
         self.first = min(self.first or name, name)
         self.last = max(self.last or name, name)
 
-    def remove(self, sizes_bytes: Mapping[str, int]) -> None:
+    def remove(self, sizes_bytes: dict[str, int], *, first: str | None) -> None:
         self.entries = max(0, self.entries - len(sizes_bytes))
         self.size_bytes = max(0, self.size_bytes - sum(sizes_bytes.values()))
+        self.first = first if self.entries else None
 
 
-class _Entry(NamedTuple):
-    name: str
-    size_bytes: int
-
-
-def _entries(folder: Path) -> Iterator[_Entry]:
-    """Yield the entries in *folder*, in no order."""
+def _names(folder: Path) -> Iterator[str]:
+    """Yield the names of the entries in *folder*, in no order."""
     with suppress(FileNotFoundError), os.scandir(folder) as found:
         for each in found:
-            if not form.is_name(each.name) or not each.is_file(follow_symlinks=False):
-                continue
-            with suppress(FileNotFoundError):  # recorded meanwhile
-                yield _Entry(each.name, each.stat(follow_symlinks=False).st_size)
+            if form.is_name(each.name) and each.is_file(follow_symlinks=False):
+                yield each.name
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:  # recorded meanwhile, or a disk that is ill
+        return 0
 
 
 def names_of_folders(folder: Path) -> Sequence[str]:
-    """Return which folders in *folder* are spools."""
+    """Return which folders in *folder* are spools; links are none."""
     if not folder.is_dir():
         return []
-    return [each.name for each in folder.iterdir() if (each / "waiting").is_dir()]
+    found = []
+    for each in folder.iterdir():
+        with suppress(OSError):  # of others, such as lost+found
+            if not each.is_symlink() and (each / "waiting").is_dir():
+                found.append(each.name)
+    return found
+
+
+def _locked(folder: Path, how: int) -> int | None:
+    """Return a handle that locks *folder*; None where another one does."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
 
 
 def _make(folder: Path) -> None:
-    """Make *folder*, and those it is in, each on disk, and its parent's owner's."""
-    if not folder.parent.is_dir():
-        _make(folder.parent)
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        form.leave_to_owner(handle, folder.parent)
-    finally:
-        os.close(handle)
+    """Make *folder*, and those it is in, each with its name on disk, where they are absent."""
+    if folder.is_dir():
+        return
+    _make(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
     _sync(folder.parent)
 
 

@@ -50,9 +50,9 @@ class FilesystemSpool(Spool):
             await self._puts(self._put_within_s, self._folder.put, pack(bodies))
 
     @override
-    async def oldest(self, *, limit: int) -> Sequence[SpoolEntry]:
+    async def oldest(self, *, limit: int, without: Collection[str] = ()) -> Sequence[SpoolEntry]:
         with _disk_errors():
-            return await self._rest(_REST_WITHIN_S, self._folder.oldest, limit)
+            return await self._rest(_REST_WITHIN_S, self._folder.oldest, limit, frozenset(without))
 
     @override
     async def release(self) -> None:

@@ -34,8 +34,9 @@ class InMemorySpool(Spool):
         self._waiting[entry.key] = (self._clock(), entry)
 
     @override
-    async def oldest(self, *, limit: int) -> Sequence[SpoolEntry]:
-        return [entry for _, entry in list(self._waiting.values())[:limit]]
+    async def oldest(self, *, limit: int, without: Collection[str] = ()) -> Sequence[SpoolEntry]:
+        found = [entry for key, (_, entry) in self._waiting.items() if key not in without]
+        return found[:limit]
 
     @override
     async def release(self) -> None:

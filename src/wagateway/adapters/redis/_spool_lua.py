@@ -15,15 +15,20 @@ return 1
 """
 
 OLDEST = """#!lua flags=allow-oom
--- ARGV: who asks; for how long it has the spool, in ms; most entries; bytes that are enough.
+-- ARGV: who asks; for how long it has the spool, in ms; most entries; bytes that are enough;
+-- the keys of entries that are passed over.
 local holder = redis.call('GET', KEYS[4])
 if holder and holder ~= ARGV[1] then return {} end
+local passed = {}
+for at = 5, #ARGV do passed[ARGV[at]] = true end
 local found, bytes, from = {}, 0, '-'
 while #found < tonumber(ARGV[3]) and bytes < tonumber(ARGV[4]) do
   local entry = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', 1)[1]
   if not entry then break end
-  found[#found + 1] = {entry[1], entry[2][2]}
-  bytes = bytes + #entry[2][2]
+  if not passed[entry[1]] then
+    found[#found + 1] = {entry[1], entry[2][2]}
+    bytes = bytes + #entry[2][2]
+  end
   from = '(' .. entry[1]
 end
 if #found > 0 then redis.call('SET', KEYS[4], ARGV[1], 'PX', ARGV[2]) end

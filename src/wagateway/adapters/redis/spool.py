@@ -111,10 +111,9 @@ class RedisSpool(Spool):
             raise StoreUnavailable(f"Redis may lose what it is given: {'; '.join(lacks)}")
 
     @override
-    async def oldest(self, *, limit: int) -> Sequence[SpoolEntry]:
-        rows = await self._done(
-            "reading what waits", lua.OLDEST, self._me, self._lease_ms, limit, _ENOUGH_BYTES
-        )
+    async def oldest(self, *, limit: int, without: Collection[str] = ()) -> Sequence[SpoolEntry]:
+        args: list[str | float] = [self._me, self._lease_ms, limit, _ENOUGH_BYTES, *without]
+        rows = await self._done("reading what waits", lua.OLDEST, *args)
         return [_entry(key.decode(), packed) for key, packed in rows]
 
     @override

@@ -10,6 +10,7 @@ from wagateway.domain.errors import Conflict, NotFound, Rejected
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import counted, echo_json, sized
 from wagateway.entrypoints.cli.place import settings_at
+from wagateway.entrypoints.folders import why_not_tried
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.stores import (
     SpoolPlace,
@@ -53,15 +54,25 @@ def run_spool(place: Place, adopt: str | None, *, retry: bool, as_json: bool) ->
     Raises:
         NotFound: there is no spool of that name.
         Conflict: another process has that one to itself.
-        Rejected: there is no spool at all.
+        Rejected: there is no spool at all, or root would use one of somebody else.
         StoreUnavailable: the spool cannot be used.
     """
     settings = settings_at(place)
+    if adopt is not None or retry:
+        _require_owner(settings)
     found = asyncio.run(_looked(settings, adopt, retry=retry))
     if as_json:
         echo_json(found)
     else:
         click.echo("\n".join(lines(found, settings.timezone)))
+
+
+def _require_owner(settings: Settings) -> None:
+    """Refuse what would leave files of root's in a folder of somebody else."""
+    folder = settings.spool_folder.expanduser()
+    reason = why_not_tried(folder, maker="`wagateway up` or `api`")
+    if reason is not None and folder.exists():
+        raise Rejected(reason)
 
 
 async def _looked(settings: Settings, adopt: str | None, *, retry: bool) -> SpoolReport:
@@ -103,8 +114,10 @@ def _label(place: SpoolPlace) -> str:
 
 async def _moved(theirs: Spool, ours: Spool) -> int:
     moved = 0
-    while entries := await theirs.oldest(limit=_AT_ONCE):
+    left: set[str] = set()
+    while entries := await theirs.oldest(limit=_AT_ONCE, without=left):
         for entry in entries:
+            left.add(entry.key)
             if entry.problem is not None:
                 await theirs.set_aside(entry.key)
                 continue

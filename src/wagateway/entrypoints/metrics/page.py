@@ -6,9 +6,10 @@ To ask for it never fails and never hangs: what cannot be told in time is left o
 import asyncio
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import structlog
 from msgspec import Struct
@@ -17,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
+from wagateway.adapters.filesystem.disk import Disk
 from wagateway.entrypoints.metrics.archive import (
     GAPS_WITHIN,
     MOST_SESSIONS,
@@ -34,6 +36,14 @@ from wagateway.ports.spool import Spool
 _T = TypeVar("_T")
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.metrics")
+
+
+class _Space(NamedTuple):
+    """Of a disk, in bytes: as shutil.disk_usage() tells it."""
+
+    total: int
+    used: int
+    free: int
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -81,7 +91,7 @@ class MetricsPage:
             plan.timeout_s,
         )
         self._depth = None if spool is None else Question(spool.depth, plan.timeout_s)
-        self._looking: asyncio.Task[dict[str, tuple[int, int]]] | None = None
+        self._looks = {place: Disk(at_once=1) for place in plan.places}
         self._read: Figures | None = None
         self._read_at: float | None = None
         self._reading = asyncio.Lock()
@@ -123,22 +133,22 @@ class MetricsPage:
         return spool_metrics(depth, now)
 
     async def _disks(self) -> list[Metric]:
-        if not self._plan.places:
-            return []
-        # A thread that hangs in a disk stays: no other one may be sent after it.
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(asyncio.to_thread(_space, self._plan.places))
-        looking = self._looking
-        await asyncio.wait({looking}, timeout=self._plan.timeout_s)
-        known = looking.result() if looking.done() else {}
+        looked = await asyncio.gather(*map(self._space, self._plan.places))
         free = GaugeMetricFamily(
             "wagateway_disk_free_bytes", "Free where files are kept.", labels=["place"]
         )
         size = GaugeMetricFamily("wagateway_disk_size_bytes", "Of this disk.", labels=["place"])
-        for place, (size_bytes, free_bytes) in known.items():
-            free.add_metric([place], free_bytes)
-            size.add_metric([place], size_bytes)
-        return [free, size]
+        for place, space in zip(self._plan.places, looked, strict=True):
+            if space is not None:
+                size.add_metric([place], space.total)
+                free.add_metric([place], space.free)
+        return [free, size] if self._plan.places else []
+
+    async def _space(self, place: str) -> _Space | None:
+        """Return the space of the disk under *place*; None where it does not tell in time."""
+        with suppress(OSError):
+            return await self._looks[place](self._plan.timeout_s, _space, self._plan.places[place])
+        return None
 
 
 class _Page(Collector):
@@ -172,14 +182,7 @@ def _without_created(families: Iterable[Metric]) -> Iterator[Metric]:
         yield kept
 
 
-def _space(places: Mapping[str, Path]) -> dict[str, tuple[int, int]]:
-    """Return the size and the free space of the disk under each place that can be looked at."""
-    found = {}
-    for name, path in places.items():
-        try:
-            there = next(each for each in (path, *path.parents) if each.exists())
-            usage = shutil.disk_usage(there)
-        except (OSError, StopIteration):
-            continue
-        found[name] = (usage.total, usage.free)
-    return found
+def _space(path: Path) -> _Space | None:
+    """Return the space of the disk under *path*, which need not be there yet."""
+    there = next((each for each in (path, *path.parents) if each.exists()), None)
+    return None if there is None else _Space._make(shutil.disk_usage(there))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -118,6 +119,18 @@ async def test_what_was_set_aside_waits_again_when_it_is_said(world: World) -> N
     assert "2 groups of webhooks wait again" in (await world.run("--retry")).output
     assert await world.texts() == ["a", "b"]
     assert json.loads((await world.run("--retry", "--json")).output)["put_back"] == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone may use the folders of others")
+@pytest.mark.parametrize("words", [["--retry"], ["--adopt", "x"]])
+async def test_root_leaves_nothing_in_a_folder_of_somebody_else(
+    world: World, tmp_path: Path, words: list[str]
+) -> None:
+    os.chown(tmp_path, 12345, 12345)
+    done = await world.run(*words)
+    assert done.exit_code == ExitCode.FAILED
+    assert "run this as that user" in done.output
+    assert (await world.run()).exit_code == 0
 
 
 async def test_of_another_spool_that_holds_only_what_was_set_aside_nothing_is_to_be_adopted(
