@@ -7,6 +7,7 @@ compose/README.md tells how to run it where no registry can be reached.
 
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.adapters.test_monitoring import DASHBOARDS, panels, plain, rules
 from tests.journeys.program import free_port
 from tests.support.postgres import docker_answers
 
@@ -37,6 +39,8 @@ _START_S = 1200
 """Images are pulled and built the first time."""
 _AWAY_S = float(os.environ.get("WAGATEWAY_TEST_STACK_AWAY_S", "20"))
 """How long the database is away under load."""
+_MAY_BE_EMPTY = re.compile(r"> 0$|wagateway_media_expires_in_seconds")
+"""Queries of what happens just now, and of files that wait."""
 
 pytestmark = [
     pytest.mark.stack,
@@ -56,7 +60,12 @@ class Stack:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._env_file = folder / ".env"
-        self._environ = {**os.environ, "COMPOSE_PROJECT_NAME": f"wagateway-{secrets.token_hex(4)}"}
+        self._prometheus_port = str(free_port())
+        self._environ = {
+            **os.environ,
+            "COMPOSE_PROJECT_NAME": f"wagateway-{secrets.token_hex(4)}",
+            "WAGATEWAY_PROMETHEUS_PORT": self._prometheus_port,
+        }
         made = {name: secrets.token_hex(16) for name in ("DB", "DASHBOARD", "MINIO_ROOT")}
         tokens = ("WHATSAPP_API_KEY", "WHATSAPP_GATEWAY_API_TOKEN", "WHATSAPP_WEBHOOK_TOKEN")
         self.settings = {
@@ -120,6 +129,12 @@ class Stack:
         answer = httpx.get(self.api + path, headers=token, timeout=20)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def ask_prometheus(self, what: str, **query: str) -> Any:  # noqa: ANN401 - as above
+        url = f"http://127.0.0.1:{self._prometheus_port}/api/v1/{what}"
+        answer = httpx.get(url, params=query, timeout=20).json()
+        assert answer["status"] == "success", answer
+        return answer["data"]
 
     def until_nothing_waits(self, within_s: float = 60) -> None:
         """Wait until all that the spool has is in the database."""
@@ -185,7 +200,7 @@ class Stack:
 
     def lose_all_but(self, volume: str) -> None:
         """Remove all containers and volumes, as with their disk, but *volume* on another one."""
-        self.compose("down", "--timeout", "20")
+        self.compose("--profile", "monitoring", "down", "--timeout", "20")
         project = self._environ["COMPOSE_PROJECT_NAME"]
         ours = ("--quiet", "--filter", f"label=com.docker.compose.project={project}")
         volumes = set(self._run(["docker", "volume", "ls", *ours]).stdout.split())
@@ -248,6 +263,37 @@ def test_what_waha_tells_and_has_is_in_the_archive(stack: Stack, tmp_path: Path)
     if stack.waha_status != "WORKING":
         pytest.skip("nobody knows the truth of a true WAHA")
     stack.until_history_is_the_truth(tmp_path)
+
+
+def test_prometheus_reads_both_processes_and_follows_every_rule(stack: Stack) -> None:
+    stack.compose("--profile", "monitoring", "up", "--detach", "--wait", "whatsapp-prometheus")
+    end = time.monotonic() + 90
+    wanted = {"wagateway-api": "up", "wagateway-worker": "up"}
+    while (targets := _health_of_targets(stack)) != wanted:
+        assert time.monotonic() < end, targets
+        time.sleep(1)
+    groups = stack.ask_prometheus("rules")["groups"]
+    taken = {each["name"]: each.get("lastError", "") for group in groups for each in group["rules"]}
+    assert taken == {each["alert"]: "" for each in rules()}
+
+
+def test_every_panel_has_something_to_show(stack: Stack) -> None:
+    end = time.monotonic() + 90  # a rate needs two looks
+    while empty := [
+        target["expr"]
+        for path in DASHBOARDS
+        for panel in panels(path)
+        for target in panel.get("targets", ())
+        if not _MAY_BE_EMPTY.search(target["expr"])
+        and not stack.ask_prometheus("query", query=plain(target["expr"]))["result"]
+    ]:
+        assert time.monotonic() < end, empty
+        time.sleep(5)
+
+
+def _health_of_targets(stack: Stack) -> dict[str, str]:
+    targets = stack.ask_prometheus("targets", state="active")["activeTargets"]
+    return {each["labels"]["job"]: each["health"] for each in targets}
 
 
 @pytest.fixture(scope="module")
