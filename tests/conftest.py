@@ -1,4 +1,3 @@
-import gc
 import os
 import shutil
 import signal
@@ -46,12 +45,6 @@ def _has_room(folder: Path) -> bool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the journeys come first, so that no worker is left with a long one at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
-
-
-def pytest_collection_finish() -> None:
-    """Let the garbage collector not look through thousands of tests again and again."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")
