@@ -204,7 +204,7 @@ class DrainSpool:
     broke: Callable[[Exception], None]
     set_aside: Callable[[str, str], None]
     poll_s: float = 1.0
-    passed_s: float = 30.0
+    passed_s: float = 10.0
     _problem: str | None = None
     _taken: int = 0
     """How many entries were recorded."""

@@ -126,6 +126,7 @@ class World:
             broke=self.broke.append,
             set_aside=lambda key, why: self.aside.append((key, why)),
             poll_s=0.001,
+            passed_s=0.0,
         )
 
     async def numbers(self) -> list[int]:
@@ -336,7 +337,6 @@ class TestDrain:
         self, world: World
     ) -> None:
         world.archive.broken = event(0)
-        world.drain.passed_s = 0.0
         await world.kept.put([SpooledBody(body=event(0), received_at=NOON)])
         for n in range(1, 6):
             await world.kept.put([SpooledBody(body=event(n, BRUNO), received_at=NOON)])
@@ -441,7 +441,6 @@ class TestNeighbours:
 
     async def test_nor_when_it_fills_the_head(self, world: World) -> None:
         world.archive.away = {ANA}
-        world.drain.passed_s = 0.0
         for n in range(100):
             await world.kept.put(spooled(event(n, ANA)))
         for n in range(100, 120):
@@ -457,7 +456,6 @@ class TestNeighbours:
         self, world: World
     ) -> None:
         world.archive.broken = event(3)
-        world.drain.passed_s = 0.0
         for n in range(50):
             await world.kept.put(spooled(event(n)))
             if n % 5 == 4:
