@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import os
 import platform
+import tempfile
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -85,7 +86,11 @@ def main() -> None:
         timescale=given.timescale,
     )
     configure_logging("warning", "console")
-    with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
+    with (
+        tempfile.TemporaryDirectory(prefix="wagateway-bench-") as home,
+        asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner,
+    ):
+        os.environ["XDG_DATA_HOME"] = home  # nothing of a run belongs in the user's own
         runner.run(run_all(given.only, scale))
 
 

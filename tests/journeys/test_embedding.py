@@ -39,7 +39,7 @@ def run(script: str, folder: Path) -> str:
         encoding="utf-8",
         timeout=100,
         check=False,
-        env={"PATH": "/usr/bin:/bin", "PYTHONUTF8": "1"},
+        env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "PYTHONUTF8": "1"},
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
