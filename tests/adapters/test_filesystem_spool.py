@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -144,6 +145,29 @@ async def test_a_deep_folder_is_not_listed_for_each_round(
     assert drained == [str(n) for n in range(100)]
     assert listed.count(folder / "waiting") == 1
     assert (await spool.depth()).entries == 100
+
+
+async def test_who_asks_twice_at_once_gets_it_and_lets_go_of_it(
+    spool: FilesystemSpool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that was given up goes on beside the next one, when the disk does."""
+    await spool.put([body("a")])
+    flock = fcntl.flock
+
+    def slow(handle: int, how: int) -> None:
+        try:
+            flock(handle, how)
+        except BlockingIOError:
+            time.sleep(0.05)  # so that who did not get it has the last word
+            raise
+
+    monkeypatch.setattr(fcntl, "flock", slow)
+    await asyncio.gather(*(spool.oldest(limit=9) for _ in range(2)))
+    assert await texts(spool) == ["a"]
+    await spool.release()
+    other = FilesystemSpool(folder, max_bytes=MANY)
+    assert await texts(other) == ["a"]
+    await other.aclose()
 
 
 class TestHanging:

@@ -100,10 +100,14 @@ class Gateway:
             gateway = cls(services)
             if webhooks:
                 gateway._takes_webhooks.set()
-            background = working if worker else draining
+            background = (
+                working(settings, services)
+                if worker
+                else draining(settings, services, takes_webhooks=webhooks)
+            )
             async with (
                 beating(services.store, begun=gateway._takes_webhooks),
-                background(settings, services),
+                background,
             ):
                 yield gateway
 

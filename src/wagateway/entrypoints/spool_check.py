@@ -78,14 +78,14 @@ def _judged(name: str, depth: SpoolDepth, others: Mapping[SpoolPlace, SpoolDepth
         )
     waiting = [place for place, each in others.items() if each.entries]
     if waiting:
-        told = ", ".join(f"{each.name} ({each.kind})" for each in waiting)
+        told = ", ".join(each.label for each in waiting)
         return warn(
             _SPOOL,
             f"webhooks of other addresses of a database, or of another kind of spool, wait: {told}",
             "Start wagateway with that database; or, if it is this one under another address or "
             "another WHATSAPP_SPOOL, run `wagateway spool --adopt NAME`.",
         )
-    aside = {name: depth} | {f"{place.name} ({place.kind})": each for place, each in others.items()}
+    aside = {name: depth} | {place.label: each for place, each in others.items()}
     kept = [f"{each.set_aside:,} in {of}" for of, each in aside.items() if each.set_aside]
     if kept:
         return warn(
@@ -98,7 +98,7 @@ def _judged(name: str, depth: SpoolDepth, others: Mapping[SpoolPlace, SpoolDepth
     if depth.oldest_at is not None:
         return warn(
             _SPOOL,
-            f"webhooks wait in {name}, {depth.entries} groups of them, since "
+            f"webhooks wait in {name}, groups of them: {depth.entries:,}, since "
             f"{depth.oldest_at:%Y-%m-%d %H:%M:%S} UTC",
             "They are recorded by `wagateway up`, `api` or `worker` once the database answers.",
         )

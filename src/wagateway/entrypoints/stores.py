@@ -71,7 +71,7 @@ def spool_name(settings: Settings) -> str:
     name = parts.get("dbname") or parts.get("user")
     place = [str(parts.get(key) or "") for key in ("service", "host", "hostaddr", "port")]
     place.append(str(name or ""))
-    words = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(filter(None, place)))[:_LONGEST_NAME]
+    words = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(filter(None, place))).strip("-")[:_LONGEST_NAME]
     return f"{words}-{hashlib.sha256(chr(0).join(place).encode()).hexdigest()[:8]}"
 
 
@@ -80,6 +80,11 @@ class SpoolPlace(NamedTuple):
 
     kind: str
     name: str
+
+    @property
+    def label(self) -> str:
+        """What ``wagateway spool --adopt`` knows it by."""
+        return f"{self.kind}:{self.name}"
 
 
 async def spool_places(settings: Settings) -> list[SpoolPlace]:

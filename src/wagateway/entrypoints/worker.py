@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Protocol
 from uuid import uuid4
@@ -14,7 +14,7 @@ import structlog
 from msgspec import Struct
 
 from wagateway.domain.coverage import BEAT, STILL_UP
-from wagateway.domain.errors import StoreUnavailable, WagatewayError
+from wagateway.domain.errors import WagatewayError
 from wagateway.domain.purges import PurgeCounts
 from wagateway.entrypoints.backup_places import open_backup_worker
 from wagateway.entrypoints.containers import Services, now
@@ -179,38 +179,44 @@ async def tidying(services: Services) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def draining(settings: Settings, services: Services) -> AsyncIterator[None]:
-    """Record what waits in the spool, where there is one, while the context is open."""
-    if services.spool is None:
-        with suppress(StoreUnavailable):
-            await _tell_of_other_spools(settings)
-        yield
-        return
-    ingest = services.ingest
-    drain = DrainSpool(
-        spool=services.spool,
-        engine=ingest.engine,
-        commit=ingest.commit,
-        away=ingest.away,
-        told=log_drained,
-        troubled=log_spool_trouble,
-        broke=log_defect,
-        set_aside=log_set_aside,
-    )
-    async with _told_meanwhile(settings, services.spool), _running(drain):
+async def draining(
+    settings: Settings, services: Services, *, takes_webhooks: bool = True
+) -> AsyncIterator[None]:
+    """Record what waits in the spool, where there is one, while the context is open.
+
+    Where webhooks are taken it is tried beforehand, by a small write.
+    """
+    async with AsyncExitStack() as stack:
+        tried = services.spool if takes_webhooks else None
+        await stack.enter_async_context(_told_meanwhile(settings, tried))
+        if services.spool is not None:
+            ingest = services.ingest
+            drain = DrainSpool(
+                spool=services.spool,
+                engine=ingest.engine,
+                commit=ingest.commit,
+                away=ingest.away,
+                told=log_drained,
+                troubled=log_spool_trouble,
+                broke=log_defect,
+                set_aside=log_set_aside,
+            )
+            await stack.enter_async_context(_running(drain))
         yield
 
 
 @asynccontextmanager
-async def _told_meanwhile(settings: Settings, spool: Spool) -> AsyncIterator[None]:
-    """Tell whether *spool* can be used, and what waits in others; nobody waits for a disk here."""
+async def _told_meanwhile(settings: Settings, spool: Spool | None) -> AsyncIterator[None]:
+    """Log whether *spool* can be used, and what waits in others; nobody waits for a disk here."""
 
     async def tell() -> None:
         try:
-            await spool.prepare()
+            if spool is not None:
+                await spool.prepare()
             await _tell_of_other_spools(settings)
-        except StoreUnavailable as exc:  # it may be usable later, and the database is what counts
-            log_spool_trouble(str(exc))
+        except WagatewayError as exc:  # it may be usable later, and the database is what counts
+            if spool is not None:
+                log_spool_trouble(str(exc))
 
     telling = asyncio.create_task(tell())
     try:
@@ -225,8 +231,7 @@ async def _tell_of_other_spools(settings: Settings) -> None:
     for place, depth in (await other_spools(settings)).items():
         _spool_log.warning(
             "webhooks_of_another_spool_wait",
-            kind=place.kind,
-            spool=place.name,
+            spool=place.label,
             entries=depth.entries,
             set_aside=depth.set_aside,
             hint="start wagateway with that database; or, if it is this one under another "

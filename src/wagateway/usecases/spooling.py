@@ -17,9 +17,11 @@ _AT_ONCE = 20
 """Entries that are recorded together; each may hold several hundred bodies, and what comes now
 waits for them."""
 _MOST_REFUSALS = 5
-"""After that many defects in a row an entry is set aside."""
-_MOST_VAIN = 1000
+"""An entry that broke so often, others having been recorded in between each time, is set aside."""
+_MOST_VAIN = 10_000
+"""After so many that failed it begins from the first again."""
 _ENDING_S = 5.0
+"""How long a round may go on that is under way when the process stops."""
 
 
 class Away:
@@ -88,7 +90,7 @@ class SpoolBodies:
         self._max_waiting_bytes = max_waiting_bytes
         self._waiting_bytes = 0
         self._queue: deque[_Waiting] = deque()
-        self._takes_s = 0.0
+        self._takes_s = 0.0  # as the last write did
         self._writing: set[asyncio.Task[None]] = set()
         self._begins = False
 
@@ -188,11 +190,12 @@ class DrainSpool:
 
     Attributes:
         told: is told how many entries were recorded.
-        troubled: is told why nothing can be done, once for each reason; None: it goes on.
+        troubled: is told what keeps it from its work, in part or whole, once for each reason; None:
+            it goes on.
         broke: is told what of ours broke on an entry.
         set_aside: is told the key of an entry that was set aside, and why.
         poll_s: between two looks.
-        passed_s: how long what failed is passed over, where others did not.
+        passed_s: how long an entry that failed is left out, where another was recorded.
     """
 
     spool: Spool
@@ -257,33 +260,46 @@ class DrainSpool:
         found = await self._found()
         outcomes = await self._outcomes([entry for entry in found if entry.problem is None])
         done = [entry.key for entry, error in outcomes if error is None]
+        failed = [entry.key for entry, error in outcomes if error is not None]
         self._recorded.update(done)
         self._taken += len(done)
         self._refusals = {key: n for key, n in self._refusals.items() if key not in done}
         problem = await self._let_go()
+        problem = await self._refuse(found, outcomes) or problem
+        self._remember(done, failed)
+        if failed and not done:
+            await self.spool.release()  # another process may be better off
+            for _, error in outcomes:
+                if isinstance(error, Unavailable):
+                    raise error
+        if problem is not None:
+            self._trouble(str(problem))
+        elif found or not (self._recorded or self._stuck):  # else what was told still holds
+            self._trouble(None)
+        return len(done)
+
+    def _remember(self, done: Sequence[str], failed: Sequence[str]) -> None:
+        """Remember what is to be left out, and until when."""
+        if done:
+            self._stuck |= dict.fromkeys([*failed, *self._in_vain], _now() + self.passed_s)
+            self._in_vain.clear()
+        elif len(self._in_vain) > _MOST_VAIN:
+            self._in_vain.clear()
+        else:
+            self._in_vain.update(failed)
+
+    async def _refuse(
+        self, found: Sequence[SpoolEntry], outcomes: Sequence["_Outcome"]
+    ) -> Unavailable | None:
+        """Set aside what will never be recorded; return why some of it cannot be set aside."""
+        problem = None
         for entry in found:
             if entry.problem is not None:
                 problem = await self._set_aside(entry, entry.problem) or problem
         for entry, error in outcomes:
             if error is not None and not isinstance(error, Unavailable):
                 problem = await self._refused(entry, error) or problem
-        failed = [entry.key for entry, error in outcomes if error is not None]
-        away = next((error for _, error in outcomes if isinstance(error, Unavailable)), None)
-        if done:
-            self._stuck |= dict.fromkeys(failed, _now() + self.passed_s)
-            self._in_vain.clear()
-        elif failed:
-            self._in_vain = (
-                self._in_vain.union(failed) if len(self._in_vain) < _MOST_VAIN else set()
-            )
-            await self.spool.release()  # another process may be better off
-            if away is not None:
-                raise away
-        if problem is not None:
-            self._trouble(str(problem))
-        elif found or not (self._recorded or self._stuck):
-            self._trouble(None)
-        return len(done)
+        return problem
 
     async def _found(self) -> Sequence[SpoolEntry]:
         """Return the oldest entries of which it is not known that they cannot be recorded now."""
@@ -296,16 +312,14 @@ class DrainSpool:
             found = await self.spool.oldest(limit=_AT_ONCE, without=passed)
         return found
 
-    async def _outcomes(
-        self, entries: Sequence[SpoolEntry]
-    ) -> list[tuple[SpoolEntry, Exception | None]]:
+    async def _outcomes(self, entries: Sequence[SpoolEntry]) -> list["_Outcome"]:
         """Record *entries*, and tell for each why it is not."""
         errors = await asyncio.gather(*map(self._record, entries))
         broken = [error for error in errors if error and not isinstance(error, Unavailable)]
         if len(entries) > 1 and len(broken) == len(entries):
             # A defect may be a neighbour's, with which they shared a transaction.
             errors = [await self._record(entry) for entry in entries]
-        return list(zip(entries, errors, strict=True))
+        return [_Outcome(entry, error) for entry, error in zip(entries, errors, strict=True)]
 
     async def _record(self, entry: SpoolEntry) -> Exception | None:
         """Record the bodies of an entry, each for itself; return why one of them is not."""
@@ -335,7 +349,7 @@ class DrainSpool:
         return None
 
     async def _refused(self, entry: SpoolEntry, error: Exception) -> Unavailable | None:
-        """Set an entry aside that will never be recorded; return why that cannot be.
+        """Set an entry aside that will never be recorded; return why it cannot be set aside.
 
         As long as nothing else is recorded it may not be the entry's fault.
         """
@@ -363,6 +377,13 @@ class DrainSpool:
         if problem != self._problem:
             self._problem = problem
             self.troubled(problem)
+
+
+class _Outcome(NamedTuple):
+    """Why an entry is not recorded; None: it is."""
+
+    entry: SpoolEntry
+    error: Exception | None
 
 
 def _now() -> float:

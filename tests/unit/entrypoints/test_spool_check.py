@@ -44,7 +44,7 @@ async def test_what_waits_is_told(folder: Path) -> None:
     found = await spool_finding(Settings(spool_dir=folder))
     assert found.verdict is Verdict.WARN
     assert found.found.startswith(
-        f"webhooks wait in the folder {folder}, 1 groups of them, since 2"
+        f"webhooks wait in the folder {folder}, groups of them: 1, since 2"
     )
 
 
@@ -67,7 +67,7 @@ async def test_what_was_set_aside_under_another_address_is_not_said_to_wait(fold
     await spool.set_aside(entry.key)
     await spool.aclose()
     found = await spool_finding(Settings(spool_dir=folder))
-    assert found.found.endswith("were set aside: 1 in db-1-0f3a9c21 (filesystem)")
+    assert found.found.endswith("were set aside: 1 in filesystem:db-1-0f3a9c21")
 
 
 async def test_one_that_is_full_is_broken(folder: Path) -> None:

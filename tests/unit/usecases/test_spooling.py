@@ -452,6 +452,16 @@ class TestNeighbours:
             await world.drain()
         assert sorted(await world.numbers()) == list(range(120))
 
+    async def test_nor_again_and_again_when_it_fills_the_head(self, world: World) -> None:
+        world.archive.away = {ANA}
+        world.drain.passed_s = 600.0
+        for n in range(200):
+            await world.kept.put(spooled(event(n, ANA)))
+        for n in range(200, 400):
+            await world.kept.put(spooled(event(n, BRUNO)))
+        await self.drained(world, rounds=20)
+        assert sorted(await world.numbers()) == list(range(200, 400))
+
     async def test_what_breaks_is_set_aside_and_its_neighbours_are_recorded(
         self, world: World
     ) -> None:

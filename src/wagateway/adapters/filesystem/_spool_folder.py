@@ -1,9 +1,9 @@
 """The folder of a spool: every call waits for the disk, and raises OSError.
 
-<folder>/             0700
-waiting/<when>-<token>    what one put() kept, whole or not there, 0600
-aside/                what could not be recorded
-new/                  what is being written
+<folder>/                     0700
+    waiting/<when>-<token>    what one put() kept, whole or not there, 0600
+    aside/                    what could not be recorded
+    new/                      what is being written
 
 Who drains holds a lock on the folder ``waiting``, which needs no room on a disk that is full.
 """
@@ -25,12 +25,12 @@ from wagateway.ports.spool import SpoolDepth, SpoolEntry
 _ENOUGH_BYTES = 16 * 2**20
 """At once, or one entry that is larger: what is read lies in memory."""
 _BELIEVED_S = 1.0
-"""How long a count of the folder is, at least, for other processes may write there, too."""
+"""How long a count of the folder is believed, at least: other processes may write there, too."""
 _BELIEVED_TIMES = 50
 """How many times as long as the counting took."""
 _BELIEVED_AT_MOST_S = 30.0
 _LISTED_FOR_S = 30.0
-"""How long a list of what waits is used, whose end is not reached: what comes later is later."""
+"""How long a list of what waits is used before its end is reached; what came since is later."""
 _LEFT_OVER_S = 3600.0
 """What is being written is there for less than a second; older ones are those of a crash."""
 _LAST_NS = 9 * 10**18
@@ -57,7 +57,9 @@ class SpoolFolder:
         self._list: list[str] = []
         self._listed_at = float("-inf")
         self._swept_at = float("-inf")
-        self._lock: int | None = None
+        self._draining = threading.Lock()
+        self._drains: int | None = None
+        """The handle that has the folder locked, while this process drains."""
 
     def prepare(self) -> None:
         """Make it, and try to write and to lock."""
@@ -127,10 +129,11 @@ class SpoolFolder:
 
     def release(self) -> None:
         """Let others drain."""
-        lock, self._lock = self._lock, None
-        self._list = []
-        if lock is not None:
-            os.close(lock)
+        with self._draining:
+            handle, self._drains = self._drains, None
+            self._list = []
+            if handle is not None:
+                os.close(handle)
 
     def let_go(self, keys: Collection[str]) -> None:
         """Remove entries: all that can be, whatever the others do."""
@@ -161,7 +164,7 @@ class SpoolFolder:
             path.rename(self._aside / path.name)
             _sync(self._aside)
         except FileNotFoundError:
-            if path.exists():
+            if path.exists():  # then it is the folder that was removed
                 raise
         with self._mutex:
             self._list = [each for each in self._list if each != key]
@@ -200,7 +203,7 @@ class SpoolFolder:
         return [self._waiting / key for key in keys]
 
     def _make_folders(self) -> None:
-        """Make what is absent; once its name is on disk, too, whoever made it."""
+        """Make what is absent; return once the names are on disk, whoever made them."""
         with self._making:
             folders = (self._waiting, self._aside, self._new)
             if self._made and all(folder.is_dir() for folder in folders):
@@ -212,7 +215,11 @@ class SpoolFolder:
             self._made = True
 
     def _take_room(self, size_bytes: int) -> str:
-        """Return the name for an entry, later than all there are, whatever the clock says."""
+        """Reserve room for an entry, and return its name: later than all, whatever the clock says.
+
+        Raises:
+            StoreUnavailable: there is none.
+        """
         count = self._counted()
         if not self._has_room(count, size_bytes):
             count = self._counted(at_most_s=_BELIEVED_S)  # others may have let go
@@ -272,12 +279,14 @@ class SpoolFolder:
         return [each for each in listed if each not in without]
 
     def _may_drain(self) -> bool:
-        if self._lock is None:
-            with suppress(FileNotFoundError):  # no folder, and nothing in it
-                self._lock = _locked(self._waiting, fcntl.LOCK_EX)
-            if self._lock is not None:
-                self._sweep()
-        return self._lock is not None
+        # One thread at a time: of two, the second would not get what the first has locked.
+        with self._draining:
+            if self._drains is None:
+                with suppress(FileNotFoundError):  # no folder, and nothing in it
+                    self._drains = _locked(self._waiting, fcntl.LOCK_EX)
+                if self._drains is not None:
+                    self._sweep()
+            return self._drains is not None
 
     def _sweep(self) -> None:
         """Remove what a crash left half written: nobody was told that it is kept."""

@@ -15,8 +15,8 @@ Told = TypeVar("Told")
 class Disk:
     """Calls in threads of their own: a disk that hangs holds up nothing else.
 
-    Not the event loop's other calls, for they have its threads; and not the end of the process,
-    which waits for no thread of these.
+    They do not use the event loop's own threads, which others need, and the process ends without
+    waiting for them.
     """
 
     def __init__(self, *, at_once: int) -> None:

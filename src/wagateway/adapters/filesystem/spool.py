@@ -18,8 +18,15 @@ _PUT_WITHIN_S = 1.5
 """WAHA waits 8 seconds for an answer, and the database took six of them."""
 _REST_WITHIN_S = 5.0
 _RELEASE_WITHIN_S = 0.5
-_MOVED_WITHIN_S = 600.0
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_PUT_BACK_WITHIN_S = 600.0
+_MENDS = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some of its disk"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "let this user read and write there"),
+    **dict.fromkeys(
+        (errno.EAGAIN, errno.EMFILE, errno.ENFILE), "raise the limits of ulimit -u, -n"
+    ),
+    errno.EROFS: "its disk is read-only",
+}
 
 
 class FilesystemSpool(Spool):
@@ -72,7 +79,7 @@ class FilesystemSpool(Spool):
     @override
     async def put_back(self) -> int:
         with _disk_errors():
-            return await self._rest(_MOVED_WITHIN_S, self._folder.put_back)
+            return await self._rest(_PUT_BACK_WITHIN_S, self._folder.put_back)
 
     @override
     async def depth(self) -> SpoolDepth:
@@ -105,12 +112,8 @@ def _disk_errors() -> Iterator[None]:
             "WHATSAPP_SPOOL_DIR"
         ) from exc
     except OSError as exc:
-        mend = "let this user read and write there"
-        if exc.errno in _FULL:
-            mend = "free some of its disk"
-        elif exc.errno == errno.EIO:
-            mend = "look at its disk"
+        mend = _MENDS.get(exc.errno or 0, "look at its disk")
         raise StoreUnavailable(
-            f"the folder of the spool cannot be used ({exc.strerror}): {mend}, or set "
+            f"the folder of the spool cannot be used ({exc.strerror or exc}): {mend}, or set "
             "WHATSAPP_SPOOL_DIR"
         ) from exc

@@ -85,9 +85,7 @@ async def _looked(settings: Settings, adopt: str | None, *, retry: bool) -> Spoo
             kind=settings.spool_kind,
             name=None if spool is None else spool_name(settings),
             depth=SpoolDepth() if spool is None else await spool.depth(),
-            others={
-                _label(place): depth for place, depth in (await other_spools(settings)).items()
-            },
+            others={place.label: depth for place, depth in (await other_spools(settings)).items()},
             adopted=adopted,
             put_back=put_back,
         )
@@ -98,7 +96,7 @@ async def _adopted(settings: Settings, name: str) -> int:
     if settings.spool_kind == "off":
         raise Rejected("there is no spool: WHATSAPP_SPOOL is off")
     mine = SpoolPlace(settings.spool_kind, spool_name(settings))
-    others = {_label(each): each for each in await spool_places(settings) if each != mine}
+    others = {each.label: each for each in await spool_places(settings) if each != mine}
     if name not in others:
         told = ", ".join(others) or "none"
         raise NotFound(f"no other spool is called {name!r}; there are: {told}")
@@ -108,16 +106,12 @@ async def _adopted(settings: Settings, name: str) -> int:
         return await _moved(theirs, ours)
 
 
-def _label(place: SpoolPlace) -> str:
-    return f"{place.kind}:{place.name}"
-
-
 async def _moved(theirs: Spool, ours: Spool) -> int:
     moved = 0
-    left: set[str] = set()
-    while entries := await theirs.oldest(limit=_AT_ONCE, without=left):
+    seen: set[str] = set()
+    while entries := await theirs.oldest(limit=_AT_ONCE, without=seen):
         for entry in entries:
-            left.add(entry.key)
+            seen.add(entry.key)
             if entry.problem is not None:
                 await theirs.set_aside(entry.key)
                 continue
@@ -134,7 +128,8 @@ def lines(found: SpoolReport, timezone: str) -> Iterator[str]:
     if found.adopted:
         yield f"{counted(found.adopted, 'group')} of webhooks taken over."
     if found.put_back:
-        yield f"{counted(found.put_back, 'group')} of webhooks wait again that were set aside."
+        groups = counted(found.put_back, "group")
+        yield f"Waiting again, after being set aside: {groups} of webhooks."
     if found.name is None:
         yield "There is no spool: while the database is away, webhooks are refused."
     else:

@@ -116,7 +116,7 @@ async def test_what_was_set_aside_waits_again_when_it_is_said(world: World) -> N
     told = (await world.run()).output
     assert "2 set aside" in told
     assert "--retry" in told
-    assert "2 groups of webhooks wait again" in (await world.run("--retry")).output
+    assert "Waiting again, after being set aside: 2 groups" in (await world.run("--retry")).output
     assert await world.texts() == ["a", "b"]
     assert json.loads((await world.run("--retry", "--json")).output)["put_back"] == 0
 
