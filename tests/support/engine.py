@@ -166,7 +166,13 @@ class FakeEngine(Engine):
 
     @override
     async def message(
-        self, session: EngineSession, chat: Jid, stanza: StanzaId, *, download_media: bool = False
+        self,
+        session: EngineSession,
+        chat: Jid,
+        stanza: StanzaId,
+        *,
+        waha_id: str | None = None,
+        download_media: bool = False,
     ) -> MessageRow:
         for row in self.rows.get(chat, ()):
             if row.stanza == stanza:

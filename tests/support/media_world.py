@@ -79,9 +79,17 @@ class MediaEngine(FakeEngine):
 
     @override
     async def message(
-        self, session: EngineSession, chat: Jid, stanza: StanzaId, *, download_media: bool = False
+        self,
+        session: EngineSession,
+        chat: Jid,
+        stanza: StanzaId,
+        *,
+        waha_id: str | None = None,
+        download_media: bool = False,
     ) -> MessageRow:
         assert download_media
+        assert waha_id is not None
+        assert stanza in waha_id
         self._count("message")
         found = self.again[stanza]
         if isinstance(found, Exception):

@@ -203,9 +203,24 @@ class Engine(ABC):
 
     @abstractmethod
     async def message(
-        self, session: EngineSession, chat: Jid, stanza: StanzaId, *, download_media: bool = False
+        self,
+        session: EngineSession,
+        chat: Jid,
+        stanza: StanzaId,
+        *,
+        waha_id: str | None = None,
+        download_media: bool = False,
     ) -> MessageRow:
-        """Return one message; with *download_media* the engine fetches its file again first."""
+        """Return one message; with *download_media* the engine fetches its file again first.
+
+        Args:
+            session: as the engine told it last.
+            chat: where it is.
+            stanza: its id.
+            waha_id: the serialised one, as the engine wrote it: WEBJS knows no other, and the chat
+                in it may be the hidden id of the person in *chat*.
+            download_media: fetch its file.
+        """
 
     @abstractmethod
     async def contacts(self, session: EngineSession, *, limit: int, offset: int) -> list[Told]:

@@ -258,7 +258,9 @@ class FetchMedia:
 
     async def _got_again(self, task: DownloadTask) -> MediaOffer:
         session = await self._session(task.archive)
-        row = await self.engine.message(session, task.chat, task.stanza, download_media=True)
+        row = await self.engine.message(
+            session, task.chat, task.stanza, waha_id=task.waha_id, download_media=True
+        )
         offer = _offer_in(row.delivery)
         if offer is None or not has_place(offer):
             told = offer.error if offer is not None else None

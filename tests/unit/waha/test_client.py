@@ -41,7 +41,7 @@ from wagateway.domain.events import (
     SessionStatus,
     Source,
 )
-from wagateway.domain.identity import Jid, SessionName
+from wagateway.domain.identity import Jid, SessionName, StanzaId
 from wagateway.ports.engine import EngineSession, Told
 
 NOW = datetime(2026, 10, 3, 12, tzinfo=UTC)
@@ -520,3 +520,38 @@ def test_whatever_comes_only_the_ports_errors_come_out(page: object) -> None:
                     await read
 
     asyncio.run(ask())
+
+
+class TestMessage:
+    """WEBJS finds a message by its serialised id alone, and by the chat that is in it."""
+
+    STANZA = StanzaId("3EB0A1")
+
+    async def paths(self, waha_id: str | None, *known: str) -> list[str]:
+        """Return what is asked for, where WAHA answers for the paths that end in *known*."""
+        paths: list[str] = []
+
+        def answers(request: httpx.Request) -> httpx.Response:
+            paths.append(request.url.raw_path.decode().partition("?")[0].rpartition("/chats/")[2])
+            found = paths[-1].endswith(known)
+            return httpx.Response(200 if found else 404, content=sample("message-by-id-media"))
+
+        async with asked(answers) as engine:
+            with suppress(NotFound):
+                await engine.message(VENDAS, ANA, self.STANZA, waha_id=waha_id)
+        return paths
+
+    async def test_it_is_asked_for_as_the_engine_wrote_it(self) -> None:
+        whole = "false_180000000000002@lid_3EB0A1"
+        assert await self.paths(whole, whole) == [f"180000000000002@lid/messages/{whole}"]
+
+    async def test_then_as_we_call_it(self) -> None:
+        first, second = await self.paths("false_180000000000002@lid_3EB0A1", "/3EB0A1")
+        assert first.startswith("180000000000002@lid/")
+        assert second == "5511987650102@c.us/messages/3EB0A1"
+
+    @pytest.mark.parametrize(
+        "waha_id", [None, "", "3EB0A1", "a_b", "false_x_3EB0A1", "false_1@c.us_3EB0FF", "_" * 9]
+    )
+    async def test_what_is_no_such_id_is_not_asked_for(self, waha_id: str | None) -> None:
+        assert await self.paths(waha_id, "/3EB0A1") == ["5511987650102@c.us/messages/3EB0A1"]

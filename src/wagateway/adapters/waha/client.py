@@ -1,7 +1,7 @@
 """WAHA, asked over its REST API. Source: WAHA OpenAPI 2026.9; recorded WAHA 2024.10 answers."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import quote
 
 import httpx
@@ -30,6 +30,8 @@ _COMMAND_S = 20.0
 _MESSAGES_S = 30.0
 _MEDIA_S = 120.0
 _NOT_ALL = frozenset({"WEBJS", "WPP"})
+_PARTS = 3
+"""Of a serialised id: whether it is ours, the chat, the stanza id; in groups the author, too."""
 """Engines that cannot list the messages of all chats at once."""
 
 
@@ -144,15 +146,30 @@ class WahaEngine(Engine):
 
     @override
     async def message(
-        self, session: EngineSession, chat: Jid, stanza: StanzaId, *, download_media: bool = False
+        self,
+        session: EngineSession,
+        chat: Jid,
+        stanza: StanzaId,
+        *,
+        waha_id: str | None = None,
+        download_media: bool = False,
+    ) -> MessageRow:
+        named = _chat_in(waha_id or "", stanza)
+        if waha_id is not None and named is not None:
+            with suppress(NotFound):  # it may be called by another id by now
+                return await self._message(session, named, waha_id, download=download_media)
+        return await self._message(session, chat, stanza, download=download_media)
+
+    async def _message(
+        self, session: EngineSession, chat: str, message: str, *, download: bool
     ) -> MessageRow:
         body = await self._get(
-            f"api/{_part(session.name)}/chats/{_part(chat)}/messages/{_part(stanza)}",
-            timeout_s=_MEDIA_S if download_media else _MESSAGES_S,
-            downloadMedia="true" if download_media else "false",
+            f"api/{_part(session.name)}/chats/{_part(chat)}/messages/{_part(message)}",
+            timeout_s=_MEDIA_S if download else _MESSAGES_S,
+            downloadMedia="true" if download else "false",
         )
         if not obj(listings.decoded(body)):
-            raise NotFound(f"WAHA does not know the message {stanza}")
+            raise NotFound(f"WAHA does not know the message {message}")
         return listings.row_of(body, session, at=self._clock())
 
     @override
@@ -188,6 +205,13 @@ class WahaEngine(Engine):
     async def picture(self, session: EngineSession, chat: Jid) -> str | None:
         body = await self._get(f"api/{_part(session.name)}/chats/{_part(chat)}/picture")
         return text(listings.an_object(body).get("url"))
+
+
+def _chat_in(waha_id: str, stanza: str) -> str | None:
+    """Return the chat that a serialised id of *stanza* names; None where it is no such id."""
+    parts = waha_id.split("_")
+    named = len(parts) >= _PARTS and parts[2] == stanza and "@" in parts[1]
+    return parts[1] if named else None
 
 
 def _part(name: str) -> str:
