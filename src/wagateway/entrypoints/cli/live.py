@@ -10,7 +10,7 @@ from wagateway.domain.errors import Defect
 from wagateway.domain.feed import ChangeKind, kinds_named
 from wagateway.domain.views import ChangeView
 from wagateway.entrypoints.cli.options import Place
-from wagateway.entrypoints.cli.output import echo_json
+from wagateway.entrypoints.cli.output import echo_json, note
 from wagateway.entrypoints.cli.place import archive_of, settings_at
 from wagateway.entrypoints.gateway import Gateway
 from wagateway.entrypoints.serve import run_until_stopped
@@ -51,6 +51,7 @@ async def _live(settings: Settings, which: Selection, *, as_json: bool) -> None:
             kinds=kinds_named((which.kinds or "").split(",")),
             after=which.after,
         )
+        note("Waiting for changes; Ctrl-C ends it.")
         async for change in changes:
             if as_json:
                 echo_json(change)

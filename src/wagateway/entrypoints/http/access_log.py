@@ -14,6 +14,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 _CLEAN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _ERROR = 400
+_TOO_MANY = 429
 _SERVER_ERROR = 500
 _PROBED = frozenset({"/health", "/health/ready", "/health/live", "/metrics"})
 """Programs ask these every few seconds: that all is still well is no news."""
@@ -90,7 +91,9 @@ def _write(route: str, status: int) -> Callable[..., None]:
     """Return what logs at the level of a request to *route* that ended with *status*."""
     if status >= _SERVER_ERROR:
         return _log.warning
-    return _log.debug if route in _PROBED and status < _ERROR else _log.info
+    is_no_news = route in _PROBED and status < _ERROR
+    # Who is turned away for asking too often shall not fill the disk; metrics count it.
+    return _log.debug if is_no_news or status == _TOO_MANY else _log.info
 
 
 def _request_id(scope: HTTPScope) -> str:

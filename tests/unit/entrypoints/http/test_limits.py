@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from litestar import Litestar
 from litestar.types import HTTPReceiveMessage
+from structlog.testing import capture_logs
 from tests.contracts.test_rate_limit import FakeClock
 from tests.unit.entrypoints.http.world import (
     API_TOKEN,
@@ -104,6 +105,14 @@ class TestApi:
         assert await asking.statuses(3, "/api/sessions", WRONG) == [401, 401, 429]
         assert await asking.statuses(1, "/api/sessions", {}) == [429]
         assert (await asking.get("/api/sessions", WRONG)).headers["retry-after"] == "30"
+
+    async def test_who_is_turned_away_fills_no_log(self, clock: FakeClock) -> None:
+        asking = Asking(clock)
+        with capture_logs() as logs:
+            await asking.statuses(100, "/api/sessions", WRONG)
+        requests = [each for each in logs if each["event"] == "request"]
+        assert len(requests) == 100
+        assert [each["status"] for each in requests if each["log_level"] == "info"] == [401, 401]
 
     async def test_a_right_token_is_let_in_whatever_others_did(self, clock: FakeClock) -> None:
         asking = Asking(clock)
