@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from wagateway.domain.errors import InvalidInput, StoreUnavailable, Unavailable
 from wagateway.domain.identity import SessionName
@@ -80,7 +80,7 @@ class SpoolBodies:
             max_bodies: of one write.
             max_group_bytes: of one write, or one body that is larger.
             max_waiting_bytes: how much may wait or be written; beyond that callers are turned away.
-            at_once: writes that are under way, so that a slow one makes not all others late.
+            at_once: writes that are under way, so that a slow one does not make all others late.
         """
         self._spool = spool
         self._patience_s = patience_s
@@ -233,7 +233,7 @@ class DrainSpool:
         finally:
             stopped.cancel()
 
-    async def _round(self, stopped: asyncio.Task[Any]) -> int:
+    async def _round(self, stopped: asyncio.Task[bool]) -> int:
         """Return how many were recorded; what cannot be done is told."""
         working = asyncio.create_task(self())
         await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -251,10 +251,10 @@ class DrainSpool:
         """Record the oldest entries, as many as go together.
 
         Returns:
-            How many are recorded; 0: nothing waits, or another process is at it.
+            How many are recorded; 0: nothing waits, another process is at it, or all of them broke.
 
         Raises:
-            StoreUnavailable: the spool is away, or the database took none of them.
+            Unavailable: the spool is away, or the database took none of them.
         """
         await self._let_go()
         found = await self._found()
@@ -328,9 +328,7 @@ class DrainSpool:
             if error is not None and not isinstance(error, Exception):
                 raise error
         errors = [error for error in kept if isinstance(error, Exception)]
-        return next((each for each in errors if isinstance(each, Unavailable)), None) or next(
-            iter(errors), None
-        )
+        return min(errors, key=lambda error: not isinstance(error, Unavailable), default=None)
 
     async def _record_body(self, body: SpooledBody) -> None:
         deliveries = self.engine.read(body.body, received_at=body.received_at, source=body.source)
