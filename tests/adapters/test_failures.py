@@ -12,6 +12,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.support.cluster import Server, cluster, is_root, standby_of
 from tests.support.deliveries import ANA, NOON, SECOND, SESSION, delivery, seen
+from tests.support.listener import listening
 from tests.support.postgres import fresh_database
 
 from wagateway.adapters.timescale._queries import QUERIES
@@ -156,8 +157,7 @@ class Cutter:
                     break
         finally:
             back.cancel()
-            for each in (ours, writer):
-                each.close()
+            ours.close()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):
@@ -169,12 +169,8 @@ class Cutter:
 async def cutter(url: str) -> AsyncIterator[tuple[Cutter, str]]:
     parts = conninfo_to_dict(url)
     found = Cutter(f"{parts['host']}/.s.PGSQL.5432")
-    server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(found.serve) as port:
         yield found, make_conninfo(url, host="127.0.0.1", port=port)
-    finally:
-        server.close()
 
 
 class TestConnectionCutInMidCommit:

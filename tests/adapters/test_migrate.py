@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import psycopg
 import pytest
+from tests.support.listener import listening
 from tests.support.postgres import database_url, fresh_database
 
 from wagateway.adapters.timescale import migrate as runner
@@ -367,13 +368,14 @@ async def pooler(url: str) -> AsyncIterator[str]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_unix_connection(address)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(pump(reader, server_writer))
-            group.create_task(pump(server_reader, writer))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(pump(reader, server_writer))
+                group.create_task(pump(server_reader, writer))
+        finally:
+            server_writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1")
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    async with listening(serve) as port:
         pooled = parts._replace(
             netloc=f"{parts.netloc}127.0.0.1:{port}", query="sslmode=disable&gssencmode=disable"
         )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.support.listener import listening
 
 from wagateway.adapters.waha.fetching import FetchLimits, WahaFiles, open_files
 from wagateway.domain.errors import (
@@ -61,24 +62,16 @@ class Peer:
         self.url = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            self.asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
-            await self.answer(writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+        self.asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        await self.answer(writer)
 
 
 @asynccontextmanager
 async def peer_of(answer: Answer) -> AsyncIterator[Peer]:
     peer = Peer(answer)
-    server = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
-    peer.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
+    async with listening(peer.serve) as port:
+        peer.url = f"http://127.0.0.1:{port}"
         yield peer
-    finally:
-        server.close()
 
 
 def offer(url: str | None = OFFERED) -> MediaOffer:

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
+from tests.support.listener import listening
+
 
 @contextmanager
 def frozen(server_pid: int) -> Iterator[None]:
@@ -36,19 +38,9 @@ def _children(pid: int) -> list[int]:
 @asynccontextmanager
 async def silent_listener() -> AsyncIterator[str]:
     """Yield the URL of something that takes connections and never says a word."""
-    writers: list[asyncio.StreamWriter] = []
 
-    async def take(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
+    async def say_nothing(*_: object) -> None:
+        await asyncio.Event().wait()
 
-    server = await asyncio.start_server(take, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(say_nothing) as port:
         yield f"postgresql://nobody@127.0.0.1:{port}/none"
-    finally:
-        server.close()
-        for writer in writers:
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
-        await server.wait_closed()

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.listener import listening
 
 from wagateway.adapters.waha.client import WahaEngine, open_engine
 from wagateway.adapters.waha.reader import WahaReader
@@ -431,17 +432,10 @@ async def served(talk: Callable[[asyncio.StreamWriter], AsyncIterator[None]]) ->
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        try:
-            async for _ in talk(writer):
-                await writer.drain()
-        except ConnectionError:
-            pass
-        finally:
-            writer.close()
+        async for _ in talk(writer):
+            await writer.drain()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    async with listening(handle) as port:
         yield f"http://127.0.0.1:{port}"
 
 
