@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from tests.support.deliveries import ANA, SESSION, delivery, seen
 from tests.support.hung import frozen, silent_listener
 from tests.support.metrics import Scraped
+from tests.support.within import within
 from tests.unit.entrypoints.http.world import API, application, client_of
 
 from wagateway.adapters.embedded.server import EmbeddedPostgres
@@ -65,22 +65,17 @@ def hung(server: EmbeddedPostgres) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    assert time.monotonic() - started < seconds
-
-
 async def test_a_writer_is_answered_soon_and_its_delivery_is_kept(
     server: EmbeddedPostgres, pool: Pool
 ) -> None:
     commit = GroupCommit(TimescaleArchive(pool), patience_s=0.5)
     with hung(server):
-        with within(3), pytest.raises(StoreUnavailable, match="in time"):
+        with within(10), pytest.raises(StoreUnavailable, match="in time"):
             await commit.record([delivery(seen(stanza="W1"))])
-        with within(0.2), pytest.raises(StoreUnavailable):
-            await commit.record([delivery(seen(stanza="W2"))])
+        next_one = asyncio.create_task(commit.record([delivery(seen(stanza="W2"))]))
+        for _ in range(20):  # steps without any wait
+            await asyncio.sleep(0)
+        assert isinstance(next_one.exception(), StoreUnavailable)
     async with asyncio.timeout(20):
         while True:
             try:
@@ -97,7 +92,7 @@ async def test_a_reader_is_answered_and_works_when_the_database_does(
     server: EmbeddedPostgres, pool: Pool
 ) -> None:
     reader = TimescaleReader(pool, answer_s=0.3)
-    with hung(server), within(15), pytest.raises(StoreUnavailable):
+    with hung(server), within(20), pytest.raises(StoreUnavailable):
         await reader.sessions()
     async with asyncio.timeout(20):
         await TimescaleReader(pool).sessions()
@@ -108,7 +103,7 @@ async def test_health_says_so_at_once_however_often_it_is_asked(
 ) -> None:
     health = store_health(TimescaleReader(pool), timeout_s=0.3)
     assert (await health()).status is HealthStatus.OK
-    with hung(server), within(3):
+    with hung(server), within(10):
         for _ in range(3):
             assert (await health()).status is HealthStatus.DOWN
         many = await asyncio.gather(*(health() for _ in range(50)))
@@ -128,7 +123,7 @@ async def test_metrics_are_told_without_it_however_often_they_are_asked_for(
         return Scraped(await page()).value("database_up")
 
     assert await is_up() == 1
-    with hung(server), within(3):
+    with hung(server), within(10):
         for _ in range(3):
             assert await is_up() == 0
     async with asyncio.timeout(20):
@@ -166,7 +161,7 @@ async def test_the_api_says_so_in_time(server: EmbeddedPostgres, pool: Pool, pat
         answer_timeout_s=0.5,
     )
     async with client_of(app) as client:
-        with hung(server), within(3):
+        with hung(server), within(10):
             answer = await client.get(f"/api/{path}", headers=API)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
 
@@ -176,7 +171,7 @@ async def test_closing_does_not_wait_for_ever(server: EmbeddedPostgres) -> None:
         await pool.wait()
         others = asyncio.all_tasks()
         commit = GroupCommit(TimescaleArchive(pool), patience_s=0.3)
-        with hung(server), within(12):
+        with hung(server), within(20):
             with pytest.raises(StoreUnavailable):
                 await commit.record([delivery(seen(stanza="C1"))])
             await commit.aclose()
@@ -189,14 +184,14 @@ async def test_a_peer_that_takes_connections_and_says_nothing_is_unavailable(
 ) -> None:
     monkeypatch.setattr(runner, "_CONNECT_S", 2)
     async with silent_listener() as url:
-        with within(12):
+        with within(20):
             async with open_pool(url, timeout_s=0.5) as pool:
                 commit = GroupCommit(TimescaleArchive(pool))
-                with within(3), pytest.raises(StoreUnavailable):
+                with within(10), pytest.raises(StoreUnavailable):
                     await commit.record([delivery(seen())])
                 health = store_health(TimescaleReader(pool), timeout_s=0.3)
-                with within(2):
+                with within(10):
                     assert (await health()).status is HealthStatus.DOWN
                 await commit.aclose()
-        with within(8), pytest.raises(StoreUnavailable):
+        with within(20), pytest.raises(StoreUnavailable):
             await runner.status(url)

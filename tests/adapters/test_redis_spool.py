@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 from redis.asyncio import Redis
 from tests.support.valkey import ValkeyServer, fresh, needs_valkey, valkey
+from tests.support.within import within
 
 from wagateway.adapters.redis.address import RedisServer
 from wagateway.adapters.redis.client import open_client
@@ -297,11 +298,8 @@ class TestIllServers:
         with valkey() as server:
             async with open_redis_spool(server.address, max_bytes=ROOM) as spool:
                 await spool.put([body("before")])
-                with server.frozen():
-                    began = time.monotonic()
-                    with pytest.raises(StoreUnavailable):
-                        await spool.put([body("meanwhile")])
-                    assert time.monotonic() - began < 2.5
+                with server.frozen(), within(5), pytest.raises(StoreUnavailable):
+                    await spool.put([body("meanwhile")])
                 await spool.put([body("after")])
                 found = await texts(spool)
         assert [text for text in found if text != "meanwhile"] == ["before", "after"]
@@ -313,7 +311,7 @@ class TestIllServers:
                 freezing = server.frozen()
                 freezing.__enter__()
                 began = time.monotonic()
-            assert time.monotonic() - began < 2.0
+            assert time.monotonic() - began < 5
             freezing.__exit__(None, None, None)
 
     async def test_a_replica_takes_nothing(self, server: ValkeyServer, spool: RedisSpool) -> None:

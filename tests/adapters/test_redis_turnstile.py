@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from tests.support.valkey import ValkeyServer, needs_valkey, valkey
+from tests.support.within import within
 
 from wagateway.adapters.redis.address import RedisServer
 from wagateway.adapters.redis.turnstile import open_turnstile
@@ -116,12 +117,10 @@ async def test_who_went_on_alone_joins_again(
 async def test_one_that_hangs_is_waited_for_once(server: ValkeyServer) -> None:
     async with turnstiles(server.address, WAHA) as (one,):
         await one.wait()
-        with server.frozen():
-            began = time.monotonic()
+        with server.frozen(), within(10):
             for _ in range(50):
                 await one.wait()
                 await one.answered()
-            assert time.monotonic() - began < 2.0
 
 
 async def test_times_of_a_clock_that_was_set_back_are_not_believed(server: ValkeyServer) -> None:
@@ -134,9 +133,8 @@ async def test_times_of_a_clock_that_was_set_back_are_not_believed(server: Valke
         server.asked("DEL", passed.decode())
         for _ in range(10):
             server.asked("RPUSH", passed.decode(), future)
-        began = time.monotonic()
-        assert not await rests(one)
-        assert time.monotonic() - began < 1.0
+        with within(10):
+            assert not await rests(one)
 
 
 async def test_little_is_left_in_redis(server: ValkeyServer) -> None:

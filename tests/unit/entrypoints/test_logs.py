@@ -2,7 +2,6 @@ import io
 import json
 import logging
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import structlog
 from tests.support.deliveries import delivery, seen
+from tests.support.within import within
 from typing_extensions import override
 
 from wagateway.entrypoints.logs import configure_logging, redactor
@@ -276,9 +276,8 @@ class TestHostileValues:
         ["a", "1", "1 ", "(11", "+1", "@", "a.", "://", "token", "token=", "password '", "-"],
     )
     def test_a_long_value_takes_no_time(self, piece: str) -> None:
-        began = time.perf_counter()
-        told = redacted(event=piece * (1_000_000 // len(piece)))["event"]
-        assert time.perf_counter() - began < 1
+        with within(10):
+            told = redacted(event=piece * (1_000_000 // len(piece)))["event"]
         assert len(told) < 70_000
 
 

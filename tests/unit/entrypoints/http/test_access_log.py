@@ -28,7 +28,7 @@ def lines(logs: list[Any]) -> list[Any]:
 @pytest.mark.parametrize(
     ("path", "route", "status"),
     [
-        (f"/api/messages/default/{ANA}?before=5511000&limit=5", MESSAGES, 400),
+        (f"/api/messages/default/{ANA}?before=551198765000&limit=5", MESSAGES, 400),
         (f"/api/messages/default/{ANA}?limit=5", MESSAGES, 200),
         ("/api/messages/default/+55 11 98765-0102", MESSAGES, 200),
         ("/5511987650102", "unmatched", 404),
@@ -43,7 +43,7 @@ async def test_logs_the_route_and_never_whom_it_was_about(
     assert line["route"] == route
     assert (line["method"], line["status"]) == ("GET", status)
     assert 0 <= line["ms"] < 60_000
-    assert "5511" not in str(logs)
+    assert "551198765" not in str(logs)
     assert "98765" not in str(logs)
     assert "limit" not in str(logs)
 

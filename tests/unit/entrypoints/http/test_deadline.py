@@ -1,12 +1,12 @@
 """What hangs behind the API is not waited for."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
+from tests.support.within import within
 from tests.unit.entrypoints.http.world import API, application, client_of, filled_archive
 from typing_extensions import override
 
@@ -45,10 +45,8 @@ async def hanging(archive: HangingArchive) -> AsyncIterator[httpx.AsyncClient]:
 async def test_is_answered_before_it_lets_go(
     archive: HangingArchive, hanging: httpx.AsyncClient
 ) -> None:
-    started = time.monotonic()
-    with capture_logs() as logs:
+    with capture_logs() as logs, within(5):
         answer = await hanging.get("/api/sessions", headers=API)
-    assert time.monotonic() - started < 0.5
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"] == "The archive did not answer within 0.1 seconds."
