@@ -13,6 +13,10 @@ from wagateway.ports.engine import EngineReader
 from wagateway.ports.spool import Spool, SpooledBody, SpoolEntry
 from wagateway.usecases.group_commit import GroupCommit
 
+_ALWAYS_TRIED = 1 / 3
+"""Of a caller's patience: who waited for less is given a try, however slow the last write was. Else
+nobody would find out, after one that was very slow, that the disk is well again; and two thirds are
+left for the write."""
 _AT_ONCE = 20
 """Entries that are recorded together; each may hold several hundred bodies, and what comes now
 waits for them."""
@@ -144,14 +148,15 @@ class SpoolBodies:
         """Take what goes together; who would be answered too late is told so at once.
 
         Else a disk that is too slow would be busy with what its callers gave up, and bring again.
-        It is taken to be as slow as the last time, but who just came is always given a try.
+        It is taken to be as slow as the last time.
         """
         group: list[_Waiting] = []
         late: list[_Waiting] = []
         size_bytes = 0
+        in_time_s = max(self._patience_s - self._takes_s, self._patience_s * _ALWAYS_TRIED)
         while self._queue and len(group) < self._max_bodies:
             first = self._queue[0]
-            if now - first.since > self._patience_s - min(self._takes_s, self._patience_s * 2 / 3):
+            if now - first.since > in_time_s:
                 late.append(self._queue.popleft())
                 continue
             size_bytes += len(first.body.body)

@@ -532,3 +532,16 @@ async def test_who_would_be_answered_too_late_is_told_so_and_not_written() -> No
     assert kept.writes == [1]
     await spool(SpooledBody(body=b"c", received_at=NOON))
     assert kept.writes == [1, 1]
+
+
+async def test_after_a_write_that_outlasted_all_patience_the_next_is_tried() -> None:
+    kept = MoodySpool()
+    kept.hang = asyncio.Event()
+    spool = SpoolBodies(kept, patience_s=0.05)
+    with pytest.raises(StoreUnavailable, match="in time"):
+        await spool(SpooledBody(body=b"a", received_at=NOON))
+    await asyncio.sleep(0.02)
+    kept.hang.set()
+    await spool.aclose()  # the first is written by now
+    await spool(SpooledBody(body=b"b", received_at=NOON))
+    assert kept.writes == [1, 1]
