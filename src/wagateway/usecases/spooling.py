@@ -269,9 +269,9 @@ class DrainSpool:
         self._recorded.update(done)
         self._taken += len(done)
         self._refusals = {key: n for key, n in self._refusals.items() if key not in done}
+        self._remember(done, failed)
         problem = await self._let_go()
         problem = await self._refuse(found, outcomes) or problem
-        self._remember(done, failed)
         if failed and not done:
             await self.spool.release()  # another process may be better off
             for _, error in outcomes:
@@ -372,9 +372,15 @@ class DrainSpool:
         except Unavailable as exc:
             self._stuck[entry.key] = _now() + self.passed_s
             return exc
-        self._refusals.pop(entry.key, None)
+        self._forget(entry.key)
         self.set_aside(entry.key, why)
         return None
+
+    def _forget(self, key: str) -> None:
+        """Remember nothing of what was set aside: when it is put back, it is tried at once."""
+        self._refusals.pop(key, None)
+        self._stuck.pop(key, None)
+        self._in_vain.discard(key)
 
     def _trouble(self, problem: str | None) -> None:
         if problem != self._problem:

@@ -489,6 +489,21 @@ class TestNeighbours:
         assert await world.numbers() == list(range(50))
         assert world.troubles == ["the disk is read only", None]
 
+    @pytest.mark.parametrize("neighbours", [0, 1])
+    async def test_what_was_set_aside_and_is_put_back_is_tried_at_once(
+        self, world: World, neighbours: int
+    ) -> None:
+        world.drain.passed_s = 600.0
+        await world.kept.put(spooled(b"{"))
+        for n in range(neighbours):
+            await world.kept.put(spooled(event(n)))
+        await self.drained(world, rounds=1)
+        assert world.aside == [("1", "InvalidInput")]
+        assert await world.kept.put_back() == 1
+        await world.kept.put(spooled(event(9)))
+        await self.drained(world, rounds=2)
+        assert world.aside == [("1", "InvalidInput")] * 2
+
     async def test_what_cannot_be_set_aside_stops_no_other(self, world: World) -> None:
         stubborn = world.drain.spool = Stubborn("1")
         await stubborn.put(spooled(b"{"))
