@@ -226,7 +226,10 @@ class DrainSpool:
     """Keys of entries that failed since any was recorded: behind them may be those that do not."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until *stop* is set; then end the round that is under way, if it ends soon."""
+        """Work until *stop* is set; then end the round that is under way, if it ends soon.
+
+        Who is cancelled breaks off that round, too, and leaves nothing running.
+        """
         stopped = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
@@ -241,10 +244,11 @@ class DrainSpool:
     async def _round(self, stopped: asyncio.Task[bool]) -> int:
         """Return how many were recorded; what cannot be done is told."""
         working = asyncio.create_task(self())
-        await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait({working}, timeout=_ENDING_S)
-        if not working.done():
-            working.cancel()  # what it had in hand stays in the spool
+        try:
+            await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({working}, timeout=_ENDING_S)
+        finally:
+            working.cancel()  # what it still had in hand stays in the spool
             await asyncio.wait({working})
         try:
             return 0 if working.cancelled() else working.result()

@@ -404,6 +404,24 @@ class Stubborn(MoodySpool):
         await super().set_aside(key)
 
 
+class Hanging(MoodySpool):
+    """A spool that never tells what waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.given_up = False
+
+    @override
+    async def oldest(self, *, limit: int, without: Collection[str] = ()) -> Sequence[SpoolEntry]:
+        self.asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.given_up = True
+        return []
+
+
 def spooled(*bodies: bytes) -> list[SpooledBody]:
     return [SpooledBody(body=body, received_at=NOON) for body in bodies]
 
@@ -514,6 +532,15 @@ class TestNeighbours:
         depth = await stubborn.depth()
         assert (depth.entries, depth.set_aside) == (1, 0)
         assert world.troubles == ["no space left"]
+
+    async def test_who_is_cancelled_leaves_no_round_behind(self, world: World) -> None:
+        hanging = world.drain.spool = Hanging()
+        running = asyncio.create_task(world.drain.run(asyncio.Event()))
+        await hanging.asked.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert hanging.given_up
 
     async def test_a_database_that_hangs_holds_up_no_stop(
         self, world: World, monkeypatch: pytest.MonkeyPatch
