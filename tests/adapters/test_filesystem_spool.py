@@ -81,38 +81,6 @@ async def test_is_for_its_owner_alone(spool: FilesystemSpool, folder: Path) -> N
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("change", [b"", b"nonsense", b"flip", b"cut"])
-async def test_what_the_disk_damaged_is_told_and_stops_no_other(
-    spool: FilesystemSpool, folder: Path, change: bytes
-) -> None:
-    await spool.put([body("damaged")])
-    await spool.put([body("whole")])
-    kept, _ = files(folder, "waiting")
-    whole = kept.read_bytes()
-    flipped = whole[:-1] + bytes([whole[-1] ^ 1])
-    kept.write_bytes({b"flip": flipped, b"cut": whole[:-1]}.get(change, change))
-    damaged, entry = await spool.oldest(limit=9)
-    assert (damaged.key, damaged.bodies, damaged.problem) == (kept.name, (), "it is damaged")
-    assert (entry.bodies, entry.problem) == ((body("whole"),), None)
-    await spool.set_aside(damaged.key)
-    assert [each.name for each in files(folder, "aside")] == [kept.name]
-
-
-async def test_what_a_newer_version_kept_stays_and_stops_no_other(
-    spool: FilesystemSpool, folder: Path
-) -> None:
-    for text in ("newer", "ours"):
-        await spool.put([body(text)])
-    newer, _ = files(folder, "waiting")
-    newer.write_bytes(b"wagateway spool 2\nwhatever")
-    [entry] = await spool.oldest(limit=9)
-    assert entry.bodies == (body("ours"),)
-    await spool.let_go([entry.key])
-    with pytest.raises(StoreUnavailable, match="update this one"):
-        await spool.oldest(limit=9)
-    assert (await spool.depth()).entries == 1
-
-
 async def test_a_clock_that_was_set_back_changes_no_order(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

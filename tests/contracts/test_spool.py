@@ -1,21 +1,27 @@
 """What every spool promises."""
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from tests.support.valkey import ValkeyServers, fresh, server_params
 
 from wagateway.adapters.filesystem.spool import FilesystemSpool
 from wagateway.adapters.memory.spool import InMemorySpool
+from wagateway.adapters.redis.client import open_client
 from wagateway.adapters.redis.spool import open_redis_spool
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.domain.events import Source
 from wagateway.ports.spool import Spool, SpoolDepth, SpooledBody
+from wagateway.ports.spool_form import pack
 
 MOST = 200_000
 NOON = datetime(2026, 1, 5, 12, 0, 0, 123456, tzinfo=UTC)
+NEWER = b"wagateway spool 2\nwhatever that may be"
 
 
 def now() -> datetime:
@@ -157,6 +163,98 @@ async def test_is_full_at_its_limit_and_takes_again_when_something_went(spool: S
     await spool.let_go([first.key])
     assert not (await spool.depth()).is_full
     await spool.put([body(half)])
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a spool outlives the processes that use it, also those of another version.
+
+    Attributes:
+        spool: ours, there.
+        keep: lets another process keep something of any form there, behind all that waits.
+    """
+
+    spool: Spool
+    keep: Callable[[bytes], Awaitable[None]]
+
+
+@pytest.fixture(params=["filesystem", *server_params()])
+async def place(
+    request: pytest.FixtureRequest, tmp_path: Path, valkey_servers: ValkeyServers
+) -> AsyncIterator[Place]:
+    match request.param:
+        case "filesystem":
+            folder = tmp_path / "spool"
+            kept = FilesystemSpool(folder, max_bytes=MOST)
+
+            async def keep_file(content: bytes) -> None:
+                await kept.prepare()
+                name = f"{time.time_ns():019d}-{uuid4().hex[:16]}"
+                (folder / "waiting" / name).write_bytes(content)
+
+            yield Place(kept, keep_file)
+            await kept.aclose()
+        case kind:
+            async with (
+                fresh(valkey_servers.get(kind)) as server,
+                open_client(server) as client,
+                open_redis_spool(server, max_bytes=MOST) as opened,
+            ):
+
+                async def keep_row(content: bytes) -> None:
+                    row = {"bodies": content, "bytes": len(content)}
+                    await client.xadd(f"{server.prefix}spool:entries", row)  # type: ignore[arg-type] # its types are too narrow
+
+                yield Place(opened, keep_row)
+
+
+class TestPlace:
+    """What lies there may be of another version, or damaged."""
+
+    async def test_what_a_newer_version_kept_waits_and_stops_no_other(self, place: Place) -> None:
+        for _ in range(5):
+            await place.keep(NEWER)
+        for n in range(5):
+            await place.spool.put([body(str(n))])
+        assert await texts(place.spool, limit=3) == [["0"], ["1"], ["2"]]
+        found = await place.spool.oldest(limit=9)
+        assert [entry.problem for entry in found] == [None] * 5
+        await place.spool.let_go([entry.key for entry in found])
+        depth = await place.spool.depth()
+        assert (depth.entries, depth.set_aside) == (5, 0)
+
+    async def test_where_nothing_else_waits_it_is_told(self, place: Place) -> None:
+        await place.keep(NEWER)
+        await place.spool.put([body("ours")])
+        [ours] = await place.spool.oldest(limit=9)
+        with pytest.raises(StoreUnavailable, match="update this one"):
+            await place.spool.oldest(limit=9, without=[ours.key])
+        await place.spool.let_go([ours.key])
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="update this one"):
+                await place.spool.oldest(limit=9)
+        assert (await place.spool.depth()).entries == 1
+
+    @pytest.mark.parametrize("change", ["nothing", "nonsense", "flip", "cut", "form"])
+    async def test_what_is_damaged_is_told_and_stops_no_other(
+        self, place: Place, change: str
+    ) -> None:
+        whole = pack([body("damaged")])
+        changed = {
+            "nothing": b"",
+            "nonsense": b"nonsense",
+            "flip": whole[:-1] + bytes([whole[-1] ^ 1]),
+            "cut": whole[:-1],
+            "form": whole.replace(b"wagateway", b"Wagateway"),
+        }
+        await place.keep(changed[change])
+        await place.spool.put([body("whole")])
+        damaged, entry = await place.spool.oldest(limit=9)
+        assert (damaged.bodies, damaged.problem) == ((), "it is damaged")
+        assert (entry.bodies, entry.problem) == ((body("whole"),), None)
+        await place.spool.set_aside(damaged.key)
+        assert await texts(place.spool) == [["whole"]]
+        assert (await place.spool.depth()).set_aside == 1
 
 
 async def test_nothing_waits_in_one_that_was_never_used(spool: Spool) -> None:

@@ -89,11 +89,15 @@ class Spool(ABC):
     async def oldest(self, *, limit: int, without: Collection[str] = ()) -> Sequence[SpoolEntry]:
         """Return up to *limit* entries, 1 or more, in the order of their arrival.
 
-        Fewer where they are large; none of those with the keys *without*.
+        Fewer where they are large; none of those with the keys *without*. What cannot be read now,
+        as what a newer version kept, stays where it is and is passed over.
 
         They stay until let_go(). Who called last has the spool to itself for a while, or until
         release(); others get nothing meanwhile, so that the same is not recorded by each. That is a
         courtesy: were the same recorded twice, the second time is a repetition.
+
+        Raises:
+            StoreUnavailable: also where nothing else waits than what cannot be read now.
         """
 
     @abstractmethod

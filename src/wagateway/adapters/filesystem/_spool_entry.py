@@ -1,24 +1,14 @@
-"""How an entry of the spool lies on disk.
+"""The files in which the entries of a spool lie: their names, and whole or not there."""
 
-A line that names its form, the SHA-256 of the rest, and the bodies in MessagePack.
-"""
-
-import hashlib
 import os
 import re
 import secrets
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
-from wagateway.domain.errors import StoreUnavailable
 from wagateway.ports.spool import SpooledBody
+from wagateway.ports.spool_form import unpack
 
-_FORM = b"wagateway spool 1\n"
-_FORMS = re.compile(rb"wagateway spool [0-9]{1,9}\n")
-_DIGEST_BYTES = hashlib.sha256().digest_size
 _NAME = re.compile(r"[0-9]{19}-[0-9a-f]{16}")
 
 
@@ -40,12 +30,6 @@ def ns_of(name: str) -> int:
 def kept_at(name: str) -> datetime:
     """Return when the entry *name* was kept, to the second."""
     return datetime.fromtimestamp(ns_of(name) // 10**9, UTC)
-
-
-def pack(bodies: Sequence[SpooledBody]) -> bytes:
-    """Return what lies on disk for *bodies*."""
-    packed = msgspec.msgpack.encode(bodies)
-    return _FORM + hashlib.sha256(packed).digest() + packed
 
 
 def write(path: Path, content: bytes) -> None:
@@ -71,11 +55,4 @@ def read(path: Path) -> tuple[SpooledBody, ...]:
     """
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
-        content = file.read()
-    form, rest = content[: len(_FORM)], content[len(_FORM) :]
-    digest, packed = rest[:_DIGEST_BYTES], rest[_DIGEST_BYTES:]
-    if form == _FORM and hashlib.sha256(packed).digest() == digest:
-        return msgspec.msgpack.decode(packed, type=tuple[SpooledBody, ...])
-    if form != _FORM and _FORMS.match(content):
-        raise StoreUnavailable("a newer wagateway kept something in the spool: update this one")
-    raise ValueError("it is damaged")
+        return unpack(file.read())

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing_extensions import override
 
 from wagateway.adapters.filesystem import _spool_folder
-from wagateway.adapters.filesystem._spool_entry import pack
 from wagateway.adapters.filesystem._spool_folder import SpoolFolder
 from wagateway.adapters.filesystem.disk import Disk
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.ports.spool import Spool, SpoolDepth, SpooledBody, SpoolEntry
+from wagateway.ports.spool_form import pack
 
 _PUT_WITHIN_S = 1.5
 """WAHA waits 8 seconds for an answer, and the database took six of them."""

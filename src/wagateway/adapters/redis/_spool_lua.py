@@ -15,24 +15,31 @@ return 1
 """
 
 OLDEST = """#!lua flags=allow-oom
--- ARGV: who asks; for how long it has the spool, in ms; most entries; bytes that are enough;
--- the keys of entries that are passed over.
+-- ARGV: who asks; for how long it has the spool, in ms; most entries; bytes that are enough; how
+-- those of this version begin; the keys of entries that are passed over. Returns the entries, and
+-- how many there are before their end that a newer version kept.
 local holder = redis.call('GET', KEYS[4])
-if holder and holder ~= ARGV[1] then return {} end
+if holder and holder ~= ARGV[1] then return {{}, 0} end
+local function is_newer(bodies)
+  return bodies:sub(1, #ARGV[5]) ~= ARGV[5] and bodies:find('^wagateway spool %d+\\n')
+end
 local passed = {}
-for at = 5, #ARGV do passed[ARGV[at]] = true end
-local found, bytes, from = {}, 0, '-'
+for at = 6, #ARGV do passed[ARGV[at]] = true end
+local found, newer, bytes, from = {}, 0, 0, '-'
 while #found < tonumber(ARGV[3]) and bytes < tonumber(ARGV[4]) do
   local entry = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', 1)[1]
   if not entry then break end
-  if not passed[entry[1]] then
+  if is_newer(entry[2][2]) then
+    newer = newer + 1
+  elseif not passed[entry[1]] then
     found[#found + 1] = {entry[1], entry[2][2]}
     bytes = bytes + #entry[2][2]
   end
   from = '(' .. entry[1]
 end
-if #found > 0 then redis.call('SET', KEYS[4], ARGV[1], 'PX', ARGV[2]) end
-return found
+if #found > 0 then redis.call('SET', KEYS[4], ARGV[1], 'PX', ARGV[2])
+elseif holder then redis.call('DEL', KEYS[4]) end
+return {found, newer}
 """
 
 LET_GO = """#!lua flags=allow-oom

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-import msgspec
 from redis.asyncio import Redis
 from typing_extensions import override
 
@@ -21,6 +20,7 @@ from wagateway.adapters.redis.address import RedisServer
 from wagateway.adapters.redis.client import Patience, facts_of, open_client
 from wagateway.domain.errors import StoreUnavailable, WagatewayError
 from wagateway.ports.spool import Spool, SpoolDepth, SpooledBody, SpoolEntry
+from wagateway.ports.spool_form import FORM, newer_waits, pack, unpack
 
 _PUT_WITHIN_S = 1.5
 """WAHA waits 8 seconds for an answer, and the database took six of them."""
@@ -36,9 +36,6 @@ _KEY = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 _NAME = re.compile(rb"[A-Za-z0-9.-]+")
 """What a spool of ours is called; others may have keys of such an end, too."""
 _PATIENCE = Patience(connect_s=1.0, answer_s=_REST_WITHIN_S, retries=1)
-
-_packer = msgspec.msgpack.Encoder()
-_unpacker = msgspec.msgpack.Decoder(tuple[SpooledBody, ...])
 
 
 class RedisSpool(Spool):
@@ -76,7 +73,7 @@ class RedisSpool(Spool):
 
     @override
     async def put(self, bodies: Sequence[SpooledBody]) -> None:
-        packed = _packer.encode(bodies)
+        packed = pack(bodies)
         args = (packed, len(packed), self._max_bytes)
         kept = await self._proven(
             "keeping a delivery", "EVAL", lua.PUT, len(self._keys), *self._keys, *args
@@ -112,8 +109,10 @@ class RedisSpool(Spool):
 
     @override
     async def oldest(self, *, limit: int, without: Collection[str] = ()) -> Sequence[SpoolEntry]:
-        args: list[str | float] = [self._me, self._lease_ms, limit, _ENOUGH_BYTES, *without]
-        rows = await self._done("reading what waits", lua.OLDEST, *args)
+        args = (self._me, self._lease_ms, limit, _ENOUGH_BYTES, FORM)
+        rows, newer = await self._done("reading what waits", lua.OLDEST, *args, *without)
+        if newer and not rows:
+            raise newer_waits()
         return [_entry(key.decode(), packed) for key, packed in rows]
 
     @override
@@ -152,7 +151,7 @@ class RedisSpool(Spool):
             max_bytes=self._max_bytes,
         )
 
-    async def _done(self, doing: str, script: str, *args: str | float) -> Any:  # noqa: ANN401 - what the script returns
+    async def _done(self, doing: str, script: str, *args: bytes | str | float) -> Any:  # noqa: ANN401 - what the script returns
         with translated_errors(doing):
             async with asyncio.timeout(_REST_WITHIN_S):
                 return await self._client.execute_command(  # type: ignore[no-untyped-call]
@@ -162,9 +161,9 @@ class RedisSpool(Spool):
 
 def _entry(key: str, packed: bytes) -> SpoolEntry:
     try:
-        return SpoolEntry(key=key, bodies=_unpacker.decode(packed))
-    except msgspec.MsgspecError:
-        return SpoolEntry(key=key, bodies=(), problem="it is damaged")
+        return SpoolEntry(key=key, bodies=unpack(packed))
+    except ValueError as exc:
+        return SpoolEntry(key=key, bodies=(), problem=str(exc))
 
 
 def _kept_at(key: str) -> datetime:

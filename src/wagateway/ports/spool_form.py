@@ -1,0 +1,45 @@
+"""How a spool writes down what it keeps, wherever that lies, so that each version knows its own.
+
+A line that names the form, the SHA-256 of the rest, and the bodies in MessagePack.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from wagateway.domain.errors import StoreUnavailable
+from wagateway.ports.spool import SpooledBody
+
+FORM = b"wagateway spool 1\n"
+"""How everything begins that this version keeps."""
+_FORMS = re.compile(rb"wagateway spool [0-9]{1,9}\n")
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+def pack(bodies: Sequence[SpooledBody]) -> bytes:
+    """Return what is kept for *bodies*."""
+    packed = msgspec.msgpack.encode(bodies)
+    return FORM + hashlib.sha256(packed).digest() + packed
+
+
+def unpack(content: bytes) -> tuple[SpooledBody, ...]:
+    """Return the bodies that pack() was given for *content*.
+
+    Raises:
+        ValueError: it is not what was kept.
+        StoreUnavailable: a newer version kept it.
+    """
+    form, rest = content[: len(FORM)], content[len(FORM) :]
+    digest, packed = rest[:_DIGEST_BYTES], rest[_DIGEST_BYTES:]
+    if form == FORM and hashlib.sha256(packed).digest() == digest:
+        return msgspec.msgpack.decode(packed, type=tuple[SpooledBody, ...])
+    if form != FORM and _FORMS.match(content):
+        raise newer_waits()
+    raise ValueError("it is damaged")
+
+
+def newer_waits() -> StoreUnavailable:
+    """Return what is told where nothing waits but what a newer version kept."""
+    return StoreUnavailable("a newer wagateway kept something in the spool: update this one")
