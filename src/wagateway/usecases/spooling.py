@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -315,11 +316,13 @@ class DrainSpool:
         now = _now()
         self._stuck = {key: until for key, until in self._stuck.items() if until > now}
         passed = self._recorded | self._stuck.keys()
-        found = await self.spool.oldest(limit=_AT_ONCE, without=passed | self._in_vain)
-        if not found and self._in_vain:  # from the first again
-            self._in_vain.clear()
-            found = await self.spool.oldest(limit=_AT_ONCE, without=passed)
-        return found
+        if self._in_vain:
+            with suppress(Unavailable):  # it may be that nothing behind them can be read
+                found = await self.spool.oldest(limit=_AT_ONCE, without=passed | self._in_vain)
+                if found:
+                    return found
+            self._in_vain.clear()  # from the first again
+        return await self.spool.oldest(limit=_AT_ONCE, without=passed)
 
     async def _outcomes(self, entries: Sequence[SpoolEntry]) -> list["_Outcome"]:
         """Record *entries*, and tell for each why it is not."""

@@ -18,6 +18,7 @@ from wagateway.domain.events import Delivery, Recorded, Source
 from wagateway.domain.identity import SessionName
 from wagateway.ports.archive import LogFilter
 from wagateway.ports.spool import SpooledBody, SpoolEntry
+from wagateway.ports.spool_form import newer_waits
 from wagateway.usecases import spooling
 from wagateway.usecases.group_commit import GroupCommit
 from wagateway.usecases.ingest import IngestBody, Ingested
@@ -404,6 +405,17 @@ class Stubborn(MoodySpool):
         await super().set_aside(key)
 
 
+class OfTwoVersions(MoodySpool):
+    """A spool in which something of a newer version waits, behind all that is ours."""
+
+    @override
+    async def oldest(self, *, limit: int, without: Collection[str] = ()) -> Sequence[SpoolEntry]:
+        found = await super().oldest(limit=limit, without=without)
+        if not found:
+            raise newer_waits()
+        return found
+
+
 class Hanging(MoodySpool):
     """A spool that never tells what waits."""
 
@@ -532,6 +544,17 @@ class TestNeighbours:
         depth = await stubborn.depth()
         assert (depth.entries, depth.set_aside) == (1, 0)
         assert world.troubles == ["no space left"]
+
+    async def test_what_failed_is_tried_again_where_nothing_else_can_be_read(
+        self, world: World
+    ) -> None:
+        world.drain.spool = kept = OfTwoVersions()
+        world.archive.away = {ANA}
+        await kept.put(spooled(event(1)))
+        await self.drained(world, rounds=3)
+        world.archive.away = set()
+        await self.drained(world, rounds=2)
+        assert await world.numbers() == [1]
 
     async def test_who_is_cancelled_leaves_no_round_behind(self, world: World) -> None:
         hanging = world.drain.spool = Hanging()
