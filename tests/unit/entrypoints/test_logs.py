@@ -13,6 +13,7 @@ from tests.support.deliveries import delivery, seen
 from tests.support.within import within
 from typing_extensions import override
 
+from wagateway.entrypoints import worker_log
 from wagateway.entrypoints.logs import configure_logging, redactor
 
 STRONG = "tQ3v9LxW0bZr7KfM2sYd"
@@ -59,6 +60,23 @@ def test_json_is_one_object_a_line_with_time_level_and_name() -> None:
     }
     assert line["timestamp"].endswith("Z")
     assert before <= datetime.fromisoformat(line["timestamp"]) <= datetime.now(UTC)
+
+
+def test_each_kind_of_work_has_a_logger_of_its_own() -> None:
+    out = io.StringIO()
+    configure_logging("info", "json", stream=out)
+    for trouble in (
+        worker_log.log_sync_trouble,
+        worker_log.log_media_trouble,
+        worker_log.log_upkeep_trouble,
+        worker_log.log_spool_trouble,
+        worker_log.log_backup_trouble,
+    ):
+        trouble("away")
+    worker_log.log_heartbeat_waits(OSError())
+    worker_log.log_worker_failed("SyncWorker", ValueError())
+    work = ["sync", "media", "upkeep", "spool", "backup", "heartbeat", "worker", "worker"]
+    assert [line["logger"] for line in lines(out)] == [f"wagateway.{each}" for each in work]
 
 
 def test_the_context_is_on_every_line_also_on_those_of_libraries() -> None:

@@ -6,24 +6,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import structlog
 from structlog.testing import capture_logs
 from tests.support.postgres import Servers
 
-from wagateway.domain.identity import Jid, SessionName
-from wagateway.domain.sync import SyncState
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.gateway import Gateway
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.worker import (
-    log_backup_trouble,
-    log_turn,
-    log_upkeep_trouble,
-    run_worker,
-    working,
-)
-from wagateway.ports.sync import Archived, SyncTask
-from wagateway.usecases.turn import Turn
+from wagateway.entrypoints.worker import run_worker, working
 
 ANA = "5511987650102@c.us"
 
@@ -67,29 +56,6 @@ async def test_without_a_retention_everything_is_kept() -> None:
     assert await kept(Settings.in_memory()) == ["A2", "A1"]
 
 
-@pytest.mark.parametrize(
-    ("problem", "event"), [("away", "upkeep_cannot_work"), (None, "upkeep_goes_on")]
-)
-def test_says_that_upkeep_waits_and_goes_on(problem: str | None, event: str) -> None:
-    with capture_logs() as logs:
-        log_upkeep_trouble(problem)
-    assert [log["event"] for log in logs] == [event]
-
-
-def test_the_lines_about_one_turn_have_an_id_in_common() -> None:
-    archive = Archived(id=1, session=SessionName("vendas"), account=None)
-    task = SyncTask(archive=archive, chat=Jid(ANA), state=SyncState())
-    found: list[list[object]] = []
-    for _ in range(2):
-        with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
-            log_turn(Turn(task=task, problem="a defect", defect=ValueError(ANA)))
-        assert [log["event"] for log in logs] == ["defect", "sync_waits"]
-        assert ANA not in str(logs)
-        found.append([log["turn"] for log in logs])
-    assert [len(set(each)) for each in found] == [1, 1]
-    assert found[0] != found[1]
-
-
 async def test_a_worker_that_breaks_is_logged_without_what_its_error_says() -> None:
     class Breaking:
         async def run(self, stop: asyncio.Event) -> None:
@@ -127,16 +93,6 @@ async def test_backups_are_made_beside_everything_else(
                 await asyncio.sleep(0.2)  # it is not due yet, whoever works
     (made,) = [log for log in logs if log["event"] == "backed_up"]
     assert [path.name for path in (tmp_path / "backups").glob("wagateway-*")] == [made["name"]]
-
-
-async def test_a_backup_that_fails_is_an_error_in_the_log(tmp_path: Path) -> None:
-    with capture_logs() as logs:
-        log_backup_trouble("the disk is full")
-        log_backup_trouble(None)
-    assert [(log["event"], log["log_level"]) for log in logs] == [
-        ("backup_failed", "error"),
-        ("backup_goes_on", "info"),
-    ]
 
 
 async def test_what_keeps_nothing_is_not_backed_up(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from wagateway.entrypoints.cli.worker import require_engine
 from wagateway.entrypoints.containers import Services, now
 from wagateway.entrypoints.gateway import Gateway
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.worker import log_defect, log_trouble, log_turn, run_worker
+from wagateway.entrypoints.worker import run_worker
+from wagateway.entrypoints.worker_log import log_defect, log_sync_trouble, log_turn
 from wagateway.entrypoints.workers import open_waha, sync_worker
 from wagateway.entrypoints.zones import aware, shown
 from wagateway.usecases.sync_control import SyncReport, TaskView
@@ -164,7 +165,7 @@ async def read_now(settings: Settings, services: Services, wish: Wish) -> tuple[
     gateway, begun = Gateway(services), now()
     async with open_waha(settings) as engine:
         worker = sync_worker(
-            settings, services, engine, told=log_turn, troubled=log_trouble, broke=log_defect
+            settings, services, engine, told=log_turn, troubled=log_sync_trouble, broke=log_defect
         )
         try:
             told = {each.name: each.status for each in await worker.find()}
