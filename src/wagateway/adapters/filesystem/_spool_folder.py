@@ -12,25 +12,17 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from msgspec import Struct
-
 from wagateway.adapters.filesystem import _spool_entry as form
+from wagateway.adapters.filesystem._spool_contents import BELIEVED_S, Contents, Count, names
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.ports.spool import SpoolDepth, SpoolEntry
 
 _ENOUGH_BYTES = 16 * 2**20
 """At once, or one entry that is larger: what is read lies in memory."""
-_BELIEVED_S = 1.0
-"""How long a count of the folder is believed, at least: other processes may write there, too."""
-_BELIEVED_TIMES = 50
-"""How many times as long as the counting took."""
-_BELIEVED_AT_MOST_S = 30.0
-_LISTED_FOR_S = 30.0
-"""How long a list of what waits is used before its end is reached; what came since is later."""
 _LEFT_OVER_S = 3600.0
 """What is being written is there for less than a second; older ones are those of a crash."""
 _LAST_NS = 9 * 10**18
@@ -49,17 +41,14 @@ class SpoolFolder:
         self._max_bytes = max_bytes
         self._making = threading.Lock()
         self._made = False
-        self._mutex = threading.Lock()
+        self._contents = Contents(self._waiting, self._aside)
+        self._reserving = threading.Lock()
         self._last_ns = 0
-        self._writing_bytes = 0
-        self._counting = threading.Lock()
-        self._count: _Count | None = None
-        self._list: list[str] = []
-        self._listed_at = float("-inf")
+        self._reserved_bytes = 0
         self._swept_at = float("-inf")
         self._draining = threading.Lock()
-        self._drains: int | None = None
-        """The handle that has the folder locked, while this process drains."""
+        self._lock: int | None = None
+        """The handle of the locked folder, while this process drains."""
 
     def prepare(self) -> None:
         """Make it, and try to write and to lock."""
@@ -88,9 +77,12 @@ class SpoolFolder:
         except BaseException:
             with suppress(OSError):
                 written.unlink(missing_ok=True)
-            self._written(len(content), None)
             raise
-        self._written(len(content), name)
+        else:
+            self._contents.added(name, len(content))
+        finally:
+            with self._reserving:
+                self._reserved_bytes -= len(content)
         _sync(self._waiting)
 
     def oldest(self, limit: int, without: Collection[str]) -> list[SpoolEntry]:
@@ -99,14 +91,15 @@ class SpoolFolder:
         What cannot be read now stays, and stops no other.
 
         Raises:
-            StoreUnavailable: nothing else is left than what a newer version kept.
+            StoreUnavailable: nothing else waits than what a newer version kept.
+            OSError: nothing else waits than what cannot be read.
         """
         if not self._may_drain():
             return []
         entries: list[SpoolEntry] = []
         size_bytes = 0
         unreadable: Exception | None = None
-        for name in self._listed(limit, without):
+        for name in self._contents.listed(limit, without):
             try:
                 bodies = form.read(self._waiting / name)
             except FileNotFoundError:  # another process recorded it
@@ -130,8 +123,8 @@ class SpoolFolder:
     def release(self) -> None:
         """Let others drain."""
         with self._draining:
-            handle, self._drains = self._drains, None
-            self._list = []
+            handle, self._lock = self._lock, None
+            self._contents.unlist()
             if handle is not None:
                 os.close(handle)
 
@@ -149,10 +142,7 @@ class SpoolFolder:
                 left = exc
             else:
                 gone[path.name] = size_bytes
-        with self._mutex:
-            self._list = [each for each in self._list if each not in gone]
-            if self._count is not None:
-                self._count.remove(gone, first=self._list[0] if self._list else None)
+        self._contents.removed(gone)
         if left is not None:
             raise left
 
@@ -166,29 +156,25 @@ class SpoolFolder:
         except FileNotFoundError:
             if path.exists():  # then it is the folder that was removed
                 raise
-        with self._mutex:
-            self._list = [each for each in self._list if each != key]
-            self._count = None
+        self._contents.set_aside(key)
 
     def put_back(self) -> int:
         """Move to its place what was set aside."""
         moved = 0
         try:
-            for name in list(_names(self._aside)):
+            for name in list(names(self._aside)):
                 with suppress(FileNotFoundError):
                     (self._aside / name).rename(self._waiting / name)
                     moved += 1
         finally:
-            with self._mutex:
-                self._list = []
-                self._count = None
+            self._contents.forget()
         if moved:
             _sync(self._waiting)
         return moved
 
     def depth(self) -> SpoolDepth:
         """Return what waits."""
-        count = self._counted()
+        count = self._contents.counted()
         return SpoolDepth(
             entries=count.entries,
             size_bytes=count.size_bytes,
@@ -220,73 +206,32 @@ class SpoolFolder:
         Raises:
             StoreUnavailable: there is none.
         """
-        count = self._counted()
+        count = self._contents.counted()
         if not self._has_room(count, size_bytes):
-            count = self._counted(at_most_s=_BELIEVED_S)  # others may have let go
-        with self._mutex:
+            count = self._contents.counted(at_most_s=BELIEVED_S)  # others may have let go
+        with self._reserving:
             if not self._has_room(count, size_bytes):
                 raise StoreUnavailable(
                     f"the spool in {self._folder} is full: set WHATSAPP_SPOOL_MAX_BYTES, or bring "
                     "the database back"
                 )
-            self._writing_bytes += size_bytes
+            self._reserved_bytes += size_bytes
             last_ns = max(self._last_ns, form.ns_of(count.last) if count.last else 0)
             self._last_ns = min(max(time.time_ns(), last_ns + 1), _LAST_NS)
             return form.name_at(self._last_ns)
 
-    def _has_room(self, count: "_Count", size_bytes: int) -> bool:
-        return count.size_bytes + self._writing_bytes + size_bytes <= self._max_bytes
-
-    def _written(self, size_bytes: int, name: str | None) -> None:
-        with self._mutex:
-            self._writing_bytes -= size_bytes
-            if name is not None and self._count is not None:
-                self._count.add(name, size_bytes)
-
-    def _counted(self, *, at_most_s: float = _BELIEVED_AT_MOST_S) -> "_Count":
-        """Return what the folder holds, as it was counted at most so long ago.
-
-        While one thread counts anew, the others believe what was counted before.
-        """
-        count = self._count
-        if count is not None and (count.is_believed(at_most_s) or self._counting.locked()):
-            return count
-        with self._counting:
-            count = self._count
-            if count is None or not count.is_believed(at_most_s):
-                count = self._count_anew()
-                with self._mutex:
-                    self._count = count
-            return count
-
-    def _count_anew(self) -> "_Count":
-        began = time.monotonic()
-        count = _Count(aside=sum(1 for _ in _names(self._aside)))
-        for name in _names(self._waiting):
-            count.add(name, _size_bytes(self._waiting / name))
-        count.counted_at = time.monotonic()
-        count.believed_s = max(_BELIEVED_S, _BELIEVED_TIMES * (count.counted_at - began))
-        return count
-
-    def _listed(self, limit: int, without: Collection[str]) -> list[str]:
-        """Return what waits, in its order, but *without* some."""
-        names = [each for each in self._list if each not in without]
-        if len(names) >= limit and time.monotonic() < self._listed_at + _LISTED_FOR_S:
-            return names
-        listed = sorted(_names(self._waiting))
-        with self._mutex:
-            self._list, self._listed_at = listed, time.monotonic()
-        return [each for each in listed if each not in without]
+    def _has_room(self, count: Count, size_bytes: int) -> bool:
+        return count.size_bytes + self._reserved_bytes + size_bytes <= self._max_bytes
 
     def _may_drain(self) -> bool:
         # One thread at a time: of two, the second would not get what the first has locked.
         with self._draining:
-            if self._drains is None:
+            if self._lock is None:
                 with suppress(FileNotFoundError):  # no folder, and nothing in it
-                    self._drains = _locked(self._waiting, fcntl.LOCK_EX)
-                if self._drains is not None:
+                    self._lock = _locked(self._waiting, fcntl.LOCK_EX)
+                if self._lock is not None:
                     self._sweep()
-            return self._drains is not None
+            return self._lock is not None
 
     def _sweep(self) -> None:
         """Remove what a crash left half written: nobody was told that it is kept."""
@@ -294,54 +239,11 @@ class SpoolFolder:
         if now < self._swept_at + _LEFT_OVER_S:
             return
         self._swept_at = now
-        for name in list(_names(self._new)):
+        for name in list(names(self._new)):
             path = self._new / name
             with suppress(OSError):  # it holds up nothing
                 if time.time() - path.lstat().st_mtime > _LEFT_OVER_S:
                     path.unlink()
-
-
-class _Count(Struct, kw_only=True):
-    """What a folder holds: counted now and then, and kept up meanwhile."""
-
-    entries: int = 0
-    size_bytes: int = 0
-    first: str | None = None
-    last: str | None = None
-    aside: int = 0
-    counted_at: float = 0.0
-    believed_s: float = 0.0
-
-    def is_believed(self, at_most_s: float) -> bool:
-        if self.entries and self.first is None:
-            return False
-        return time.monotonic() < self.counted_at + min(self.believed_s, at_most_s)
-
-    def add(self, name: str, size_bytes: int) -> None:
-        self.entries += 1
-        self.size_bytes += size_bytes
-        self.first = min(self.first or name, name)
-        self.last = max(self.last or name, name)
-
-    def remove(self, sizes_bytes: dict[str, int], *, first: str | None) -> None:
-        self.entries = max(0, self.entries - len(sizes_bytes))
-        self.size_bytes = max(0, self.size_bytes - sum(sizes_bytes.values()))
-        self.first = first if self.entries else None
-
-
-def _names(folder: Path) -> Iterator[str]:
-    """Yield the names of the entries in *folder*, in no order."""
-    with suppress(FileNotFoundError), os.scandir(folder) as found:
-        for each in found:
-            if form.is_name(each.name) and each.is_file(follow_symlinks=False):
-                yield each.name
-
-
-def _size_bytes(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:  # recorded meanwhile, or a disk that is ill
-        return 0
 
 
 def names_of_folders(folder: Path) -> Sequence[str]:
