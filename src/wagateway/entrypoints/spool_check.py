@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from wagateway.adapters.filesystem.disk import Disk
+from wagateway.adapters.filesystem.daemon_threads import DaemonThreads
 from wagateway.domain.errors import WagatewayError
 from wagateway.entrypoints.findings import Finding, fail, ok, skipped, warn
 from wagateway.entrypoints.folders import why_not_tried
@@ -27,7 +27,7 @@ async def spool_finding(settings: Settings, *, patience_s: float = _PATIENCE_S) 
     name, mend = _place(settings)
     try:
         async with asyncio.timeout(patience_s):
-            reason = await Disk(at_once=1)(patience_s, _why_not, settings)
+            reason = await DaemonThreads(at_once=1).run(patience_s, _why_not, settings)
             if reason is not None:
                 return skipped(_SPOOL, reason)
             depth, others = await _tried(settings)

@@ -9,14 +9,14 @@ from typing_extensions import override
 
 from wagateway.adapters.filesystem import _spool_folder
 from wagateway.adapters.filesystem._spool_folder import SpoolFolder
-from wagateway.adapters.filesystem.disk import Disk
+from wagateway.adapters.filesystem.daemon_threads import DaemonThreads
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.ports.spool import Spool, SpoolDepth, SpooledBody, SpoolEntry
 from wagateway.ports.spool_form import pack
 
 _PUT_WITHIN_S = 1.5
 """WAHA waits 8 seconds for an answer, and the database took six of them."""
-_REST_WITHIN_S = 5.0
+_OTHERS_WITHIN_S = 5.0
 _RELEASE_WITHIN_S = 0.5
 _PUT_BACK_WITHIN_S = 600.0
 _MENDS = {
@@ -44,47 +44,49 @@ class FilesystemSpool(Spool):
         """
         self._folder = SpoolFolder(folder, max_bytes=max_bytes)
         self._put_within_s = put_within_s
-        self._puts, self._rest = Disk(at_once=4), Disk(at_once=2)
+        self._puts, self._others = DaemonThreads(at_once=4), DaemonThreads(at_once=2)
 
     @override
     async def prepare(self) -> None:
         with _disk_errors():
-            await self._rest(_REST_WITHIN_S, self._folder.prepare)
+            await self._others.run(_OTHERS_WITHIN_S, self._folder.prepare)
 
     @override
     async def put(self, bodies: Sequence[SpooledBody]) -> None:
         with _disk_errors():
-            await self._puts(self._put_within_s, self._folder.put, pack(bodies))
+            await self._puts.run(self._put_within_s, self._folder.put, pack(bodies))
 
     @override
     async def oldest(self, *, limit: int, without: Collection[str] = ()) -> Sequence[SpoolEntry]:
         with _disk_errors():
-            return await self._rest(_REST_WITHIN_S, self._folder.oldest, limit, frozenset(without))
+            return await self._others.run(
+                _OTHERS_WITHIN_S, self._folder.oldest, limit, frozenset(without)
+            )
 
     @override
     async def release(self) -> None:
         with _disk_errors():
-            await self._rest(_RELEASE_WITHIN_S, self._folder.release)
+            await self._others.run(_RELEASE_WITHIN_S, self._folder.release)
 
     @override
     async def let_go(self, keys: Collection[str]) -> None:
         with _disk_errors():
-            await self._rest(_REST_WITHIN_S, self._folder.let_go, keys)
+            await self._others.run(_OTHERS_WITHIN_S, self._folder.let_go, keys)
 
     @override
     async def set_aside(self, key: str) -> None:
         with _disk_errors():
-            await self._rest(_REST_WITHIN_S, self._folder.set_aside, key)
+            await self._others.run(_OTHERS_WITHIN_S, self._folder.set_aside, key)
 
     @override
     async def put_back(self) -> int:
         with _disk_errors():
-            return await self._rest(_PUT_BACK_WITHIN_S, self._folder.put_back)
+            return await self._others.run(_PUT_BACK_WITHIN_S, self._folder.put_back)
 
     @override
     async def depth(self) -> SpoolDepth:
         with _disk_errors():
-            return await self._rest(_REST_WITHIN_S, self._folder.depth)
+            return await self._others.run(_OTHERS_WITHIN_S, self._folder.depth)
 
     async def aclose(self) -> None:
         """Let others drain."""
@@ -99,7 +101,9 @@ async def names_of_folders(folder: Path) -> Sequence[str]:
         StoreUnavailable: it cannot be read.
     """
     with _disk_errors():
-        return await Disk(at_once=1)(_REST_WITHIN_S, _spool_folder.names_of_folders, folder)
+        return await DaemonThreads(at_once=1).run(
+            _OTHERS_WITHIN_S, _spool_folder.names_of_folders, folder
+        )
 
 
 @contextmanager

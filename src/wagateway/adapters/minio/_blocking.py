@@ -197,13 +197,13 @@ class BlockingBucket:
             yield each
             before = name
 
-    def link(self, key: MediaKey, lifetime: timedelta, told: dict[str, str]) -> str:
-        """Return a signed address; *told* is what the server is to say of the file."""
+    def link(self, key: MediaKey, lifetime: timedelta, headers: dict[str, str]) -> str:
+        """Return a signed address; *headers* are those that the server answers with."""
         return self._public.presigned_get_object(
             bucket_name=self._name,
             object_name=key,
             expires=lifetime,
-            response_headers={f"response-{name}": value for name, value in told.items()},
+            response_headers={f"response-{name}": value for name, value in headers.items()},
         )
 
     def is_open(self) -> bool:

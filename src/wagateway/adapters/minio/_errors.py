@@ -44,7 +44,7 @@ def translated_errors(*, of_a_file: bool = False) -> Iterator[None]:
     except S3Error as exc:
         if of_a_file and exc.code == "NoSuchKey":
             raise NotFound("this file is not stored") from exc
-        raise StoreUnavailable(_told(exc.code)) from exc
+        raise StoreUnavailable(_refused(exc.code)) from exc
     except ServerError as exc:
         raise StoreUnavailable(f"the file store answers {exc.status_code}") from exc
     except MaxRetryError as exc:
@@ -69,11 +69,11 @@ def no_s3_server() -> StoreUnavailable:
 def refusal(status: int) -> StoreUnavailable:
     """Return the error of an answer that is known by its HTTP status alone."""
     if status in _STATUSES:
-        return StoreUnavailable(_told(_STATUSES[status]))
+        return StoreUnavailable(_refused(_STATUSES[status]))
     return StoreUnavailable(f"the file store answers {status}")
 
 
-def _told(code: str | None) -> str:
+def _refused(code: str | None) -> str:
     known = code if code and _CODE.fullmatch(code) else "an error without a name"
     meaning = _MEANINGS.get(known)
     return (

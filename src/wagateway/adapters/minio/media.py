@@ -53,8 +53,8 @@ class MinioMediaStore(MediaStore):
     async def add(self, key: MediaKey, file: Path, *, mimetype: str) -> bool:
         _check(key)
         with translated_errors():
-            told = safe_mimetype(mimetype)
-            return await self._in_thread(partial(self._bucket.add, key, file, told))
+            content_type = safe_mimetype(mimetype)
+            return await self._in_thread(partial(self._bucket.add, key, file, content_type))
 
     @override
     async def size_bytes(self, key: MediaKey) -> int:
@@ -111,11 +111,11 @@ class MinioMediaStore(MediaStore):
         _check(key)
         if not _SECOND <= lifetime <= _WEEK:
             raise ValueError("an address holds for one second to seven days")
-        told = {
+        headers = {
             "content-type": safe_mimetype(mimetype),
             "content-disposition": content_disposition(filename, inline=inline),
         }
-        return self._bucket.link(key, lifetime, told)
+        return self._bucket.link(key, lifetime, headers)
 
     @override
     async def readable_by_anyone(self) -> bool:

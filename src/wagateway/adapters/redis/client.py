@@ -79,9 +79,9 @@ async def facts_of(client: Redis) -> Facts:
         for section in sections:
             if isinstance(section, Exception):
                 raise section
-    told: dict[str, Any] = {name: value for each in sections for name, value in each.items()}
-    told |= config if isinstance(config, dict) else {}  # not all users may ask that
-    return facts_from(told)
+    info: dict[str, Any] = {name: value for each in sections for name, value in each.items()}
+    info |= config if isinstance(config, dict) else {}  # not all users may ask that
+    return facts_from(info)
 
 
 async def facts_of_server(server: RedisServer) -> Facts:

@@ -58,20 +58,20 @@ class Facts(Struct, frozen=True, kw_only=True):
             )
 
 
-def facts_from(told: Mapping[str, Any]) -> Facts:
+def facts_from(info: Mapping[str, Any]) -> Facts:
     """Return the facts in what INFO tells, and CONFIG GET where it may be asked."""
-    is_valkey = "valkey_version" in told
-    version = str(told.get("valkey_version") or told.get("redis_version") or "unknown")
+    is_valkey = "valkey_version" in info
+    version = str(info.get("valkey_version") or info.get("redis_version") or "unknown")
     return Facts(
         name="Valkey" if is_valkey else "Redis",
         version=version,
         proves=is_valkey or _numbers(version) >= _OLDEST_PROOF,
-        append_only=told.get("aof_enabled") == 1,
-        syncs=told.get("appendfsync") == "always",
-        writes="err" not in (told.get("aof_last_write_status"), told.get("rdb_last_bgsave_status")),
-        eviction=str(told.get("maxmemory_policy", "noeviction")),
-        limit_bytes=int(told.get("maxmemory", 0)),
-        is_replica=told.get("role", "master") != "master",
+        append_only=info.get("aof_enabled") == 1,
+        syncs=info.get("appendfsync") == "always",
+        writes="err" not in (info.get("aof_last_write_status"), info.get("rdb_last_bgsave_status")),
+        eviction=str(info.get("maxmemory_policy", "noeviction")),
+        limit_bytes=int(info.get("maxmemory", 0)),
+        is_replica=info.get("role", "master") != "master",
     )
 
 

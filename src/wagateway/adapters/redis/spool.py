@@ -26,7 +26,7 @@ _PUT_WITHIN_S = 1.5
 """WAHA waits 8 seconds for an answer, and the database took six of them."""
 _ANSWER_S = 0.25
 """Of these, for an answer to come over: a server may notice a tenth too late that time is up."""
-_REST_WITHIN_S = 5.0
+_OTHERS_WITHIN_S = 5.0
 _LEASE_S = 30.0
 _ENOUGH_BYTES = 16 * 2**20
 _MOVED_AT_ONCE = 20
@@ -35,7 +35,7 @@ _PROOF_KEPT_S = 60
 _KEY = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 _NAME = re.compile(rb"[A-Za-z0-9.-]+")
 """What a spool of ours is called; others may have keys of such an end, too."""
-_PATIENCE = Patience(connect_s=1.0, answer_s=_REST_WITHIN_S, retries=1)
+_PATIENCE = Patience(connect_s=1.0, answer_s=_OTHERS_WITHIN_S, retries=1)
 
 
 class RedisSpool(Spool):
@@ -110,31 +110,31 @@ class RedisSpool(Spool):
     @override
     async def oldest(self, *, limit: int, without: Collection[str] = ()) -> Sequence[SpoolEntry]:
         args = (self._me, self._lease_ms, limit, _ENOUGH_BYTES, FORM)
-        rows, newer = await self._done("reading what waits", lua.OLDEST, *args, *without)
+        rows, newer = await self._run("reading what waits", lua.OLDEST, *args, *without)
         if newer and not rows:
             raise newer_waits()
         return [_entry(key.decode(), packed) for key, packed in rows]
 
     @override
     async def release(self) -> None:
-        await self._done("letting others in", lua.RELEASE, self._me)
+        await self._run("letting others in", lua.RELEASE, self._me)
 
     @override
     async def let_go(self, keys: Collection[str]) -> None:
         ours = [key for key in keys if _KEY.fullmatch(key)]
         if ours:
-            await self._done("letting go", lua.LET_GO, self._me, self._lease_ms, *ours)
+            await self._run("letting go", lua.LET_GO, self._me, self._lease_ms, *ours)
 
     @override
     async def set_aside(self, key: str) -> None:
         if _KEY.fullmatch(key):
-            await self._done("setting aside", lua.SET_ASIDE, key)
+            await self._run("setting aside", lua.SET_ASIDE, key)
 
     @override
     async def put_back(self) -> int:
         moved, most = 0, (await self.depth()).set_aside  # others may set some aside meanwhile
         while moved < most:
-            now = await self._done("putting back", lua.PUT_BACK, min(_MOVED_AT_ONCE, most - moved))
+            now = await self._run("putting back", lua.PUT_BACK, min(_MOVED_AT_ONCE, most - moved))
             if not now:
                 break
             moved += now
@@ -142,7 +142,7 @@ class RedisSpool(Spool):
 
     @override
     async def depth(self) -> SpoolDepth:
-        entries, size_bytes, first, aside = await self._done("counting what waits", lua.DEPTH)
+        entries, size_bytes, first, aside = await self._run("counting what waits", lua.DEPTH)
         return SpoolDepth(
             entries=entries,
             size_bytes=size_bytes,
@@ -151,9 +151,10 @@ class RedisSpool(Spool):
             max_bytes=self._max_bytes,
         )
 
-    async def _done(self, doing: str, script: str, *args: bytes | str | float) -> Any:  # noqa: ANN401 - what the script returns
+    async def _run(self, doing: str, script: str, *args: bytes | str | float) -> Any:  # noqa: ANN401 - what the script returns
+        """Return what *script* returns; *doing* says for errors what it is for."""
         with translated_errors(doing):
-            async with asyncio.timeout(_REST_WITHIN_S):
+            async with asyncio.timeout(_OTHERS_WITHIN_S):
                 return await self._client.execute_command(  # type: ignore[no-untyped-call]
                     "EVAL", script, len(self._keys), *self._keys, *args
                 )
@@ -179,7 +180,7 @@ async def names_of_spools(server: RedisServer) -> list[str]:
     """
     end = ":spool:entries"
     with translated_errors("looking for spools"):
-        async with asyncio.timeout(_REST_WITHIN_S), open_client(server) as client:
+        async with asyncio.timeout(_OTHERS_WITHIN_S), open_client(server) as client:
             pattern = f"{server.prefix}*{end}"
             keys = [key async for key in client.scan_iter(match=pattern, count=1000)]
             names = [key[len(server.prefix.encode()) : -len(end)] for key in keys]

@@ -85,8 +85,8 @@ class RedisTurnstile(Turnstile):
 
     @override
     async def wait(self) -> None:
-        while (told := await self._asked(_WAIT, self._pace.per_second, self._rest)) is not None:
-            verdict, left = told
+        while (answer := await self._run(_WAIT, self._pace.per_second, self._rest)) is not None:
+            verdict, left = answer
             if verdict == _GO:
                 return
             if verdict == _RESTS:
@@ -97,14 +97,14 @@ class RedisTurnstile(Turnstile):
     @override
     async def answered(self) -> None:
         await self._alone.answered()
-        await self._asked(_ANSWERED)
+        await self._run(_ANSWERED)
 
     @override
     async def failed(self) -> None:
         await self._alone.failed()
-        await self._asked(_FAILED, self._pace.failures, self._rest)
+        await self._run(_FAILED, self._pace.failures, self._rest)
 
-    async def _asked(self, script: str, *args: int) -> Any:  # noqa: ANN401 - what the script returns
+    async def _run(self, script: str, *args: int) -> Any:  # noqa: ANN401 - what the script returns
         """Return what *script* returns; None while Redis is away."""
         now = asyncio.get_running_loop().time()
         if now < self._away_until:

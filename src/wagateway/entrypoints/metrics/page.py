@@ -18,7 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from wagateway.adapters.filesystem.disk import Disk
+from wagateway.adapters.filesystem.daemon_threads import DaemonThreads
 from wagateway.entrypoints.metrics.archive import (
     GAPS_WITHIN,
     MOST_SESSIONS,
@@ -91,7 +91,7 @@ class MetricsPage:
             plan.timeout_s,
         )
         self._depth = None if spool is None else Question(spool.depth, plan.timeout_s)
-        self._looks = {place: Disk(at_once=1) for place in plan.places}
+        self._looks = {place: DaemonThreads(at_once=1) for place in plan.places}
         self._read: Figures | None = None
         self._read_at: float | None = None
         self._reading = asyncio.Lock()
@@ -147,7 +147,9 @@ class MetricsPage:
     async def _space(self, place: str) -> _Space | None:
         """Return the space of the disk under *place*; None where it does not tell in time."""
         with suppress(OSError):
-            return await self._looks[place](self._plan.timeout_s, _space, self._plan.places[place])
+            return await self._looks[place].run(
+                self._plan.timeout_s, _space, self._plan.places[place]
+            )
         return None
 
 

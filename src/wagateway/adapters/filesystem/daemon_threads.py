@@ -1,4 +1,4 @@
-"""Calls to a disk that may hang."""
+"""Blocking calls to a disk that may hang."""
 
 import asyncio
 import errno
@@ -9,11 +9,11 @@ from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
 Params = ParamSpec("Params")
-Told = TypeVar("Told")
+Result = TypeVar("Result")
 
 
-class Disk:
-    """Calls in threads of their own: a disk that hangs holds up nothing else.
+class DaemonThreads:
+    """A thread for each call, of which a few run at once: a disk that hangs holds up nothing else.
 
     They do not use the event loop's own threads, which others need, and the process ends without
     waiting for them.
@@ -23,13 +23,13 @@ class Disk:
         """Let *at_once* calls be under way; those that hang count, and others wait for them."""
         self._free = asyncio.Semaphore(at_once)
 
-    async def __call__(
+    async def run(
         self,
         within_s: float,
-        call: Callable[Params, Told],
+        call: Callable[Params, Result],
         *args: Params.args,
         **kwargs: Params.kwargs,
-    ) -> Told:
+    ) -> Result:
         """Return what *call* does.
 
         Raises:
@@ -38,9 +38,9 @@ class Disk:
             Exception: what *call* raises.
         """
         loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[Told] = loop.create_future()
+        outcome: asyncio.Future[Result] = loop.create_future()
 
-        def settle(done: Future[Told]) -> None:
+        def settle(done: Future[Result]) -> None:
             self._free.release()
             if outcome.done():  # nobody waits for it any more
                 return
@@ -51,7 +51,7 @@ class Disk:
                 outcome.set_exception(error)
 
         def work() -> None:
-            done: Future[Told] = Future()
+            done: Future[Result] = Future()
             try:
                 done.set_result(call(*args, **kwargs))
             except BaseException as exc:  # noqa: BLE001 - it is raised where it is waited for
