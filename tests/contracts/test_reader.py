@@ -450,9 +450,6 @@ class TestHealth:
             Outcome.FAILED: 1,
         }
 
-    async def test_it_answers(self, archive: Backend) -> None:
-        await archive.reader.ping()
-
     async def test_reading_changes_nothing(self, archive: Backend) -> None:
         await archive.record(delivery(seen()))
         before = await archive.picture()

@@ -132,17 +132,25 @@ def test_every_command_that_is_shown_takes_the_words_that_it_is_given(page: Path
     lines = re.findall(
         r"^(?:[^#\n]*?[\s/])??wagateway (.+?)(?: #.*)?$", shell_of(page), re.MULTILINE
     )
-    for line in lines:
-        ends_quote = line.count("'") % 2 == 1  # of sh -c '…'
-        name, *words = shlex.split(line.removesuffix("'") if ends_quote else line)
-        command: click.Command = program.commands[name]
-        if isinstance(command, click.Group) and words[0] in command.commands:
-            command = command.commands[words.pop(0)]
-        # A phone that is not quoted would be four words. Commands keep the options for help that
-        # they have in their first context, so it must be one as in earnest.
-        names = program.context_settings["help_option_names"]
-        above = click.Context(program, help_option_names=names)
+    assert [line for line in lines if not is_taken(line)] == []
+
+
+def is_taken(line: str) -> bool:
+    """Tell whether the program takes the words of *line*, which follow its own name."""
+    ends_quote = line.count("'") % 2 == 1  # of sh -c '…'
+    name, *words = shlex.split(line.removesuffix("'") if ends_quote else line)
+    command: click.Command = program.commands[name]
+    if isinstance(command, click.Group) and words[0] in command.commands:
+        command = command.commands[words.pop(0)]
+    # A phone that is not quoted would be four words. Commands keep the options for help that
+    # they have in their first context, so it must be one as in earnest.
+    names = program.context_settings["help_option_names"]
+    above = click.Context(program, help_option_names=names)
+    try:
         command.make_context(name, words, parent=above)
+    except click.UsageError:
+        return False
+    return True
 
 
 @pages

@@ -276,6 +276,8 @@ async def test_a_database_that_is_away_is_waited_for(
         await until(lambda: told.troubles == ["the database is away"])
         worker.downloads = world.downloads
         await until(lambda: worker.state.stored == 1)
+    assert world.download().status is DownloadStatus.COMPLETED
+    assert told.troubles == ["the database is away", None]
 
 
 async def test_a_defect_stops_nobody(world: World, told: Told, tmp_path: Path) -> None:

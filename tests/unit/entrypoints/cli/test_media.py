@@ -174,8 +174,10 @@ class TestRetry:
 
     async def test_a_chat_that_is_unknown_is_told(self, place: Place) -> None:
         await place.keep("A1", None)
-        await place.run("retry", SESSION, "--chat", BRUNO, code=ExitCode.FAILED)
-        await place.run("retry", SESSION, "--chat", "Bruno", code=ExitCode.USAGE)
+        unknown = await place.run("retry", SESSION, "--chat", BRUNO, code=ExitCode.FAILED)
+        assert f"has no chat {BRUNO}" in unknown.stderr
+        nobody = await place.run("retry", SESSION, "--chat", "Bruno", code=ExitCode.USAGE)
+        assert "phone number" in nobody.stderr
 
 
 class TestVerify:

@@ -92,6 +92,9 @@ async def test_it_is_written_again_and_again_until_the_end(tmp_path: Path) -> No
         async with asyncio.timeout(5):
             while stored(Scraped(await two.page())).get("0") != 5:
                 await asyncio.sleep(0.005)
+    one.record(1)
+    await asyncio.sleep(0.05)
+    assert stored(Scraped(await two.page()))["0"] == 5
 
 
 async def test_a_disk_that_is_full_harms_nobody(tmp_path: Path) -> None:
