@@ -30,13 +30,16 @@ async def test_commands_work_beside_a_running_gateway_and_after_it(tmp_path: Pat
         address = await run("database-url", *folder, home=tmp_path)
         async with await psycopg.AsyncConnection.connect(address.out.strip()) as conn:
             await conn.execute("SELECT FROM whatsapp_gateway.messages")
-        waha = await run("waha-env", *folder, "--port", str(gateway.port), home=tmp_path)
+        waha = await run("waha-env", *folder, home=tmp_path)  # the port is told in the folder
         assert all(f"  {line}\n" in gateway.out for line in waha.out.splitlines())
         assert f"X-Whatsapp-Token:{gateway.token('webhook_token')}" in waha.out
-        doctor = await run("doctor", "--json", *folder, "--port", str(gateway.port), home=tmp_path)
+        doctor = await run("doctor", "--json", *folder, home=tmp_path)
         assert doctor.code == ExitCode.OK
         assert doctor.json["ok"] is True
+        elsewhere = await run("waha-env", *folder, "--port", "4", home=tmp_path)
+        assert "127.0.0.1:4/" in elsewhere.out  # who names a port means it
         assert await gateway.stop() == ExitCode.OK
+        assert not (gateway.data_dir / "gateway.json").exists()
     await _try_all(tmp_path, *folder)
     unreachable = await run("database-url", *folder, home=tmp_path)
     assert unreachable.code == ExitCode.FAILED

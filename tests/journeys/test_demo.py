@@ -51,6 +51,8 @@ async def test_what_it_offers_to_try_works_and_ctrl_c_ends_it(tmp_path: Path) ->
         shown = re.search(rb"\((\d+) rows?\)", (await psql.communicate())[0])
         assert shown is not None  # at most 10, and fewer while the archive is seconds old
         assert int(shown[1]) > 0
+        doctor = await run("doctor", "--data-dir", str(folder), home=tmp_path)
+        assert f"it runs at {demo.url} and accepts" in doctor.out
         assert await demo.stop(signal.SIGINT) == ExitCode.OK
         assert messages_in(demo.out) > 0
     assert "Traceback" not in (tmp_path / "stderr.log").read_text()

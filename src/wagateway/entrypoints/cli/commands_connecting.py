@@ -13,7 +13,7 @@ from wagateway.entrypoints.cli.options import (
     Place,
     data_dir_option,
     database_url_option,
-    port_option,
+    running_port_option,
 )
 from wagateway.entrypoints.cli.output import json_option
 
@@ -23,9 +23,10 @@ from wagateway.entrypoints.cli.output import json_option
 @click.option(
     "--host",
     metavar="NAME",
-    help="How WAHA reaches this machine. Default: WHATSAPP_GATEWAY_API_HOST, else 127.0.0.1",
+    help="How WAHA reaches this machine. Default: where `wagateway up` listens, else "
+    "WHATSAPP_GATEWAY_API_HOST, else 127.0.0.1",
 )
-@port_option
+@running_port_option
 @json_option
 def waha_env(*, data_dir: Path | None, host: str | None, port: int | None, as_json: bool) -> None:
     """Print what to set in WAHA's environment so that it delivers here, secret included.

@@ -16,7 +16,7 @@ from wagateway.entrypoints.cli.options import (
     Place,
     data_dir_option,
     database_url_option,
-    port_option,
+    running_port_option,
 )
 from wagateway.entrypoints.cli.output import json_option
 
@@ -236,7 +236,7 @@ def unlink(
 @click.command(cls=Command)
 @data_dir_option
 @database_url_option
-@port_option
+@running_port_option
 @json_option
 def doctor(
     *, data_dir: Path | None, database_url: str | None, port: int | None, as_json: bool

@@ -25,6 +25,7 @@ from wagateway.entrypoints.containers import Services, open_services
 from wagateway.entrypoints.http.auth import WEBHOOK_TOKEN_HEADER
 from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets
 from wagateway.entrypoints.serve import (
+    address_of,
     base_url,
     build_app,
     ended,
@@ -34,6 +35,7 @@ from wagateway.entrypoints.serve import (
 )
 from wagateway.entrypoints.settings import Settings, load_settings
 from wagateway.entrypoints.waha_webhook import WEBHOOK_PATH
+from wagateway.entrypoints.whereabouts import left_in_folder
 from wagateway.ports.archive import ArchiveReader
 from wagateway.simulator.engine import EngineName
 from wagateway.simulator.post import Poster
@@ -132,7 +134,7 @@ async def _demo(
         held: Figures | None = None
         try:
             async with serving(build_app(settings, services, secrets, ingest=tally), listener):
-                with open_screen() as screen:
+                with left_in_folder(settings, *address_of(listener)), open_screen() as screen:
                     screen.say([f"The demo's archive is in {settings.data_dir}.", ""])
                     reporter = _Reporter(scenario, settings, secrets, url, services, watch, screen)
                     try:

@@ -9,7 +9,7 @@ import rich_click as click
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import echo_json
-from wagateway.entrypoints.cli.place import database, settings_at
+from wagateway.entrypoints.cli.place import database, settings_beside
 from wagateway.entrypoints.doctor import Report, examine, report_of
 from wagateway.entrypoints.findings import Finding, Verdict
 
@@ -33,7 +33,7 @@ def run_doctor(place: Place, *, port: int | None, as_json: bool) -> ExitCode:
 
 async def _examine(place: Place, port: int | None, *, as_json: bool) -> Report:
     findings = []
-    load = partial(settings_at, place, port=port)
+    load = partial(settings_beside, place, port=port)
     async with aclosing(examine(load, database)) as examination:
         async for finding in examination:
             findings.append(finding)

@@ -75,6 +75,14 @@ host_option = click.option(
     "only programs on this machine reach.",
 )
 
+running_port_option = click.option(
+    "--port",
+    metavar="NUMBER",
+    type=click.IntRange(1, 65535),
+    help="Port of the gateway. Default: that of the `wagateway up` that runs on the data folder, "
+    "else WHATSAPP_GATEWAY_API_PORT, else 4011",
+)
+
 port_option = click.option(
     "--port",
     metavar="NUMBER",

@@ -19,6 +19,7 @@ from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.containers import Services, open_services
 from wagateway.entrypoints.logs import configure_logging
 from wagateway.entrypoints.settings import Settings, load_settings
+from wagateway.entrypoints.whereabouts import whereabouts
 
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.database")
 
@@ -54,6 +55,22 @@ def settings_at(
         return settings
     # Who names a folder means what is in it, whichever database the environment names.
     return replace(settings, database_url=None, direct_url=None)
+
+
+def settings_beside(place: Place, *, host: str | None = None, port: int | None = None) -> Settings:
+    """Return what `settings_at` does, with the address of the gateway that runs on that archive.
+
+    Where the command line names a *port*, that one is meant; where nothing runs, or runs elsewhere,
+    the settings are left to say.
+
+    Raises:
+        InvalidInput: naming everything that is wrong.
+    """
+    settings = settings_at(place, host=host, port=port)
+    running = None if port else whereabouts(settings)
+    if running is None:
+        return settings
+    return replace(settings, host=host or running.host, port=running.port)
 
 
 @asynccontextmanager

@@ -12,8 +12,16 @@ from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.logs import configure_logging
 from wagateway.entrypoints.metrics.watching import Watching
 from wagateway.entrypoints.secrets import GatewaySecrets, ensure_secrets
-from wagateway.entrypoints.serve import build_app, health_of, listen, run_until_stopped, serve
+from wagateway.entrypoints.serve import (
+    address_of,
+    build_app,
+    health_of,
+    listen,
+    run_until_stopped,
+    serve,
+)
 from wagateway.entrypoints.settings import Settings
+from wagateway.entrypoints.whereabouts import left_in_folder
 from wagateway.entrypoints.worker import beating, working
 
 
@@ -65,4 +73,5 @@ async def _up(settings: Settings, secrets: GatewaySecrets, listener: socket.sock
         app = build_app(
             settings, services, secrets, health=health, metrics=page, requested=process.requested
         )
-        await serve(app, listener, on_ready=announce)
+        with left_in_folder(settings, *address_of(listener)):
+            await serve(app, listener, on_ready=announce)

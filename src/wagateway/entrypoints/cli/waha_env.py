@@ -6,7 +6,7 @@ from wagateway.domain.errors import NotFound
 from wagateway.entrypoints.addresses import local_url
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import echo_json, note
-from wagateway.entrypoints.cli.place import settings_at
+from wagateway.entrypoints.cli.place import settings_beside
 from wagateway.entrypoints.secrets import known_secrets
 from wagateway.entrypoints.waha_webhook import WEBHOOK_PATH, waha_environment
 
@@ -17,7 +17,7 @@ def run_waha_env(place: Place, *, host: str | None, port: int | None, as_json: b
     Raises:
         NotFound: no secret is configured, and none was made yet.
     """
-    settings = settings_at(place, host=host, port=port)
+    settings = settings_beside(place, host=host, port=port)
     secrets = known_secrets(settings.data_dir, settings)
     if secrets is None:
         raise NotFound(
