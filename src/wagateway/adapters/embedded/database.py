@@ -35,10 +35,11 @@ async def ensure_database(runtime: Path, port: int, password: str) -> None:
             await _ensure_owner(conn, password)
             await _ensure_database(conn)
     except psycopg.Error as exc:
+        reason = str(exc).split("\n", 1)[0]
         raise StoreUnavailable(
-            f"The embedded PostgreSQL does not let its owner in: {exc}. Was its password file put "
-            "back from another folder? Stop, move the file postgres.password out of the data "
-            "folder, and start again: a new one is made."
+            f"The embedded PostgreSQL does not let its owner in: {reason}\n"
+            "Was its password file put back from another folder? Stop, move the file "
+            "postgres.password out of the data folder, and start again: a new one is made."
         ) from exc
 
 

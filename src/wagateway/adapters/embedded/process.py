@@ -181,7 +181,9 @@ class ServerProcess:
             log.seek(log_start)
             said = last_lines(log.read().decode(errors="replace"))
         return StoreUnavailable(
-            f"The embedded PostgreSQL {what}; its last words, in {self._folder.log}:\n{said}"
+            f"The embedded PostgreSQL {what}; its last words, in {self._folder.log}:\n{said}\n"
+            "Mend what they name, then start again. Where its files are damaged for good, put a "
+            "backup into another data folder: `wagateway restore`."
         )
 
 

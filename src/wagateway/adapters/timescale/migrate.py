@@ -68,6 +68,18 @@ VALUES (%s, %s, %s, %s)
 _Connection = psycopg.AsyncConnection[tuple[object, ...]]
 
 
+class NotLetIn(StoreUnavailable):
+    """No connection could be had; the last line of the text is what to do.
+
+    Attributes:
+        reason: what the driver said, in one line.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The database does not let us in: {reason}\n{_WAY_IN}")
+        self.reason = reason
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One file.
@@ -159,7 +171,7 @@ async def status(url: str, *, migrations: Sequence[Migration] | None = None) -> 
             one, or the database was migrated by a newer wagateway.
         InvalidInput: *url* cannot be read.
         Rejected: the server is too old.
-        StoreUnavailable: no connection; the last line of the text is what to do.
+        NotLetIn: no connection.
     """
     known = packaged_migrations() if migrations is None else tuple(migrations)
     async with connected(url, "Looking at the schema") as conn:
@@ -172,7 +184,7 @@ async def storage_of(url: str) -> Storage:
     Raises:
         InvalidInput: *url* cannot be read.
         Rejected: the server is too old.
-        StoreUnavailable: no connection; the last line of the text is what to do.
+        NotLetIn: no connection.
     """
     async with connected(url, "Looking at the tables") as conn:
         return await look(conn)
@@ -278,7 +290,7 @@ async def connected(url: str, doing: str) -> AsyncIterator[_Connection]:
     Raises:
         InvalidInput: *url* cannot be read.
         Rejected: the server is too old, lacks something, or the role may not do it.
-        StoreUnavailable: no connection, or it broke; the last line of the text is what to do.
+        StoreUnavailable: it broke; NotLetIn: there was none.
         Defect: a statement is wrong.
     """
     with _translated(doing):
@@ -299,7 +311,7 @@ async def _let_in(url: str) -> _Connection:
         )
     except psycopg.OperationalError as exc:
         # A wrong password, an absent database and a host that is down come without a SQLSTATE.
-        raise StoreUnavailable(f"The database does not let us in: {exc}\n{_WAY_IN}") from exc
+        raise NotLetIn(str(exc).split("\n", 1)[0]) from exc
 
 
 @contextmanager

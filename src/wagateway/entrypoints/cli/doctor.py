@@ -44,9 +44,14 @@ async def _examine(place: Place, port: int | None, *, as_json: bool) -> Report:
 
 def _show(finding: Finding) -> None:
     verdict = click.style(f"{finding.verdict.value:<8}", fg=_COLOURS[finding.verdict])
-    click.echo(f"{verdict} {finding.hop}: {finding.found}")
+    click.echo(f"{verdict} {finding.hop}: {_below(finding.found)}")
     if finding.mend:
-        click.echo(f"         -> {finding.mend}")
+        click.echo(f"         -> {_below(finding.mend)}")
+
+
+def _below(text: str) -> str:
+    """Return *text*, whose further lines stand below its first."""
+    return text.replace("\n", "\n         ")
 
 
 def _conclusion(report: Report) -> str:

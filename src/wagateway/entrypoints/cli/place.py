@@ -1,13 +1,13 @@
 """Which settings and which database a command works with."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 from msgspec.structs import replace
 
-from wagateway.adapters.embedded.server import EmbeddedPostgres, url_of_running
-from wagateway.adapters.timescale.migrate import status
+from wagateway.adapters.embedded.server import EmbeddedPostgres, occupant_of, url_of_running
+from wagateway.adapters.timescale.migrate import NotLetIn, status
 from wagateway.domain.errors import (
     Conflict,
     NotFound,
@@ -87,12 +87,14 @@ async def database(settings: Settings, *, create: bool = False) -> AsyncIterator
     Raises:
         NotFound: nothing is configured, and the data folder has no database.
         Rejected: ``memory://`` is configured: another process has nothing there.
+        StoreUnavailable: the embedded database does not let us in.
     """
     require_kept(settings)
     if settings.backend == "postgres":
         yield settings
     elif url := await url_of_running(settings.data_dir):
-        yield replace(settings, database_url=url)
+        with _told_of_embedded(settings):
+            yield replace(settings, database_url=url)
     elif create or (settings.data_dir / "pg").exists():
         async with EmbeddedPostgres.running(settings.data_dir) as server:
             yield replace(settings, database_url=server.url)
@@ -101,6 +103,27 @@ async def database(settings: Settings, *, create: bool = False) -> AsyncIterator
             f"There is no archive in {settings.data_dir} yet: start `wagateway up` first, or name "
             "another one with --data-dir, --database-url or WHATSAPP_DATABASE_URL."
         )
+
+
+@contextmanager
+def _told_of_embedded(settings: Settings) -> Iterator[None]:
+    """Let who cannot connect to an embedded database that somebody runs hear what helps there."""
+    try:
+        yield
+    except NotLetIn as exc:
+        folder = settings.data_dir.expanduser().resolve()
+        occupant = occupant_of(settings.data_dir)
+        if occupant is None:
+            raise StoreUnavailable(
+                f"The process that ran the embedded PostgreSQL of {folder} has ended meanwhile.\n"
+                "Run this again."
+            ) from exc
+        raise StoreUnavailable(
+            f"The embedded PostgreSQL of {folder}, which process {occupant.pid} runs, does not let "
+            f"us in: {exc.reason}\n"
+            f"Look into {folder}/postgres.log, and whether the disk is full or hangs; then stop "
+            f"process {occupant.pid} and start `wagateway up` again. What was answered 200 is kept."
+        ) from exc
 
 
 def require_kept(settings: Settings) -> None:

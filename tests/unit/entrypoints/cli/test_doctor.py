@@ -1,4 +1,6 @@
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -8,9 +10,12 @@ import httpx
 import psycopg
 import pytest
 from msgspec.structs import replace
+from tests.support.hung import frozen
 from tests.support.postgres import fresh_database
 from tests.unit.entrypoints.cli.waha import HMAC_KEY, KEY, TOKEN, answers, session, waha, webhook
 
+from wagateway.adapters.embedded.server import EmbeddedPostgres
+from wagateway.adapters.timescale import migrate as runner
 from wagateway.adapters.timescale.feed import TimescaleChangeFeed
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.domain.errors import InvalidInput, StoreUnavailable
@@ -86,6 +91,36 @@ async def test_a_database_that_is_away_is_named_without_its_password(tmp_path: P
     assert "port 1 failed" in database_hop.found
     assert (database_hop.mend or "").startswith("Check that the server runs")
     assert "hidden-word" not in json.dumps([[f.found, f.mend] for f in found.findings])
+
+
+@pytest.mark.embedded
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+async def test_an_embedded_database_that_hangs_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_CONNECT_S", 2)
+    settings = settings_of(None, tmp_path)
+    async with EmbeddedPostgres.running(settings.data_dir) as server:
+        assert server.pid
+        with frozen(server.pid):
+            hop = by_hop(await report(settings))["database"]
+    assert f"embedded PostgreSQL of {settings.data_dir}" in hop.found
+    assert f"process {os.getpid()}" in (hop.mend or "")
+    assert "postgres.log" in (hop.mend or "")
+    assert "WHATSAPP_DATABASE_URL" not in hop.found + (hop.mend or "")
+
+
+@pytest.mark.embedded
+async def test_an_embedded_database_that_does_not_start_is_told_with_its_last_words(
+    tmp_path: Path,
+) -> None:
+    settings = settings_of(None, tmp_path)
+    async with EmbeddedPostgres.running(settings.data_dir):
+        pass
+    (settings.data_dir / "pg" / "global" / "pg_control").write_bytes(b"")
+    hop = by_hop(await report(settings))["database"]
+    assert "PANIC" in hop.found
+    assert "wagateway restore" in (hop.mend or "")
 
 
 @pytest.mark.embedded
