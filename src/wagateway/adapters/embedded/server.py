@@ -90,6 +90,17 @@ class EmbeddedPostgres:
             yield cls(connection_url(runtime, socket_port, password), folder.path, process)
 
 
+def has_cluster(data_dir: Path) -> bool:
+    """Return whether *data_dir* has a database.
+
+    Raises:
+        InvalidInput: this user may not read the folder.
+    """
+    folder = DataFolder.at(data_dir)
+    with disk_errors(folder.path):
+        return folder.pg.exists()
+
+
 def occupant_of(data_dir: Path) -> Occupant | None:
     """Return who runs a server on *data_dir* now, or None.
 

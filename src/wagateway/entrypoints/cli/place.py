@@ -6,7 +6,12 @@ from contextlib import asynccontextmanager, contextmanager
 import structlog
 from msgspec.structs import replace
 
-from wagateway.adapters.embedded.server import EmbeddedPostgres, occupant_of, url_of_running
+from wagateway.adapters.embedded.server import (
+    EmbeddedPostgres,
+    has_cluster,
+    occupant_of,
+    url_of_running,
+)
 from wagateway.adapters.timescale.migrate import NotLetIn, status
 from wagateway.domain.errors import (
     Conflict,
@@ -95,12 +100,24 @@ async def database(settings: Settings, *, create: bool = False) -> AsyncIterator
     elif url := await url_of_running(settings.data_dir):
         with _told_of_embedded(settings):
             yield replace(settings, database_url=url)
-    elif create or (settings.data_dir / "pg").exists():
+    else:
+        if not create:
+            require_archive(settings)
         async with EmbeddedPostgres.running(settings.data_dir) as server:
             yield replace(settings, database_url=server.url)
-    else:
+
+
+def require_archive(settings: Settings) -> None:
+    """Return when there is an archive, as far as can be told without asking a database.
+
+    Raises:
+        NotFound: an embedded one is meant, and the data folder has none.
+        InvalidInput: this user may not look into the folder.
+    """
+    if settings.backend == "embedded" and not has_cluster(settings.data_dir):
+        folder = settings.data_dir.expanduser().resolve()
         raise NotFound(
-            f"There is no archive in {settings.data_dir} yet: start `wagateway up` first, or name "
+            f"There is no archive in {folder} yet: start `wagateway up` first, or name "
             "another one with --data-dir, --database-url or WHATSAPP_DATABASE_URL."
         )
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 
 import rich_click as click
 from msgspec import Struct
+from psycopg.conninfo import conninfo_to_dict
 
 from wagateway.domain.errors import Conflict, NotFound, Rejected
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import counted, echo_json, sized
-from wagateway.entrypoints.cli.place import settings_at
+from wagateway.entrypoints.cli.place import require_archive, settings_at
 from wagateway.entrypoints.folders import why_not_tried
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.stores import (
@@ -52,19 +53,20 @@ def run_spool(place: Place, adopt: str | None, *, retry: bool, as_json: bool) ->
     Where *retry* is set, what was set aside waits again first.
 
     Raises:
-        NotFound: there is no spool of that name.
+        NotFound: there is no archive, or no spool of that name.
         Conflict: another process has that one to itself.
         Rejected: there is no spool at all, or root would use one of somebody else.
         StoreUnavailable: the spool cannot be used.
     """
     settings = settings_at(place)
+    require_archive(settings)
     if adopt is not None or retry:
         _require_owner(settings)
     found = asyncio.run(_looked(settings, adopt, retry=retry))
     if as_json:
         echo_json(found)
     else:
-        click.echo("\n".join(lines(found, settings.timezone)))
+        click.echo("\n".join(lines(found, settings)))
 
 
 def _require_owner(settings: Settings) -> None:
@@ -123,7 +125,7 @@ async def _moved(theirs: Spool, ours: Spool) -> int:
     return moved
 
 
-def lines(found: SpoolReport, timezone: str) -> Iterator[str]:
+def lines(found: SpoolReport, settings: Settings) -> Iterator[str]:
     """Yield what waits, in words."""
     if found.adopted:
         yield f"{counted(found.adopted, 'group')} of webhooks taken over."
@@ -133,9 +135,10 @@ def lines(found: SpoolReport, timezone: str) -> Iterator[str]:
     if found.name is None:
         yield "There is no spool: while the database is away, webhooks are refused."
     else:
-        yield f"{found.kind}, {found.name}: {_told(found.depth, timezone)}"
+        yield f"Spool of {_archive(settings)}: {_told(found.depth, settings.timezone)}."
+        yield f"It is {_where(found.kind, found.name, settings)}."
     for name, depth in found.others.items():
-        yield f"another one, {name}: {_told(depth, timezone)}"
+        yield f"Another spool, {name}: {_told(depth, settings.timezone)}."
     if any(depth.entries for depth in found.others.values()):
         yield (
             "Start wagateway with that database; or, if it is this one under another address or "
@@ -148,10 +151,26 @@ def lines(found: SpoolReport, timezone: str) -> Iterator[str]:
         )
 
 
+def _archive(settings: Settings) -> str:
+    """Return which archive *settings* mean, without a user or a password."""
+    if settings.backend == "embedded":
+        return f"the embedded archive in {settings.data_dir.expanduser().resolve()}"
+    parts = conninfo_to_dict(settings.database_url or "")
+    where = [str(parts[key]) for key in ("service", "host", "port", "dbname") if parts.get(key)]
+    return f"the archive in PostgreSQL ({', '.join(where) or 'its usual place'})"
+
+
+def _where(kind: str, name: str, settings: Settings) -> str:
+    if kind == "redis":
+        return f"{name} in Redis"
+    folder = settings.spool_folder.expanduser().absolute() / name
+    return f"the folder {folder}" + ("" if folder.exists() else ", made with the first that waits")
+
+
 def _told(depth: SpoolDepth, timezone: str) -> str:
-    told = "nothing waits"
+    told = "no webhook waits for the database"
     if depth.oldest_at is not None:
         since = shown(depth.oldest_at, timezone)
         groups = counted(depth.entries, "group")
-        told = f"{groups} of webhooks, {sized(depth.size_bytes)}, since {since}"
+        told = f"{groups} of webhooks, {sized(depth.size_bytes)}, waiting since {since}"
     return f"{told}; {depth.set_aside:,} set aside" if depth.set_aside else told

@@ -65,8 +65,30 @@ def world(tmp_path: Path) -> World:
 
 async def test_an_empty_one_says_so_and_makes_nothing(world: World, tmp_path: Path) -> None:
     done = await world.run()
-    assert done.output == f"filesystem, {spool_name(world.settings)}: nothing waits\n"
+    assert done.output == (
+        "Spool of the archive in PostgreSQL (db-2.example, 5432, archive): no webhook waits for "
+        f"the database.\nIt is the folder {tmp_path / spool_name(world.settings)}, made with the "
+        "first that waits.\n"
+    )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [[], ["--json"], ["--retry"]])
+async def test_a_data_folder_that_is_not_there_is_an_error(
+    tmp_path: Path, words: list[str]
+) -> None:
+    world = World({"WHATSAPP_DATABASE_URL": ""}, Settings())
+    done = await world.run("--data-dir", str(tmp_path / "nothere"), *words)
+    assert done.exit_code == ExitCode.FAILED
+    assert f"There is no archive in {tmp_path / 'nothere'}" in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_embedded_archive_is_named_by_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "pg").mkdir()
+    world = World({"WHATSAPP_DATABASE_URL": ""}, Settings())
+    told = (await world.run("--data-dir", str(tmp_path))).output
+    assert told.startswith(f"Spool of the embedded archive in {tmp_path}: no webhook waits")
 
 
 async def test_tells_what_waits_here_and_elsewhere(world: World) -> None:
@@ -74,7 +96,7 @@ async def test_tells_what_waits_here_and_elsewhere(world: World) -> None:
     await world.put("c", place=world.place)
     told = (await world.run()).output
     assert "2 groups of webhooks" in told
-    assert f"another one, {world.before}: 1 group of webhooks" in told
+    assert f"Another spool, {world.before}: 1 group of webhooks" in told
     assert "--adopt" in told
     report = json.loads((await world.run("--json")).output)
     assert report["depth"]["entries"] == 2
@@ -141,7 +163,7 @@ async def test_of_another_spool_that_holds_only_what_was_set_aside_nothing_is_to
         [entry] = await spool.oldest(limit=9)
         await spool.set_aside(entry.key)
     told = (await world.run()).output
-    assert f"another one, {world.before}: nothing waits; 1 set aside" in told
+    assert f"Another spool, {world.before}: no webhook waits for the database; 1 set aside" in told
     assert "--adopt" not in told
 
 
