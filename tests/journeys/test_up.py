@@ -56,7 +56,11 @@ async def test_shows_tokens_once_and_keeps_what_it_answered(tmp_path: Path) -> N
         assert await gateway.stop(signal.SIGINT) == ExitCode.OK
         assert gateway.token("api_token") not in gateway.out
         assert gateway.token("webhook_token") not in gateway.out
-        assert "Traceback" not in (tmp_path / "stderr.log").read_text()
+        told = (tmp_path / "stderr.log").read_text()
+        assert "Traceback" not in told
+        begun, ended = "wagateway is stopping: ", "wagateway has stopped."
+        assert [told.count(begun), told.count(ended)] == [2, 2]  # by each of the two signals
+        assert told.rindex(begun) < told.rindex(ended)
 
 
 async def test_refuses_a_folder_and_a_port_that_are_in_use(tmp_path: Path) -> None:

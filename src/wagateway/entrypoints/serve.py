@@ -254,18 +254,23 @@ def run_until_stopped(
     work: Coroutine[Any, Any, None],
     *,
     signals: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+    on_stop: Callable[[], None] | None = None,
 ) -> None:
     """Run *work* to its end, or until one of *signals* comes: it is cancelled then.
 
-    A second signal ends the process at once. What was answered is durable even so, and the
-    embedded server notices and stops by itself.
+    *on_stop* is called once it is, and before it has ended. A second signal ends the process at
+    once. What was answered is durable even so, and the embedded server notices and stops by itself.
     """
     factory = uvicorn.Config("", log_config=None).get_loop_factory()
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_stoppable(work, signals))
+        runner.run(_stoppable(work, signals, on_stop))
 
 
-async def _stoppable(work: Coroutine[Any, Any, None], signals: Sequence[signal.Signals]) -> None:
+async def _stoppable(
+    work: Coroutine[Any, Any, None],
+    signals: Sequence[signal.Signals],
+    on_stop: Callable[[], None] | None,
+) -> None:
     task = asyncio.create_task(work)
     stopping = False
 
@@ -275,6 +280,8 @@ async def _stoppable(work: Coroutine[Any, Any, None], signals: Sequence[signal.S
             _leave_at_once(number)
         stopping = True
         task.cancel()
+        if on_stop:
+            on_stop()
 
     loop = asyncio.get_running_loop()
     for number in signals:

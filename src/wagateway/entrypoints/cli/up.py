@@ -39,7 +39,12 @@ def run_up(place: Place, *, host: str | None, port: int | None) -> None:
         hide_from_logs(settings, secrets)
         if warning := exposure_warning(listener, settings):
             note(f"Warning: {warning}")
-        run_until_stopped(_up(settings, secrets, listener))
+        run_until_stopped(_up(settings, secrets, listener), on_stop=_stopping)
+        note("wagateway has stopped.")
+
+
+def _stopping() -> None:
+    note("wagateway is stopping: it finishes what it has begun. A second Ctrl-C ends it at once.")
 
 
 def hide_from_logs(settings: Settings, secrets: GatewaySecrets) -> None:
