@@ -1,6 +1,8 @@
 """``wagateway backup``, ``backup verify`` and ``restore``."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import rich_click as click
@@ -8,16 +10,17 @@ from msgspec import Struct
 
 from wagateway.adapters.timescale.copies import TimescaleTables
 from wagateway.domain.backups import Manifest
-from wagateway.domain.errors import InvalidInput
+from wagateway.domain.errors import InvalidInput, WagatewayError
 from wagateway.entrypoints.backup_places import back_up, open_backup_place
 from wagateway.entrypoints.backups import Verified, kept_backup, restore_backup, verify_backup
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.media_screen import MediaScreen, open_media_screen
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import counted, echo_json, note, sized
-from wagateway.entrypoints.cli.place import database, settings_at
+from wagateway.entrypoints.cli.place import archive_name, database, settings_at
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.stores import open_media
+from wagateway.entrypoints.zones import zone
 from wagateway.usecases.back_up import Made, Progress, Told
 from wagateway.usecases.restore_backup import Restored
 
@@ -120,7 +123,8 @@ def run_verify(path: str, scratch: str | None, *, hashes: bool, as_json: bool) -
         StoreUnavailable: the disk or that database is away, or is full.
     """
     settings = settings_at(_ANYWHERE)
-    verified = asyncio.run(_verify(settings, path, scratch, hashes=hashes))
+    with _said_of(f"The backup {path} could not be verified"):
+        verified = asyncio.run(_verify(settings, path, scratch, hashes=hashes))
     manifest, found = verified.manifest, verified.damage
     for each in found:
         if as_json:
@@ -139,10 +143,10 @@ def run_verify(path: str, scratch: str | None, *, hashes: bool, as_json: bool) -
         echo_json(report)
     elif whole:
         how = ", and was restored aside without a difference" if verified.restored else ""
-        click.echo(f"The backup is whole: {_content(manifest)}{how}.")
+        click.echo(f"{path} is whole: {_content(manifest)}{how}.")
     else:
         click.echo(
-            f"The backup is damaged ({counted(len(found), 'file')}): use another copy of it, or an "
+            f"{path} is damaged ({counted(len(found), 'file')}): use another copy of it, or an "
             "older one. A damaged file in the folder media can be removed: the next backup with "
             "--media copies it again."
         )
@@ -166,7 +170,9 @@ def run_restore(place: Place, path: str, *, with_media: bool, as_json: bool) -> 
         StoreUnavailable: something is away, or a disk is full.
     """
     settings = settings_at(place)
-    manifest, done = asyncio.run(_restore(settings, path, with_media=with_media))
+    target = archive_name(settings)
+    with _said_of(f"The backup {path} was not put back into {target}"):
+        manifest, done = asyncio.run(_restore(settings, path, with_media=with_media))
     if as_json:
         echo_json(
             RestoreReport(
@@ -178,13 +184,29 @@ def run_restore(place: Place, path: str, *, with_media: bool, as_json: bool) -> 
             )
         )
         return
-    click.echo(f"Restored as of {manifest.begun_at.isoformat(timespec='seconds')}: {_back(done)}.")
+    at = manifest.begun_at.astimezone(zone(settings.timezone)).isoformat(timespec="seconds")
+    click.echo(f"{path} is back in {target}, as it was at {at}: {_back(done)}.")
     if done.files_left:
         click.echo(
             f"{counted(done.files_left, 'file')} not in the backup: `wagateway media verify` tells "
             "whether the media store has them, and --repair fetches again what it has not."
         )
-    note("Start the gateway: sync reads what came after that instant.")
+    note(f"Start the gateway. {_later(settings, at)}")
+
+
+def _later(settings: Settings, at: str) -> str:
+    """Return what becomes of messages that came after *at*."""
+    if settings.engine_url is None:
+        return (
+            f"What came after {at} is not in the backup: set WHATSAPP_CORE_URL to WAHA's address, "
+            "so that sync reads it there."
+        )
+    if not settings.sync_enabled:
+        return (
+            f"What came after {at} is not in the backup, and nothing reads it from WAHA: sync is "
+            "switched off by WHATSAPP_SYNC_ENABLED."
+        )
+    return f"Sync reads from WAHA what came after {at}."
 
 
 async def _restore(settings: Settings, path: str, *, with_media: bool) -> tuple[Manifest, Restored]:
@@ -196,6 +218,16 @@ async def _restore(settings: Settings, path: str, *, with_media: bool) -> tuple[
         with open_media_screen("Restoring") as screen:
             done = await restore_backup(opened, kept, with_media=with_media, told=_shown(screen))
             return kept.manifest, done
+
+
+@contextmanager
+def _said_of(what: str) -> Iterator[None]:
+    """Let a failure begin with *what* it is about."""
+    try:
+        yield
+    except WagatewayError as exc:
+        exc.args = (f"{what}: {exc}",)
+        raise
 
 
 def _shown(screen: MediaScreen) -> Told:
@@ -234,7 +266,9 @@ def _lines(made: Made, path: str) -> list[str]:
     manifest = made.manifest
     media = manifest.media
     lines = [f"{path}: {_content(manifest)}{', encrypted' if manifest.encrypted else ''}."]
-    if media.copied:
+    if media.copied and not media.files:
+        lines.append("The archive has no attached files.")
+    elif media.copied:
         lines.append(
             f"{counted(media.files, 'attached file')} ({sized(media.size_bytes)}), of which "
             f"{made.new_files:,} ({sized(made.new_bytes)}) were copied now, previews included."

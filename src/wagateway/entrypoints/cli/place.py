@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 from msgspec.structs import replace
+from psycopg.conninfo import conninfo_to_dict
 
 from wagateway.adapters.embedded.server import (
     EmbeddedPostgres,
@@ -151,6 +152,17 @@ def require_kept(settings: Settings) -> None:
     """
     if settings.backend == "memory":
         raise Rejected("memory:// keeps nothing that a command could look at: name a database.")
+
+
+def archive_name(settings: Settings) -> str:
+    """Return in words which archive *settings* mean, without a user or a password."""
+    if settings.backend == "memory":
+        return "an archive in memory"
+    if settings.backend == "embedded":
+        return f"the embedded archive in {settings.data_dir.expanduser().resolve()}"
+    parts = conninfo_to_dict(settings.database_url or "")
+    where = [str(parts[key]) for key in ("service", "host", "port", "dbname") if parts.get(key)]
+    return f"the archive in PostgreSQL ({', '.join(where) or 'its usual place'})"
 
 
 @asynccontextmanager

@@ -5,12 +5,11 @@ from collections.abc import Iterator, Mapping
 
 import rich_click as click
 from msgspec import Struct
-from psycopg.conninfo import conninfo_to_dict
 
 from wagateway.domain.errors import Conflict, NotFound, Rejected
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import counted, echo_json, sized
-from wagateway.entrypoints.cli.place import require_archive, settings_at
+from wagateway.entrypoints.cli.place import archive_name, require_archive, settings_at
 from wagateway.entrypoints.folders import why_not_tried
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.stores import (
@@ -135,7 +134,7 @@ def lines(found: SpoolReport, settings: Settings) -> Iterator[str]:
     if found.name is None:
         yield "There is no spool: while the database is away, webhooks are refused."
     else:
-        yield f"Spool of {_archive(settings)}: {_told(found.depth, settings.timezone)}."
+        yield f"Spool of {archive_name(settings)}: {_told(found.depth, settings.timezone)}."
         yield f"It is {_where(found.kind, found.name, settings)}."
     for name, depth in found.others.items():
         yield f"Another spool, {name}: {_told(depth, settings.timezone)}."
@@ -149,15 +148,6 @@ def lines(found: SpoolReport, settings: Settings) -> Iterator[str]:
             "What is set aside could not be recorded; the log says why (`spool_entry_set_aside`). "
             "Once that is mended: `wagateway spool --retry`."
         )
-
-
-def _archive(settings: Settings) -> str:
-    """Return which archive *settings* mean, without a user or a password."""
-    if settings.backend == "embedded":
-        return f"the embedded archive in {settings.data_dir.expanduser().resolve()}"
-    parts = conninfo_to_dict(settings.database_url or "")
-    where = [str(parts[key]) for key in ("service", "host", "port", "dbname") if parts.get(key)]
-    return f"the archive in PostgreSQL ({', '.join(where) or 'its usual place'})"
 
 
 def _where(kind: str, name: str, settings: Settings) -> str:

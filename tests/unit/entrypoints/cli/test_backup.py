@@ -138,7 +138,7 @@ class TestVerify:
         backup = await backed_up(url, tmp_path)
         done = await run(url, "backup", "verify", str(backup))
         assert done.exit_code == ExitCode.OK, done.output
-        assert done.stdout.startswith("The backup is whole: ")
+        assert done.stdout.startswith(f"{backup} is whole: ")
         assert "restored aside without a difference" in done.stdout
 
     async def test_may_use_a_database_that_is_named(
@@ -168,6 +168,7 @@ class TestVerify:
         assert (last["whole"], last["restored"]) == (False, False)
         done = await run(url, "backup", "verify", str(backup), "--hashes")
         assert "tables/messages.tsv.gz  is missing\n" in done.stdout
+        assert f"{backup} is damaged" in done.stdout
 
     async def test_looks_at_hashes_alone(self, url: str, tmp_path: Path) -> None:
         backup = await backed_up(url, tmp_path)
@@ -179,6 +180,7 @@ class TestVerify:
     async def test_what_is_none_is_told(self, url: str, tmp_path: Path, name: str) -> None:
         done = await run(url, "backup", "verify", str(tmp_path / name))
         assert done.exit_code == ExitCode.FAILED, done.output
+        assert str(tmp_path / name) in done.stderr
 
 
 class TestRestore:
@@ -196,6 +198,7 @@ class TestRestore:
             again = await run(other, "restore", backup, media=tmp_path / "there")
             assert again.exit_code == ExitCode.CONFLICT
             assert "holds an archive already" in again.stderr
+            assert f"The backup {backup} was not put back into the archive in" in again.stderr
 
     async def test_says_what_is_left_to_do(
         self, url: str, postgres_server: str, tmp_path: Path
@@ -208,6 +211,23 @@ class TestRestore:
             assert done.exit_code == ExitCode.OK, done.output
             assert "1 file not in the backup" in done.stdout
             assert "the same as in the backup" in done.stdout
+            assert "set WHATSAPP_CORE_URL to WAHA's address" in done.stderr
+
+    async def test_names_the_backup_the_archive_and_the_time_with_its_zone(
+        self, url: str, tmp_path: Path
+    ) -> None:
+        backup = str(await backed_up(url, tmp_path))
+        folder = tmp_path / "data"
+        words = ("restore", backup, "--data-dir", str(folder))
+        done = await run(url, *words, CORE_URL="http://127.0.0.1:3000", TZ="America/Sao_Paulo")
+        assert done.exit_code == ExitCode.OK, done.output
+        told = re.match(
+            rf"{re.escape(backup)} is back in the embedded archive in {re.escape(str(folder))}, "
+            r"as it was at (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d-03:00): ",
+            done.stdout,
+        )
+        assert told
+        assert f"Sync reads from WAHA what came after {told[1]}." in done.stderr
 
     async def test_makes_an_embedded_archive_where_a_folder_is_named(
         self, url: str, tmp_path: Path
