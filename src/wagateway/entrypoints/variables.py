@@ -215,7 +215,7 @@ _TEXT = Kind("any text", bool)
 _STRONG = Kind(STRONG, is_strong, why_not=weakness)
 _FLAG = Kind("true or false", lambda b: isinstance(b, bool), _read_flag)
 _FOLDER = Kind("a folder", lambda path: isinstance(path, Path), _read_folder)
-_WEB = Kind("an address such as http://127.0.0.1:3311", _is_web_address)
+_WEB = Kind("an address such as http://127.0.0.1:3000", _is_web_address)
 _ZONE = Kind("a time zone of this system, such as America/Sao_Paulo", _is_zone)
 _PORT = _whole(1, 65535)
 FULL = "full"

@@ -240,7 +240,7 @@ async def open_engine(
     """Open the WAHA server at *url*.
 
     Args:
-        url: e.g. ``http://127.0.0.1:3311``.
+        url: e.g. ``http://127.0.0.1:3000``.
         key: its API key; None sends none.
         clock: tells when something was asked.
         manners: how it is treated; sane ones if None.

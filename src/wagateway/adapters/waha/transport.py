@@ -296,7 +296,7 @@ async def open_transport(
     """Open connections to the server at *url*, whose path is kept.
 
     Args:
-        url: e.g. ``http://127.0.0.1:3311``; proxies of the environment are not used.
+        url: e.g. ``http://127.0.0.1:3000``; proxies of the environment are not used.
         key: sent as ``X-Api-Key``.
         manners: how the server is treated.
         turnstile: keeps their pace, for all who ask that server.

@@ -75,7 +75,7 @@ def require_engine(settings: Settings) -> None:
     if settings.engine_url is None:
         raise InvalidInput(
             "Sync reads from WAHA: set WHATSAPP_CORE_URL to its address, such as "
-            "http://127.0.0.1:3311, and WHATSAPP_API_KEY to its key."
+            "http://127.0.0.1:3000, and WHATSAPP_API_KEY to its key."
         )
 
 
