@@ -101,8 +101,8 @@ def no_session(session: SessionName, known: Iterable[SessionName]) -> NotFound:
     shown = ", ".join(repr(name) for name in names[:NAMED])
     if len(names) > NAMED:
         shown += " and others"
-    there = f", only {shown}" if shown else ", nor any other yet"
-    return NotFound(f"there is no session {session!r}{there}")
+    there = f"only {shown}" if shown else "nor any other yet: the first webhook or sync brings it"
+    return NotFound(f"there is no session {session!r}, {there}")
 
 
 def current(entries: Iterable[ArchiveEntry]) -> ArchiveEntry | None:

@@ -65,7 +65,9 @@ def test_the_sessions_that_there_are_are_named_where_another_was_asked_for() -> 
     def told(*known: str) -> str:
         return str(no_session(SESSION, map(SessionName, known)))
 
-    assert told() == "there is no session 'vendas', nor any other yet"
+    assert told() == (
+        "there is no session 'vendas', nor any other yet: the first webhook or sync brings it"
+    )
     assert told("b", "a", "b") == "there is no session 'vendas', only 'a', 'b'"
     assert told(*"jihgfedcba").endswith("'i', 'j'")
     assert told(*"kjihgfedcba").endswith("'i', 'j' and others")

@@ -15,16 +15,16 @@ from wagateway.entrypoints.cli.place import archive_of, settings_at
 from wagateway.entrypoints.containers import now
 from wagateway.entrypoints.gateway import Gateway
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.zones import aware, shown
+from wagateway.entrypoints.zones import aware, lasting, shown
 from wagateway.usecases.sync_control import ChatCoverage, SessionCoverage
 
 _COMPLETE = "█"
 _MARKS = {
-    GapReason.ENGINE_AWAY: ("▒", "the session was not working"),
-    GapReason.GATEWAY_AWAY: ("░", "wagateway was not running"),
-    GapReason.NOT_YET_SYNCED: ("?", "webhooks came; not yet proven that none was lost"),
-    GapReason.BEFORE_PAIRING: ("-", "before anything was known of the session"),
-    GapReason.ENGINE_HAS_NO_MORE: ("·", "WAHA has nothing older"),
+    GapReason.ENGINE_AWAY: ("▒", "the session was not working in WAHA"),
+    GapReason.GATEWAY_AWAY: ("░", "wagateway was not running, so no webhook could come"),
+    GapReason.NOT_YET_SYNCED: ("?", "webhooks could come; not yet compared with WAHA's list"),
+    GapReason.BEFORE_PAIRING: ("-", "before wagateway knew the session; not read from WAHA yet"),
+    GapReason.ENGINE_HAS_NO_MORE: ("·", "older than what WAHA has"),
     GapReason.PURGED: ("x", "purged, and not read again"),
 }
 _NEXT = {
@@ -60,7 +60,7 @@ def run_coverage(
     if isinstance(found, ChatCoverage):
         click.echo("\n".join(chat_lines(found, begin, settings.timezone)))
     else:
-        click.echo("\n".join(session_lines(found, begin, settings.timezone)))
+        click.echo("\n".join(session_lines(found, begin, settings)))
 
 
 async def _coverage(
@@ -75,20 +75,37 @@ async def _coverage(
         )
 
 
-def session_lines(found: SessionCoverage, since: datetime | None, timezone: str) -> Iterator[str]:
+def session_lines(
+    found: SessionCoverage, since: datetime | None, settings: Settings
+) -> Iterator[str]:
     """Yield a bar for each chat, from *since* on, and what the marks mean."""
     if not found.chats:
-        yield (
-            f"Nothing of {found.session} was read yet: set WHATSAPP_CORE_URL, and run "
-            "`wagateway up`, or `wagateway sync` for once."
-        )
+        yield from _nothing_proven(found.session, settings)
         return
     frame = _frame(found.chats, since)
     width = _width()
-    yield _ruler(frame, width, timezone)
+    yield _ruler(frame, width, settings.timezone)
     for chat in found.chats:
         yield f"{chat.chat_id[:_NAME]:<{_NAME}} {_bar(chat, frame, width)}"
     yield from _legend(found.chats, frame)
+
+
+def _nothing_proven(session: str, settings: Settings) -> Iterator[str]:
+    """Yield what to say of a session none of whose lists was read yet."""
+    yield (
+        f"What webhooks brought of {session} is archived. Nothing says yet whether that is all: "
+        "its chats are compared with WAHA's own lists, and none was read so far."
+    )
+    if settings.engine_url is None:
+        yield (
+            "To have them read, set WHATSAPP_CORE_URL to WAHA's address and run `wagateway up`, or "
+            f"`wagateway sync {session}` for once."
+        )
+    else:
+        yield (
+            "A running `wagateway up` or `worker` reads them within minutes; "
+            f"`wagateway sync {session} --status` says how far it is."
+        )
 
 
 def chat_lines(chat: ChatCoverage, since: datetime | None, timezone: str) -> Iterator[str]:
@@ -165,6 +182,8 @@ def _legend(chats: Sequence[ChatCoverage], frame: Span) -> Iterator[str]:
         gap.reason for chat in chats for gap in chat.gaps if _shared(gap, frame) >= _TELLABLE
     }
     yield ""
+    step = (frame.end - frame.begin) / _width()
+    yield f"Each mark stands for {lasting(step)}, and shows the longest gap in it:"
     yield f"{_COMPLETE} complete: all that WAHA had is archived"
     for reason, (mark, meaning) in _MARKS.items():
         if reason in shown_reasons:

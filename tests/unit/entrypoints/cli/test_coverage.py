@@ -9,11 +9,13 @@ from wagateway.domain.coverage import Gap, GapReason, Next
 from wagateway.domain.identity import Jid, SessionName
 from wagateway.domain.spans import Span
 from wagateway.entrypoints.cli.coverage import chat_lines, session_lines
+from wagateway.entrypoints.settings import Settings
 from wagateway.usecases.sync_control import ChatCoverage, SessionCoverage
 
 ANA = Jid("5511987650102@c.us")
 NOON = datetime(2026, 10, 3, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
+UTC_HERE = Settings(timezone="UTC")
 
 CHAT = ChatCoverage(
     chat_id=ANA,
@@ -39,14 +41,15 @@ def session(*chats: ChatCoverage) -> SessionCoverage:
 
 
 def test_a_bar_has_its_share_of_every_part() -> None:
-    lines = list(session_lines(session(CHAT), None, "UTC"))
+    lines = list(session_lines(session(CHAT), None, UTC_HERE))
     assert lines[0].split() == ["2026-07-15", "12:00", "UTC", "2026-10-03", "12:00", "UTC"]
     assert lines[1] == f"{ANA:<32} {'█' * 30}{'▒' * 5}{'?' * 5}"
-    assert {line[0] for line in lines[3:]} == {"█", "▒", "?"}
+    assert lines[3].startswith("Each mark stands for 2 days, and shows the longest gap in it")
+    assert {line[0] for line in lines[4:]} == {"█", "▒", "?"}
 
 
 def test_it_can_begin_elsewhere() -> None:
-    lines = list(session_lines(session(CHAT), NOON - 160 * DAY, "UTC"))
+    lines = list(session_lines(session(CHAT), NOON - 160 * DAY, UTC_HERE))
     assert lines[1].split()[1] == "·" * 20 + "█" * 15 + "▒" * 3 + "?" * 2
 
 
@@ -56,7 +59,7 @@ def test_what_is_shorter_than_a_cell_still_shows() -> None:
     )
     complete = (Span(NOON - 40 * DAY, minute.begin or NOON), Span(minute.end, NOON))
     chat = ChatCoverage(chat_id=ANA, complete=complete, gaps=(minute,), next=Next.NOTHING)
-    bar = list(session_lines(session(chat), None, "UTC"))[1].split()[1]
+    bar = list(session_lines(session(chat), None, UTC_HERE))[1].split()[1]
     assert bar == "█" * 38 + "░" + "█"
 
 
@@ -90,6 +93,15 @@ def test_a_gap_of_no_length_to_speak_of_is_not_told() -> None:
     assert list(chat_lines(chat, None, "UTC")) == list(chat_lines(CHAT, None, "UTC"))
 
 
-def test_a_session_that_nobody_read_says_what_to_do() -> None:
-    [line] = session_lines(session(), None, "UTC")
-    assert "wagateway sync" in line
+def test_a_session_that_nobody_read_says_what_that_means_and_what_to_do() -> None:
+    known, mend = session_lines(session(), None, UTC_HERE)
+    assert "What webhooks brought of default is archived" in known
+    assert "set WHATSAPP_CORE_URL" in mend
+    assert "wagateway sync default" in mend
+
+
+def test_where_waha_is_named_it_is_said_who_reads_it() -> None:
+    waha = Settings(timezone="UTC", engine_url="http://127.0.0.1:3000")
+    _, told = session_lines(session(), None, waha)
+    assert "wagateway sync default --status" in told
+    assert "WHATSAPP_CORE_URL" not in told
