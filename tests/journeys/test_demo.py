@@ -26,6 +26,7 @@ async def test_archives_and_continues(tmp_path: Path) -> None:
     assert first.code == ExitCode.OK, first.err
     assert "300 deliveries: " in first.out
     assert " 0 failed." in first.out
+    assert "Kept raw only are calls, presence" in first.out
     assert messages_in(first.out) > 50
     second = await run(*words, "--count", "30", "--rate", "200", home=tmp_path)
     assert second.code == ExitCode.OK, second.err
@@ -47,6 +48,7 @@ async def test_what_it_offers_to_try_works_and_ctrl_c_ends_it(tmp_path: Path) ->
                 assert (await client.get(curl[4], headers={name: value})).status_code == 200
             assert (await client.get(demo.out.split()[-1])).status_code == 200
         assert "/api/messages/demo/" in curls[2][4]
+        assert "- what is kept raw only, such as calls:" in demo.out.splitlines()
         psql = await asyncio.create_subprocess_shell(commands[-1], stdout=asyncio.subprocess.PIPE)
         shown = re.search(rb"\((\d+) rows?\)", (await psql.communicate())[0])
         assert shown is not None  # at most 10, and fewer while the archive is seconds old

@@ -235,8 +235,10 @@ def _summary(held: Figures, settings: Settings) -> Iterator[str]:
     yield (
         f"{counted(held.delivered, 'delivery', 'deliveries')}: "
         f"{counted(answered.stored, 'event')} stored, {counted(answered.duplicates, 'duplicate')}, "
-        f"{answered.ignored:,} not archived, {answered.failed:,} failed."
+        f"{answered.ignored:,} kept raw only, {answered.failed:,} failed."
     )
+    if answered.ignored:
+        yield "Kept raw only are calls, presence and what else the archive has no place for yet."
     yield (
         f"The archive holds {counted(held.messages, 'message')} in {counted(held.chats, 'chat')}."
     )

@@ -31,13 +31,16 @@ def hints(
     session, chat_id = quote(chat.session, safe=""), quote(chat.id, safe="@")
     token = shlex.quote(f"{API_TOKEN_HEADER}: {secrets.api_token}")
     yield "Try, in another terminal:"
-    for path in (
-        "/api/sessions",
-        f"/api/chats/{session}?limit=10",
-        f"/api/messages/{session}/{chat_id}?limit=5",
-        "/api/events?outcome=failed",
-    ):
+    paths = {
+        "the account": "/api/sessions",
+        "its chats": f"/api/chats/{session}?limit=10",
+        "the latest messages of one of them": f"/api/messages/{session}/{chat_id}?limit=5",
+        "what is kept raw only, such as calls": "/api/events?outcome=ignored&limit=5",
+    }
+    for what, path in paths.items():
+        yield f"- {what}:"
         yield f"  curl -s -H {token} {shlex.quote(url + path)}"
+    yield "- the latest messages of all, in SQL:"
     yield f"  {_psql(settings, database_url)}"
     yield f"The API's description, to read and try: {url}/docs"
     yield ""

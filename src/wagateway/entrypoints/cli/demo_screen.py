@@ -80,7 +80,7 @@ def _rows(figures: Figures) -> Iterator[tuple[str, str]]:
     yield "deliveries", f"{figures.delivered:,} ({figures.per_second:,.0f}/s)"
     yield "stored", f"{answered.stored:,}"
     yield "duplicates", f"{answered.duplicates:,}"
-    yield "not archived", f"{answered.ignored:,}"
+    yield "kept raw only", f"{answered.ignored:,}"
     if answered.failed:
         yield "failed", f"{answered.failed:,}"
     if figures.repeats:

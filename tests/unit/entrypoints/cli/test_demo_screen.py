@@ -27,7 +27,7 @@ def test_prints_plain_lines_when_nobody_watches(capsys: pytest.CaptureFixture[st
         screen.show(figures())
         screen.say(["x" * 300])
     lines = capsys.readouterr().out.splitlines()
-    counted = "deliveries 1,234 (10/s), stored 1,000, duplicates 200, not archived 34"
+    counted = "deliveries 1,234 (10/s), stored 1,000, duplicates 200, kept raw only 34"
     assert lines == [f"{counted}, messages 5,678 in 16 chats", "x" * 300]
 
 
