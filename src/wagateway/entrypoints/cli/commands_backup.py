@@ -56,12 +56,11 @@ def backup(
     With WHATSAPP_BACKUP_PASSPHRASE all of it is encrypted, in the format age. Backups hold people's
     messages and no secret of the gateway: keep secrets.json of the data folder and .env, too.
 
-    \b
     Exit codes:
-      0  it is made
-      1  it is made, but the media store lacks some of the attached files, or has them damaged
-      3  the disk is full, or the database or the store is away; there is no backup
-      4  another backup is being made in DIR, or its key is missing
+        0  it is made
+        1  it is made, but the media store lacks some of the attached files, or has them damaged
+        3  the disk is full, or the database or the store is away; there is no backup
+        4  another backup is being made in DIR, or its key is missing
 
     \b
     Examples:
@@ -98,10 +97,9 @@ def verify(*, backup: str, scratch: str | None, hashes: bool, as_json: bool) -> 
 
     With --json each thing that is wrong is a line of JSON, and the last line is the sum.
 
-    \b
     Exit codes:
-      0  it is whole, and was restored
-      1  something is missing or damaged, or it is none
+        0  it is whole, and was restored
+        1  something is missing or damaged, or it is none
 
     \b
     Examples:

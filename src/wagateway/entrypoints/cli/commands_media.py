@@ -76,13 +76,12 @@ def list_files(
 ) -> None:
     """Show how many files of SESSION stand how, and the latest of them.
 
-    \b
-    pending      it is to be fetched
-    downloading  a worker fetches it
-    completed    it is stored
-    failed       several tries failed; it is tried again later
-    skipped      a setting says that it is not wanted
-    expired      neither WAHA nor WhatsApp has it any more
+        pending      it is to be fetched
+        downloading  a worker fetches it
+        completed    it is stored
+        failed       several tries failed; it is tried again later
+        skipped      a setting says that it is not wanted
+        expired      neither WAHA nor WhatsApp has it any more
 
     \b
     Examples:
@@ -178,21 +177,19 @@ def verify(
     --repair the downloads of what is lost become due again: a worker must run, and WAHA or
     WhatsApp must still have the file.
 
-    \b
-    missing      the database has it, the store has not
-    damaged      its content is another than its SHA-256 says
-    wrong-size   its size is not that of the database
-    unreadable   the store has it, and cannot read it; --repair leaves it alone
-    orphan       the store has it, the database does not know it
-    no-preview   its preview is gone; --repair has it made again
+        missing      the database has it, the store has not
+        damaged      its content is another than its SHA-256 says
+        wrong-size   its size is not that of the database
+        unreadable   the store has it, and cannot read it; --repair leaves it alone
+        orphan       the store has it, the database does not know it
+        no-preview   its preview is gone; --repair has it made again
 
     With --json each finding is a line of JSON, and the last line is the sum.
 
-    \b
     Exit codes:
-      0  all is well, or all that was found has been mended
-      1  something was found and not mended, or the store is another one
-      3  the store or the database is away; nothing is called missing because of that
+        0  all is well, or all that was found has been mended
+        1  something was found and not mended, or the store is another one
+        3  the store or the database is away; nothing is called missing because of that
 
     \b
     Examples:
@@ -248,12 +245,11 @@ def export(  # noqa: PLR0913 - its options
 
     With --json each file that could not be copied is a line of JSON, and the last line is the sum.
 
-    \b
     Exit codes:
-      0  all files are in the folder
-      1  some could not be copied, or there is no such session or chat
-      3  the disk is full, or the store or the database is away: mend that and repeat
-      4  another export writes there, or manifest.jsonl is none of ours
+        0  all files are in the folder
+        1  some could not be copied, or there is no such session or chat
+        3  the disk is full, or the store or the database is away: mend that and repeat
+        4  another export writes there, or manifest.jsonl is none of ours
 
     \b
     Examples:
@@ -276,10 +272,9 @@ def prepare(*, as_json: bool) -> ExitCode:
     The worker makes it with the first file, so this is for those who want to know before. What is
     there stays as it is. A small file is kept, read and removed again.
 
-    \b
     Exit codes:
-      0  it keeps files, for us alone
-      1  it does not, or anyone can read it
+        0  it keeps files, for us alone
+        1  it does not, or anyone can read it
 
     \b
     Examples:

@@ -268,10 +268,9 @@ def stack_env(*, file: IO[str], as_json: bool) -> ExitCode:
     Nothing is started and nobody is asked. FILE is .env unless another one is named; - is standard
     input. No secret is shown. scripts/start-stack does this before it starts anything.
 
-    \b
     Exit codes:
-      0  the stack can start with it; there may be notes
-      2  something must be mended first
+        0  the stack can start with it; there may be notes
+        2  something must be mended first
 
     \b
     Examples:

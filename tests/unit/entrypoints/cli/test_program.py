@@ -2,7 +2,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,22 @@ def test_help_of_every_command_gives_an_example(words: list[str]) -> None:
     assert result.exit_code == 0
     assert "Example" in result.output
     assert f"wagateway {' '.join(words)}" in result.output
+
+
+def every_command() -> Iterator[list[str]]:
+    """Yield the words of each command and group, the program itself among them."""
+    left: list[tuple[list[str], click.Command]] = [([], program)]
+    while left:
+        words, command = left.pop()
+        yield words
+        if isinstance(command, click.Group):
+            left += [([*words, name], each) for name, each in command.commands.items()]
+
+
+@pytest.mark.parametrize("words", list(every_command()), ids=" ".join)
+def test_help_has_no_more_than_one_empty_line_at_a_time(words: list[str]) -> None:
+    lines = [line.strip() for line in run(*words, "--help").output.strip().splitlines()]
+    assert not any(pair == ("", "") for pair in pairwise(lines))
 
 
 @pytest.mark.parametrize(
