@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from enum import StrEnum
 
 import httpx
-from msgspec import Struct
+from msgspec import Struct, field
 
 from wagateway.simulator.dice import Dice
 from wagateway.simulator.traffic import Delivery
@@ -24,6 +24,7 @@ _LAST_PORT = 65535
 _JITTER = 0.2
 _LAST_DOUBLING = 40
 _MAX_HEADER_DELAY_S = 3600.0
+_TOO_MANY = "429"
 
 
 class Policy(StrEnum):
@@ -77,6 +78,7 @@ class Counts(Struct, kw_only=True):
         lost: deliveries that WAHA had given up before the first request; see `Delivery.lost`.
         last_refusal: why the latest attempt failed: a status such as ``401``, or the name of a
             network error such as ``ConnectError``; None if none did.
+        refusals: how many attempts failed for each such reason.
     """
 
     posted: int = 0
@@ -85,11 +87,35 @@ class Counts(Struct, kw_only=True):
     given_up: int = 0
     lost: int = 0
     last_refusal: str | None = None
+    refusals: dict[str, int] = field(default_factory=dict)
+
+    def refuse(self, reason: str) -> None:
+        """Count an attempt that failed for *reason*."""
+        self.last_refusal = reason
+        self.refusals[reason] = self.refusals.get(reason, 0) + 1
+
+    @property
+    def telling_refusal(self) -> str | None:
+        """The reason that says most of what is wrong: of those that came, what others follow from.
+
+        A receiver that refuses a token may soon answer 429 to whoever repeats it, and one that is
+        stopped is no longer reached.
+        """
+        return min(self.refusals, key=_rank, default=None)
 
     @property
     def open(self) -> int:
         """Deliveries that are neither accepted nor lost yet."""
         return self.posted - self.accepted - self.given_up
+
+
+def _rank(refusal: str) -> int:
+    """Return how little *refusal* says: least where our request is wrong, most where it waits."""
+    if refusal == _TOO_MANY:
+        return 3
+    if refusal.isdecimal():
+        return 1 if refusal.startswith("5") else 0
+    return 2
 
 
 def limited(deliveries: Iterable[Delivery], count: int | None) -> Iterator[Delivery]:
@@ -254,11 +280,11 @@ class Poster:
             try:
                 answer = await client.post(self._url, content=delivery.body, headers=headers)
             except httpx.RequestError as exc:
-                self.counts.last_refusal = type(exc).__name__
+                self.counts.refuse(type(exc).__name__)
                 return 0.0
         if answer.is_success:
             return None
-        self.counts.last_refusal = str(answer.status_code)
+        self.counts.refuse(str(answer.status_code))
         return _asked_pause_s(answer)
 
     async def _attempt_in_vain(self, connections: "_Connections", delivery: Delivery) -> float:

@@ -125,6 +125,15 @@ async def test_anything_but_2xx_is_repeated_until_accepted(refusal: int) -> None
     assert counts.last_refusal == str(refusal)
 
 
+async def test_the_cause_is_not_hidden_behind_what_follows_from_it() -> None:
+    with receiving(401, 401, 429) as receiver:
+        poster = Poster(receiver.url, retries=Retries(delay_s=0, attempts=4))
+        await poster.run([delivery()])
+    counts = poster.counts
+    assert (counts.last_refusal, counts.telling_refusal) == ("429", "401")
+    assert counts.refusals == {"401": 2, "429": 3}
+
+
 async def test_it_gives_up_after_the_last_attempt() -> None:
     with receiving(500) as receiver:
         poster = Poster(receiver.url, retries=Retries(delay_s=0, attempts=3))

@@ -281,7 +281,7 @@ async def _report(counts: Counts) -> None:
         line = f"{counts.accepted:,} accepted ({rate:,.0f}/s), {counts.retried:,} retries"
         line += f", {counts.open:,} open" if counts.open else ""
         line += f", {counts.given_up:,} given up" if counts.given_up else ""
-        line += f"; last refusal: {counts.last_refusal}" if counts.last_refusal else ""
+        line += f"; refused: {_refusals(counts)}" if counts.refusals else ""
         click.echo(f"\r\x1b[K{line}" if terminal else line, err=True, nl=not terminal)
 
 
@@ -304,8 +304,8 @@ def _summary(order: Order, result: Result, counts: Counts) -> Iterator[str]:
         yield f"{result.interrupted:,} were open when it was interrupted."
     if result.given_up:
         yield (
-            f"{result.given_up:,} were given up; the last refusal was {counts.last_refusal}: "
-            f"{_hint(counts.last_refusal)}"
+            f"{result.given_up:,} were given up; their attempts were refused: {_refusals(counts)}. "
+            f"{_hint(counts.telling_refusal)}"
         )
     if result.truth:
         yield f"The truth is in {result.truth}; compare with it:"
@@ -313,10 +313,16 @@ def _summary(order: Order, result: Result, counts: Counts) -> Iterator[str]:
         yield f"  wagateway simulate check --truth {result.truth} --api {api}"
 
 
+def _refusals(counts: Counts) -> str:
+    return ", ".join(f"{reason} ({counted(n, 'time')})" for reason, n in counts.refusals.items())
+
+
 def _hint(refusal: str | None) -> str:
     """Say what to look at after *refusal*, a status or the name of a network error."""
     if refusal in {"401", "403"}:
-        return "is the token or the key right?"
+        return f"{refusal} says that the token or the key is not the receiver's: see --token."
+    if refusal == "429":
+        return "429 says that it came too often: see --rate."
     if refusal and refusal.startswith("5"):
-        return "look into the log of the receiver."
-    return "is the address right?"
+        return "Look into the log of the receiver."
+    return "Is the address right?"
