@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from psycopg_pool import PoolTimeout
+from structlog.testing import capture_logs
 from tests.support.deliveries import ANA, SESSION, delivery, seen
 from tests.support.hung import frozen, silent_listener
 from tests.support.metrics import Scraped
@@ -164,6 +166,21 @@ async def test_the_api_says_so_in_time(server: EmbeddedPostgres, pool: Pool, pat
         with hung(server), within(10):
             answer = await client.get(f"/api/{path}", headers=API)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+
+
+async def test_the_log_says_once_why_no_connection_can_be_had_and_once_that_there_is_one(
+    server: EmbeddedPostgres,
+) -> None:
+    away = "postgresql://nobody@127.0.0.1:1/none"
+    with capture_logs() as logs:
+        async with open_pool(away, timeout_s=2) as pool:
+            with pytest.raises(PoolTimeout):
+                await pool.getconn()
+            assert pool.get_stats()["connections_errors"] > 1
+            async with await pool.connection_class.connect(server.url):
+                pass
+    assert [each["event"] for each in logs] == ["database_unreachable", "database_reached_again"]
+    assert "port 1 failed: Connection refused" in logs[0]["reason"]
 
 
 async def test_closing_does_not_wait_for_ever(server: EmbeddedPostgres) -> None:

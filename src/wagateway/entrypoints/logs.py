@@ -23,6 +23,7 @@ _CHATTY = {
     "httpcore": logging.WARNING,
     "asyncio": logging.WARNING,
     "hpack": logging.WARNING,
+    "psycopg": logging.ERROR,  # each broken connection; ours is `database_unreachable`, with why
     "stamina": logging.ERROR,  # each retry, as a warning; what fails in the end is ours to tell
     "urllib3": logging.ERROR,  # likewise; and signed addresses, at debug
 }

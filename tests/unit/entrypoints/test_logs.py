@@ -31,6 +31,7 @@ def put_back() -> Iterator[None]:
     before, level, httpx_level = list(root.handlers), root.level, httpx.level
     yield
     logging.getLogger("stamina").setLevel(logging.NOTSET)
+    logging.getLogger("psycopg").setLevel(logging.WARNING)
     root.handlers[:] = before
     root.setLevel(level)
     httpx.setLevel(httpx_level)
@@ -100,6 +101,8 @@ def test_the_level_holds_for_both_and_chatty_libraries_are_quiet() -> None:
     logging.getLogger("httpx").warning("yes")
     structlog.get_logger("a").info("yes")
     structlog.get_logger("stamina").warning("stamina.retry_scheduled")
+    logging.getLogger("psycopg").warning("query cancellation failed: cancellation timeout expired")
+    logging.getLogger("psycopg.pool").warning("error connecting in 'pool-1': timeout expired")
     configure_logging("error", "json", stream=out)
     logging.getLogger("httpx").warning("no")
     assert [x["event"] for x in lines(out)] == ["yes", "yes"]

@@ -2,16 +2,64 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, Self
 
 import msgspec
+import psycopg
+import structlog
 from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
+from typing_extensions import override
 
 Connection = AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
+
+
+_log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.database")
+
+
+class _Reached:
+    """Tells the log when no connection can be had, and why; and when there is one again.
+
+    Once for each reason, however often a pool tries: it does so in the background, where the one
+    who waits for a connection is never told what is wrong.
+    """
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+
+    def failed(self, reason: str) -> None:
+        """Note that a connection was tried for in vain."""
+        if reason != self._reason:
+            _log.warning("database_unreachable", reason=reason)
+        self._reason = reason
+
+    def succeeded(self) -> None:
+        """Note that there is a connection."""
+        if self._reason is not None:
+            _log.info("database_reached_again")
+        self._reason = None
+
+    def connection_class(self) -> type[Connection]:
+        """Return a class of connections that tell us how they came about."""
+        reached = self
+
+        class Told(AsyncConnection[DictRow]):
+            @override
+            @classmethod
+            async def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
+                try:
+                    conn = await super().connect(conninfo, **kwargs)
+                except psycopg.Error as exc:
+                    reached.failed(str(exc).split("\n", 1)[0])
+                    raise
+                reached.succeeded()
+                return conn
+
+        return Told
 
 
 async def _configure(conn: Connection) -> None:
@@ -40,7 +88,7 @@ async def open_pool(
     """
     pool: Pool = AsyncConnectionPool(
         url,
-        connection_class=AsyncConnection[DictRow],
+        connection_class=_Reached().connection_class(),
         kwargs={
             "autocommit": True,
             "prepare_threshold": prepare_threshold,
