@@ -46,6 +46,17 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not broken
 
 
+@pytest.mark.parametrize("heading", ["## Read it by HTTP", "## Em português"])
+def test_the_readme_says_in_each_language_where_the_token_comes_from(heading: str) -> None:
+    _, _, part = README.read_text("utf-8").partition(f"\n{heading}\n")
+    assert 0 < part.index("\nTOKEN=…   # ") < part.index("$TOKEN")
+
+
+def test_the_prose_of_the_readme_is_wrapped() -> None:
+    text = re.sub(r"```.*?```", "", README.read_text("utf-8"), flags=re.DOTALL)
+    assert not [line for line in text.splitlines() if len(line) > 120 and line[0] != "|"]
+
+
 def leads_somewhere(page: Path, link: str) -> bool:
     path, _, anchor = link.partition("#")
     target = page.parent / path if path else page
