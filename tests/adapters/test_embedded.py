@@ -3,6 +3,7 @@
 # A test has its event loop for itself, and other processes set no events.
 
 import asyncio
+import errno
 import json
 import os
 import pwd
@@ -22,8 +23,9 @@ import pytest
 from tests.support.gateway import commands, gateway, socket_dir, start, until_gone
 
 from wagateway.adapters.embedded import remains
-from wagateway.adapters.embedded.account import server_account
+from wagateway.adapters.embedded.account import server_account, user_name
 from wagateway.adapters.embedded.binaries import binaries
+from wagateway.adapters.embedded.folder import disk_errors
 from wagateway.adapters.embedded.process import MAX_CONNECTIONS
 from wagateway.adapters.embedded.remains import read_pidfile, server_processes
 from wagateway.adapters.embedded.server import EmbeddedPostgres, url_of_running
@@ -613,6 +615,16 @@ class TestRefusals:
         error = await self.refused(folder)
         assert isinstance(error, InvalidInput)
         assert f"The data folder {folder} cannot be used" in str(error)
+
+    def test_what_is_out_of_sight_is_told_with_the_owner_of_the_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        owner = user_name(tmp_path.stat().st_uid)
+        monkeypatch.setattr(os, "geteuid", lambda: 123_456_789)
+        hidden = str(tmp_path / "closed" / "wagateway.lock")
+        with pytest.raises(InvalidInput) as caught, disk_errors(tmp_path):
+            raise PermissionError(errno.EACCES, "Permission denied", hidden)
+        assert f"It belongs to {owner}." in str(caught.value)
 
     @as_anyone_but_root
     async def test_a_folder_of_somebody_else(self) -> None:

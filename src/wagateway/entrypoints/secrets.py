@@ -4,6 +4,7 @@ They lie in ``secrets.json`` in the data folder, for its owner alone. Two proces
 once make one set: whoever holds ``secrets.lock`` reads or makes them.
 """
 
+import errno
 import fcntl
 import os
 import secrets
@@ -247,7 +248,18 @@ def _explained(folder: Path) -> Iterator[None]:
         yield
     except OSError as exc:
         raise InvalidInput(
-            f"The gateway's secrets cannot be kept in {folder} ({exc.strerror}): choose a data "
-            "folder that this user can write, without symbolic links in it, or configure "
-            "WHATSAPP_GATEWAY_API_TOKEN and WHATSAPP_WEBHOOK_TOKEN."
+            f"The gateway's secrets cannot be kept in {folder} ({exc.strerror}):"
+            f"{_whose(exc, folder)} choose a data folder that {user_name(os.geteuid())} can "
+            "write, without symbolic links in it, or configure WHATSAPP_GATEWAY_API_TOKEN and "
+            "WHATSAPP_WEBHOOK_TOKEN."
         ) from exc
+
+
+def _whose(exc: OSError, folder: Path) -> str:
+    """Return whose *folder* is, or the one in which it would be made, where that may be why."""
+    if exc.errno in (errno.EACCES, errno.EPERM):
+        for place in (folder, *folder.parents):
+            with suppress(OSError):
+                owner = place.stat().st_uid
+                return "" if owner == os.geteuid() else f" {place} belongs to {user_name(owner)};"
+    return ""

@@ -305,7 +305,7 @@ class SyncControl:
         for candidate in chat:
             if (task := tasks.get(canonical(candidate, phones))) is not None:
                 return task
-        raise NotFound(f"session {archive.session!r} has no chat {chat[0]} that sync knows")
+        raise NotFound(f"sync has not found a chat {chat[0]} of session {archive.session!r} so far")
 
 
 def _as_whole(state: SyncState, now: datetime) -> SyncState:

@@ -211,6 +211,13 @@ class TestRefusals:
             ensure_secrets(tmp_path / "file", NOTHING)
 
 
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="no folder that refuses everybody")
+def test_a_folder_of_somebody_else_is_told_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 123_456_789)
+    with pytest.raises(InvalidInput, match=r": /sys/kernel belongs to root \(user id 0\); choose"):
+        ensure_secrets(Path("/sys/kernel/wagateway"), NOTHING)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_root_leaves_the_files_to_the_folders_owner(folder: Path) -> None:
     folder.mkdir(parents=True, mode=0o700)

@@ -321,6 +321,11 @@ class TestFailures:
         assert caught.type is error
         assert "Evaluation" not in str(caught.value)
 
+    async def test_a_404_in_other_words_than_wahas_asks_whether_that_is_waha(self) -> None:
+        async with asked(always(b"<h1>Not Found</h1>", 404)) as engine:
+            with pytest.raises(NotFound, match="is WHATSAPP_CORE_URL the address of WAHA"):
+                await engine.messages(VENDAS, ANA, limit=10, offset=0)
+
     @pytest.mark.parametrize("status", [400, 404, 422])
     @pytest.mark.parametrize(
         "body",

@@ -260,18 +260,21 @@ def disk_errors(folder: Path) -> Iterator[None]:
             raise full(folder) from exc
         at = f" {exc.filename}" if exc.filename else ""
         raise InvalidInput(
-            f"The data folder {folder} cannot be used ({exc.strerror}:{at}).{_owner_of(exc)} "
-            f"Choose another data folder, or give it to who runs this: {user_name(os.geteuid())}."
+            f"The data folder {folder} cannot be used ({exc.strerror}:{at})."
+            f"{_owner_of(exc, folder)} Choose another data folder, or give it to who runs this: "
+            f"{user_name(os.geteuid())}."
         ) from exc
 
 
-def _owner_of(exc: OSError) -> str:
-    """Return whose it is that *exc* is about, where that may be why."""
-    try:
-        owner = os.lstat(exc.filename).st_uid if exc.filename else os.geteuid()
-    except (OSError, TypeError):  # out of sight, or a descriptor
-        return ""
-    return "" if owner == os.geteuid() else f" It belongs to {user_name(owner)}."
+def _owner_of(exc: OSError, folder: Path) -> str:
+    """Return whose it is that *exc* is about, where that may be why; else whose *folder* is."""
+    for path in (exc.filename, folder):
+        try:
+            owner = os.lstat(path).st_uid
+        except (OSError, TypeError):  # out of sight, or a descriptor
+            continue
+        return "" if owner == os.geteuid() else f" It belongs to {user_name(owner)}."
+    return ""
 
 
 def full(folder: Path) -> StoreUnavailable:

@@ -238,6 +238,10 @@ def _refuse(answer: Answer) -> NoReturn:
     match answer.status:
         case 401 | 403:
             raise Refused("WAHA does not accept the key: check WHATSAPP_API_KEY")
+        case 404 if not told:
+            raise NotFound(
+                "404, in words that are not WAHA's: is WHATSAPP_CORE_URL the address of WAHA?"
+            )
         case 404:
             raise NotFound(f"WAHA does not know it: {hint}")
         case 410:

@@ -78,7 +78,7 @@ def api(*, database_url: str | None, host: str | None, port: int | None, workers
 @click.option(
     "--data-dir",
     metavar="FOLDER",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, readable=False, path_type=Path),  # our own words tell more
     help="Where the demo's archive is kept, apart from your own. "
     "Default on Linux: ~/.local/share/wagateway/demo",
 )

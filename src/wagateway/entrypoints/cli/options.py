@@ -54,7 +54,7 @@ def _checked_url(_: click.Context, __: click.Parameter, url: str | None) -> str 
 data_dir_option = click.option(
     "--data-dir",
     metavar="FOLDER",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, readable=False, path_type=Path),  # our own words tell more
     help="Folder of the embedded PostgreSQL and of the generated tokens; overrides "
     "WHATSAPP_DATA_DIR and a database that the settings name. "
     "Default on Linux: ~/.local/share/wagateway",

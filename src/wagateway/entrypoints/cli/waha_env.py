@@ -2,6 +2,7 @@
 
 import rich_click as click
 
+from wagateway.adapters.embedded.server import occupant_of
 from wagateway.domain.errors import NotFound
 from wagateway.entrypoints.addresses import local_url
 from wagateway.entrypoints.cli.options import Place
@@ -16,10 +17,12 @@ def run_waha_env(place: Place, *, host: str | None, port: int | None, as_json: b
 
     Raises:
         NotFound: no secret is configured, and none was made yet.
+        InvalidInput: this user may not look into the data folder.
     """
     settings = settings_beside(place, host=host, port=port)
     secrets = known_secrets(settings.data_dir, settings)
     if secrets is None:
+        occupant_of(settings.data_dir)  # to whom the folder is closed, is told that instead
         raise NotFound(
             "Not all tokens are configured, and none were made yet in "
             f"{settings.data_dir.expanduser().resolve()}: start `wagateway up` first, or set "

@@ -342,3 +342,15 @@ def test_sync_reads_back_to_no_time_to_come() -> None:
     )
     assert done.returncode == ExitCode.USAGE
     assert "2999-01-01T00:00:00 is yet to come" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into any folder")
+@pytest.mark.parametrize("words", [["doctor"], ["waha-env"], ["spool"], ["coverage", "default"]])
+def test_a_data_folder_that_is_closed_to_us_is_told_with_what_to_do(
+    words: list[str], tmp_path: Path
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o000)
+    told = run(*words, "--data-dir", str(closed))
+    assert f"The data folder {closed} cannot be used (Permission denied" in told.output
+    assert "Choose another data folder" in told.output
