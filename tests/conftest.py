@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 import structlog
 from hypothesis import settings
+from tests.support.depth import examples
 from tests.support.postgres import USUAL, Servers, all_servers
 from tests.support.s3 import S3Server, S3Servers
 from tests.support.valkey import ValkeyServers
 
 if settings.get_current_profile_name() == "default":  # the mutation check brings its own
-    settings.register_profile("suite", deadline=None)  # a busy machine is no failure
+    # A busy machine is no failure.
+    settings.register_profile("suite", deadline=None, max_examples=examples(40))
     settings.load_profile("suite")
 
 

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
 from tests.support.deliveries import delivery, seen
+from tests.support.depth import examples
 from tests.support.postgres import fresh_database
 
 from wagateway.adapters.timescale._queries import QUERIES
@@ -178,7 +179,9 @@ _steps = st.one_of(
 
 @given(steps=st.lists(_steps, min_size=5, max_size=40))
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(25),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @pytest.mark.timeout(600)
 async def test_each_commit_is_told_once_and_in_order_whoever_writes_and_breaks_off(  # noqa: C901 - a branch for each step
@@ -220,7 +223,9 @@ async def test_each_commit_is_told_once_and_in_order_whoever_writes_and_breaks_o
 @pytest.mark.timeout(300)
 @given(seed=st.integers(0, 2**32), limit=st.integers(1, 5))
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(5),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 async def test_writers_and_readers_at_once(pool: Pool, seed: int, limit: int) -> None:
     feed, archive = TimescaleChangeFeed(pool), TimescaleArchive(pool)

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.contracts.archives import Backend, backend, in_memory
 from tests.support.deliveries import twin_worlds, worlds
+from tests.support.depth import examples
 from tests.support.postgres import USUAL, Servers
 
 from wagateway.domain.events import Delivery
@@ -40,14 +41,14 @@ def _retold(draw: st.DrawFn, told: st.SearchStrategy[World]) -> Retelling:
 
 
 @given(_retold(worlds()))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120))
 async def test_any_retelling_leaves_the_same_archive_in_memory(retelling: Retelling) -> None:
     world, groups = retelling
     assert await _in_memory(groups) == await _in_memory([world])
 
 
 @given(_retold(twin_worlds()))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(160))
 async def test_any_retelling_of_twins_leaves_the_same_archive_in_memory(
     retelling: Retelling,
 ) -> None:
@@ -56,7 +57,7 @@ async def test_any_retelling_of_twins_leaves_the_same_archive_in_memory(
 
 
 @given(_retold(worlds(pictures=True)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120))
 async def test_any_retelling_of_pictures_leaves_the_same_previews_in_memory(
     retelling: Retelling,
 ) -> None:
@@ -76,7 +77,9 @@ _runs = itertools.count()
 @pytest.mark.embedded
 @given(retelling=_retold(worlds() | worlds(pictures=True) | twin_worlds()))
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 async def test_any_retelling_leaves_the_same_archive_in_postgres(
     postgres: Backend, retelling: Retelling

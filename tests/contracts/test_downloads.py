@@ -25,6 +25,7 @@ from tests.support.deliveries import (
     revoked,
     seen,
 )
+from tests.support.depth import examples
 from tests.support.postgres import Servers
 from tests.support.reading import only, outcomes, texts
 
@@ -1289,7 +1290,9 @@ _WHENCE = st.lists(
     rules=st.sampled_from([RULES, Rules(lifetime=None), Rules(lifetime=62 * SECOND)]),
 )
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(25),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 async def test_claims_are_made_in_the_order_of_turns(
     pool: Pool,
@@ -1321,7 +1324,9 @@ def each_key(told: MessageSeen) -> tuple[Jid, StanzaId]:
 @pytest.mark.timeout(600)  # a difference that is found is made small first, which takes a while
 @given(acts=st.lists(_acts, min_size=3, max_size=14))
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(20),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 async def test_both_stores_do_and_show_the_same(pool: Pool, acts: list[tuple[str, object]]) -> None:
     memory, real = Life(in_memory()), Life(await empty(pool))

@@ -24,6 +24,7 @@ from tests.support.deliveries import (
     twin_worlds,
     worlds,
 )
+from tests.support.depth import examples
 from tests.support.postgres import USUAL, Servers
 
 from wagateway.domain.errors import NotFound
@@ -139,7 +140,9 @@ class Following:
 @pytest.mark.timeout(600)  # a difference that is found is made small first, which takes a while
 @given(acts=st.lists(_acts, min_size=2, max_size=7))
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 async def test_both_stores_answer_and_show_the_same(postgres: Backend, acts: list[Act]) -> None:
     session = SessionName(f"run-{next(_runs)}")
@@ -161,7 +164,9 @@ _accounts = st.sampled_from([BAKERY, Account(phone=Jid("5511912340002@c.us")), N
 @pytest.mark.timeout(600)
 @given(told=st.lists(st.tuples(worlds(max_size=3), _accounts), min_size=2, max_size=5))
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(20),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 async def test_both_stores_keep_accounts_apart_alike(
     postgres: Backend, told: list[tuple[list[Delivery], Account | None]]

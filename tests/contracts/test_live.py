@@ -30,6 +30,7 @@ from tests.support.deliveries import (
     reacted,
     seen,
 )
+from tests.support.depth import examples
 from tests.support.postgres import Servers
 from typing_extensions import override
 
@@ -466,7 +467,9 @@ class Play:
 @pytest.mark.timeout(600)
 @given(seed=st.integers(0, 2**32), most_waiting=st.sampled_from([1, 3, 1000]))
 @settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(4),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 async def test_each_change_comes_once_and_in_order_to_all_who_come_and_go(
     shared: Backend, seed: int, most_waiting: int

@@ -25,6 +25,7 @@ from tests.support.deliveries import (
     voted,
     worlds,
 )
+from tests.support.depth import examples
 
 from wagateway.domain.events import AnyObservation, Delivery
 from wagateway.domain.identity import Jid, resolve_links
@@ -161,7 +162,7 @@ _anything = worlds().map(lambda world: [Told((each,)) for each in world])
 
 
 @given(_stories(_tales))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60))
 async def test_what_was_purged_is_gone_and_the_rest_is_as_without(story: Story) -> None:
     made = [(each.chat, NOON + each.before * SECOND) for each in story.purges]
     shown = await picture(story.acts)
@@ -170,7 +171,7 @@ async def test_what_was_purged_is_gone_and_the_rest_is_as_without(story: Story) 
 
 
 @given(_stories(_tales, purges_again=True))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60))
 async def test_it_does_not_matter_when_something_is_purged(story: Story) -> None:
     shown = await picture(story.acts)
     assert shown == await picture([*story.purges, *story.told])
@@ -178,7 +179,7 @@ async def test_it_does_not_matter_when_something_is_purged(story: Story) -> None
 
 
 @given(_stories(_anything))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60))
 async def test_whatever_is_told_nothing_that_was_purged_is_kept(story: Story) -> None:
     archive = in_memory()
     await archive.record(delivery())

@@ -19,6 +19,7 @@ from tests.support.deliveries import (
     twin_worlds,
     worlds,
 )
+from tests.support.depth import examples
 
 from wagateway.domain.events import Role
 from wagateway.domain.identity import ME, Author, Jid, StanzaId, resolve_links
@@ -69,7 +70,7 @@ def merged(a: Any, b: Any) -> Any:  # noqa: ANN401 - two records of one type
 
 
 @given(same_key)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(240))
 def test_merging_is_commutative_associative_and_idempotent(records: list[Record]) -> None:
     if not records:
         return

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.depth import examples
 
 from wagateway.domain.identity import StanzaId
 from wagateway.domain.walk import OVERLAP, SETTLE, Page, Row, Step, Walk, proven, step
@@ -394,7 +395,7 @@ class Traffic:
         self.listing.rows.sort(key=lambda r: (r.sent_at, self.chance.random()), reverse=True)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(400))
 @given(
     count=st.integers(0, 120),
     spread=st.sampled_from([1, 3, LIMIT - OVERLAP]),

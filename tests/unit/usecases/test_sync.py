@@ -19,6 +19,7 @@ from tests.support.deliveries import (
     delivery,
     seen,
 )
+from tests.support.depth import examples
 from tests.support.sync_world import DAY, HOUR, MINUTE, PLAN, World
 from typing_extensions import override
 
@@ -880,4 +881,4 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=60, stateful_step_count=25)
+TestMachine.settings = settings(max_examples=examples(30), stateful_step_count=25)

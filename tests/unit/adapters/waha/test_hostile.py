@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.support.depth import examples
 from tests.unit.adapters.waha.test_bodies import (
     ANA,
     ANA_LID,
@@ -159,13 +160,13 @@ def assert_storable(raw: bytes) -> None:
 
 @given(mutants())
 @example({"event": "group.join", "session": "default", "payload": [], "engine": "NOWEB"})
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(500))
 def test_any_mutation_of_an_event_is_read_to_something_storable(value: Json) -> None:
     assert_storable(json.dumps(value).encode())
 
 
 @given(st.lists(st.one_of(ANYTHING, mutants()), max_size=3))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(80))
 def test_any_array_gives_one_delivery_per_element(values: list[object]) -> None:
     raw = json.dumps(values).encode()
     assert_storable(raw)
@@ -173,7 +174,7 @@ def test_any_array_gives_one_delivery_per_element(values: list[object]) -> None:
 
 
 @given(st.binary(max_size=60))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(200))
 def test_any_bytes_are_read_or_refused_as_invalid_input(raw: bytes) -> None:
     with contextlib.suppress(InvalidInput):
         assert_storable(raw)

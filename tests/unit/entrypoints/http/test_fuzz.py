@@ -31,6 +31,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 from tests.support.deliveries import ANA, BRUNO, NOON, SESSION, delivery, seen
+from tests.support.depth import examples
 from tests.unit.entrypoints.http.world import TOKEN_ONLY, application, client_of
 
 from wagateway.domain.media import Rules, Stored, completed, file_key
@@ -56,7 +57,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 SECRETS = {"authorization", "x-api-token", "x-whatsapp-token"}
-EXAMPLES = 300
+EXAMPLES = examples(150)
 BYTES = b"a picture"
 KNOWN: dict[str, list[Any]] = {
     "session": [SESSION],
