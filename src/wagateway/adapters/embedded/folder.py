@@ -16,6 +16,7 @@
 import asyncio
 import errno
 import fcntl
+import hashlib
 import os
 import secrets
 import shutil
@@ -204,8 +205,11 @@ def socket_folder(runtime: Path) -> Path:
     return runtime / "s"
 
 
-def make_runtime_folder(account: Account) -> Path:
+def make_runtime_folder(account: Account, data: DataFolder) -> Path:
     """Make a folder that *account* may enter, with its socket folder, short enough for a socket.
+
+    It is called after *data*, whose lock the caller holds, so that the server's address stays the
+    same; where something else has that name already, by chance.
 
     Raises:
         StoreUnavailable: no temporary folder can be used.
@@ -217,7 +221,7 @@ def make_runtime_folder(account: Account) -> Path:
             continue
         try:
             if account.may_enter(folder):
-                return _make_runtime_folder(account, folder)
+                return _make_runtime_folder(account, folder, data)
         except OSError:
             continue
     raise StoreUnavailable(
@@ -226,8 +230,12 @@ def make_runtime_folder(account: Account) -> Path:
     )
 
 
-def _make_runtime_folder(account: Account, base: Path) -> Path:
-    made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+def _make_runtime_folder(account: Account, base: Path, data: DataFolder) -> Path:
+    made = base / (_PREFIX + hashlib.sha256(os.fsencode(data.path)).hexdigest()[:16])
+    try:
+        made.mkdir(mode=0o700)
+    except FileExistsError:
+        made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
     # It stays ours: we write here as root, so the server's user must not place links.
     if account.dropped:
         made.chmod(0o711)
