@@ -14,7 +14,7 @@ from wagateway.ports.backup_turns import BackupTurns
 from wagateway.ports.backups import BackupPlace
 from wagateway.ports.clock import Clock
 from wagateway.usecases.back_up import BackUp, Made, Progress
-from wagateway.usecases.restore_backup import CheckBackup, damaged
+from wagateway.usecases.restore_backup import CheckBackup, summary
 
 
 class Regular(Struct, frozen=True, kw_only=True):
@@ -85,7 +85,10 @@ class RegularBackup:
         async with self.place.kept(made.manifest.name) as kept:
             found = await CheckBackup()(kept, told=_nobody, with_media=False)
         if found:
-            raise damaged(found)
+            raise Rejected(
+                f"the new backup {made.manifest.name} is damaged: {summary(found)}. No older one "
+                "was removed: look at the disk that it is on; another one is made soon"
+            )
 
     async def _let_go(self) -> tuple[BackupName, ...]:
         old = expired(await self.place.names(), self.keep)

@@ -115,7 +115,7 @@ class RestoreBackup:
             StoreUnavailable: the database, the media store or a disk is away, or is full; likewise.
         """
         if damage := await CheckBackup()(backup, told=told, with_media=False):
-            raise damaged(damage)
+            raise _not_put_back(damage)
         await self.target.prepare(backup.manifest.source.schema)
         await self.target.require_empty(backup.manifest.tables)  # before the long part
         files, left = await self._media(backup, told)
@@ -159,7 +159,7 @@ class RestoreBackup:
     async def _here(self, backup: KeptBackup, entry: MediaEntry) -> AsyncIterator[Path]:
         with _temporary(self.folder) as (path, file):
             if (problem := await _problem(backup, entry, file.write)) is not None:
-                raise damaged([Damage(file=f"media/{entry.sha256}", problem=problem)])
+                raise _not_put_back([Damage(file=f"media/{entry.sha256}", problem=problem)])
             file.flush()
             yield path
 
@@ -177,13 +177,16 @@ def _temporary(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
         ) from exc
 
 
-def damaged(found: list[Damage]) -> Rejected:
-    """Return what to say of a backup of which *found* is wrong."""
-    first = found[0]
+def summary(found: list[Damage]) -> str:
+    """Return in words what is wrong with a backup: the first of *found*, and how many there are."""
     more = f", and {len(found) - 1:,} more" if len(found) > 1 else ""
+    return f"{found[0].file} {found[0].problem}{more}"
+
+
+def _not_put_back(found: list[Damage]) -> Rejected:
     return Rejected(
-        f"the backup is damaged: {first.file} {first.problem}{more}. Nothing was put back: use "
-        "another copy of it, or an older one"
+        f"the backup is damaged: {summary(found)}. Nothing was put back: use another copy of it, "
+        "or an older one"
     )
 
 

@@ -72,8 +72,10 @@ async def test_nothing_goes_where_the_new_one_cannot_be_read_again(
         return [Damage(file="tables/messages.tsv.gz", problem="was changed")]
 
     monkeypatch.setattr(CheckBackup, "__call__", ill)
-    with pytest.raises(Rejected, match="damaged"):
+    with pytest.raises(Rejected, match="No older one was removed: look at the disk") as refusal:
         await backup()
+    assert "was changed" in str(refusal.value)
+    assert "put back" not in str(refusal.value)
     assert len(await world.place.names()) == 2
 
 
