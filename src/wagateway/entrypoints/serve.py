@@ -29,6 +29,7 @@ from typing_extensions import override
 
 from wagateway.adapters.memory.rate_limit import InMemoryRateLimit
 from wagateway.domain.errors import Conflict, InvalidInput, Rejected
+from wagateway.entrypoints.addresses import local_url
 from wagateway.entrypoints.bounded_http import BoundedHttp
 from wagateway.entrypoints.containers import Services, now
 from wagateway.entrypoints.http.access_log import Requested
@@ -171,11 +172,7 @@ def is_exposed(listener: socket.socket) -> bool:
 
 def base_url(listener: socket.socket) -> str:
     """Return the ``http://`` address under which this machine reaches *listener*."""
-    host, port = address_of(listener)
-    address = ipaddress.ip_address(host)
-    if address.is_unspecified:
-        host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return local_url(*address_of(listener))
 
 
 class _Server(uvicorn.Server):

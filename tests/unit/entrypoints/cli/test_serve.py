@@ -62,8 +62,9 @@ async def test_settings_say_how_often_one_client_may_ask() -> None:
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
-def test_an_ipv6_address_is_written_in_brackets() -> None:
-    with listen("::1", 0) as listener:
+@pytest.mark.parametrize("host", ["::1", "::"])
+def test_an_ipv6_address_is_written_in_brackets(host: str) -> None:
+    with listen(host, 0) as listener:
         assert base_url(listener) == f"http://[::1]:{listener.getsockname()[1]}"
 
 
