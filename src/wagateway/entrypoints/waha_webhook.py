@@ -14,6 +14,7 @@ from wagateway.entrypoints.http.auth import WEBHOOK_TOKEN_HEADER
 from wagateway.entrypoints.secrets import GatewaySecrets
 
 WEBHOOK_PATH = "/webhooks/messages"
+"""Where the gateway takes events in."""
 
 _KEPT_RAW = (
     *("call.received", "call.accepted", "call.rejected"),

@@ -26,6 +26,7 @@ from wagateway.entrypoints.http import examples
 from wagateway.entrypoints.http.auth import HttpSecurity, RawHeaders
 from wagateway.entrypoints.http.limits import Limits
 from wagateway.entrypoints.http.problems import documented
+from wagateway.entrypoints.waha_webhook import WEBHOOK_PATH
 from wagateway.usecases.ingest import Ingested
 
 Ingest = Callable[[bytes], Awaitable[Ingested]]
@@ -192,7 +193,7 @@ class WebhookOperation(Operation):
 
 
 @post(
-    "/webhooks/messages",
+    WEBHOOK_PATH,
     summary="Take in an event",
     tags=["Webhooks"],
     status_code=200,

@@ -19,12 +19,12 @@ from wagateway.domain.events import Outcome
 from wagateway.domain.families import Family, family_of, sent_at
 from wagateway.domain.media import DownloadStatus
 from wagateway.entrypoints.http.health import Working
+from wagateway.entrypoints.waha_webhook import WEBHOOK_PATH
 from wagateway.ports.clock import Clock
 from wagateway.usecases.fetch_media import FetchTurn
 from wagateway.usecases.group_commit import Commit
 from wagateway.usecases.turn import LOST, Turn
 
-_WEBHOOK = "/webhooks/messages"
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _ENDS = frozenset(
     {
@@ -103,7 +103,7 @@ class ProcessMetrics:
             "http_requests_total", "Requests that were answered.", "method", "route", "status"
         )
         for status in (200, 400, 401, 408, 413, 415, 500, 503):
-            self._requests.labels("POST", _WEBHOOK, status)
+            self._requests.labels("POST", WEBHOOK_PATH, status)
         self._request_s = self._histogram(
             "http_request_seconds",
             "From the head of a request to the end of its answer.",
