@@ -184,6 +184,17 @@ def chat_candidates(text: str) -> list[Jid]:
     return found
 
 
+def session_named(text: str) -> SessionName:
+    """Return the session that a person means by *text*, as the archive writes its name.
+
+    Raises:
+        InvalidInput: *text* is longer than any name can be.
+    """
+    if len(text) > MAX_ID_CHARS:
+        raise InvalidInput(f"a session name has at most {MAX_ID_CHARS} characters")
+    return SessionName(clean_id(text))
+
+
 def account_named(text: str | None) -> Jid | None:
     """Return the account that a person means by *text*, a JID or phone number; None for none.
 

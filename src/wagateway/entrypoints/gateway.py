@@ -15,16 +15,15 @@ from wagateway.domain.feed import TOLD, kinds_named
 from wagateway.domain.identity import (
     ChatType,
     Jid,
-    SessionName,
     account_named,
     chat_candidates,
     jid,
+    session_named,
     stanza_id,
 )
 from wagateway.domain.media import DownloadStatus
 from wagateway.domain.messages import Kind
 from wagateway.domain.purges import PurgeCounts
-from wagateway.domain.text import MAX_ID_CHARS, clean_id
 from wagateway.domain.views import (
     ChangeView,
     ChatPage,
@@ -160,7 +159,7 @@ class Gateway:
             InvalidInput: a malformed argument, or both *before* and *after*.
         """
         return await self._services.reader.messages(
-            _session(session),
+            session_named(session),
             chat_candidates(chat),
             account=account_named(account),
             before=_position(before),
@@ -215,7 +214,7 @@ class Gateway:
             InvalidInput: *cursor* is not ``next`` of a page, or *limit* is out of bounds.
         """
         return await self._services.reader.chats(
-            _session(session), account=account_named(account), cursor=cursor, limit=limit
+            session_named(session), account=account_named(account), cursor=cursor, limit=limit
         )
 
     async def contacts(
@@ -236,7 +235,11 @@ class Gateway:
             InvalidInput: *cursor* is not ``next`` of a page, or *limit* is out of bounds.
         """
         return await self._services.reader.contacts(
-            _session(session), account=account_named(account), type=type, cursor=cursor, limit=limit
+            session_named(session),
+            account=account_named(account),
+            type=type,
+            cursor=cursor,
+            limit=limit,
         )
 
     async def sessions(self) -> list[SessionView]:
@@ -286,7 +289,7 @@ class Gateway:
         Arguments and errors are those of purge().
         """
         return await self._services.purge.preview(
-            _session(session),
+            session_named(session),
             _chat(chat),
             account=account_named(account),
             before=_aware("before", before),
@@ -325,7 +328,7 @@ class Gateway:
             NotFound: no such session, archive or chat.
         """
         return self._services.purge(
-            _session(session),
+            session_named(session),
             _chat(chat),
             by=by,
             account=account_named(account),
@@ -339,7 +342,7 @@ class Gateway:
         Raises:
             NotFound: no such session.
         """
-        return await self._services.reader.links(_session(session))
+        return await self._services.reader.links(session_named(session))
 
     async def link(self, session: str, lid: str, phone: str) -> int:
         """Say that *lid* is *phone*: their chats become one.
@@ -356,7 +359,9 @@ class Gateway:
             InvalidInput: *lid* is no hidden id, or *phone* no phone.
             NotFound: no such session.
         """
-        return await self._services.link(_session(session), jid(lid), chat_candidates(phone)[0])
+        return await self._services.link(
+            session_named(session), jid(lid), chat_candidates(phone)[0]
+        )
 
     async def unlink(self, session: str, lid: str) -> int:
         """Undo the link of *lid*, for good: later evidence does not revive it.
@@ -368,7 +373,7 @@ class Gateway:
             InvalidInput: *lid* is no hidden id.
             NotFound: no such session, or no link of *lid* is in force.
         """
-        return await self._services.unlink(_session(session), jid(lid))
+        return await self._services.unlink(session_named(session), jid(lid))
 
     async def coverage(self, session: str) -> SessionCoverage:
         """Return for each chat which spans of time are complete, and why others are not.
@@ -376,7 +381,7 @@ class Gateway:
         Raises:
             NotFound: no such session.
         """
-        return await self._services.sync.coverage(_session(session))
+        return await self._services.sync.coverage(session_named(session))
 
     async def chat_coverage(self, session: str, chat: str) -> ChatCoverage:
         """Return which spans of a chat are complete; *chat* as in messages().
@@ -385,7 +390,9 @@ class Gateway:
             NotFound: no such session, or sync knows no such chat in it.
             InvalidInput: *chat* is no JID and no phone number.
         """
-        return await self._services.sync.chat_coverage(_session(session), chat_candidates(chat))
+        return await self._services.sync.chat_coverage(
+            session_named(session), chat_candidates(chat)
+        )
 
     async def sync_report(self, session: str) -> SyncReport:
         """Return the session's health, and where the sync of each chat stands.
@@ -393,7 +400,7 @@ class Gateway:
         Raises:
             NotFound: no such session.
         """
-        return await self._services.sync.report(_session(session))
+        return await self._services.sync.report(session_named(session))
 
     async def sync(
         self,
@@ -420,7 +427,7 @@ class Gateway:
             InvalidInput: a malformed argument, or *since* is yet to come.
         """
         return await self._services.sync.start(
-            _session(session), _chat(chat), full=full, since=_aware("since", since)
+            session_named(session), _chat(chat), full=full, since=_aware("since", since)
         )
 
     async def pause_sync(self, session: str, chat: str | None = None) -> int:
@@ -430,7 +437,7 @@ class Gateway:
             NotFound: no such session or chat.
             InvalidInput: *chat* is no JID and no phone number.
         """
-        return await self._services.sync.pause(_session(session), _chat(chat))
+        return await self._services.sync.pause(session_named(session), _chat(chat))
 
     async def resume_sync(self, session: str, chat: str | None = None) -> int:
         """Go on with what was paused or failed; return how many tasks.
@@ -439,7 +446,7 @@ class Gateway:
             NotFound: no such session or chat.
             InvalidInput: *chat* is no JID and no phone number.
         """
-        return await self._services.sync.resume(_session(session), _chat(chat))
+        return await self._services.sync.resume(session_named(session), _chat(chat))
 
     async def files(
         self,
@@ -460,7 +467,7 @@ class Gateway:
             InvalidInput: *cursor* is not ``next`` of a page, or *limit* is out of bounds.
         """
         return await self._services.library.files(
-            _session(session),
+            session_named(session),
             account=account_named(account),
             kind=kind,
             status=status,
@@ -477,7 +484,7 @@ class Gateway:
             NotFound: no such session.
         """
         return await self._services.downloads.counts_of(
-            _session(session), account=account_named(account), kind=kind
+            session_named(session), account=account_named(account), kind=kind
         )
 
     async def file(
@@ -499,7 +506,7 @@ class Gateway:
             StoreUnavailable: the media store is away, too.
         """
         return await self._services.library.file(
-            _session(session),
+            session_named(session),
             chat_candidates(chat),
             stanza_id(message_id),
             account=account_named(account),
@@ -518,7 +525,7 @@ class Gateway:
             StoreUnavailable: the media store is away, too.
         """
         return await self._services.library.thumbnail(
-            _session(session),
+            session_named(session),
             chat_candidates(chat),
             stanza_id(message_id),
             account=account_named(account),
@@ -568,7 +575,7 @@ class Gateway:
             InvalidInput: a malformed argument.
         """
         return await self._services.library.retry(
-            _session(session),
+            session_named(session),
             account=account_named(account),
             chat=_chat(chat) or (),
             stanza=None if message_id is None else stanza_id(message_id),
@@ -603,7 +610,7 @@ class Gateway:
         if chat is not None and session is None:
             raise InvalidInput("chat is given together with session")
         stream = await self._services.live.follow(
-            session=None if session is None else _session(session),
+            session=None if session is None else session_named(session),
             chat=_chat(chat) or (),
             kinds=kinds_named(kinds),
             after=after,
@@ -730,12 +737,6 @@ async def _with_database(settings: Settings) -> AsyncIterator[Settings]:
 
 def _nobody(_: Progress) -> None:
     """Tell nobody how far it is."""
-
-
-def _session(name: str) -> SessionName:
-    if len(name) > MAX_ID_CHARS:
-        raise InvalidInput(f"a session name has at most {MAX_ID_CHARS} characters")
-    return SessionName(clean_id(name))
 
 
 def _chat(chat: str | None) -> list[Jid] | None:

@@ -29,6 +29,7 @@ from wagateway.domain.identity import (
     resolve_links,
     said_by_a_person,
     servers_of,
+    session_named,
     stanza_id,
 )
 
@@ -409,3 +410,11 @@ def test_an_account_is_named_by_jid_or_number_or_not_at_all(
 def test_a_name_is_no_account() -> None:
     with pytest.raises(InvalidInput):
         account_named("ana")
+
+
+def test_a_session_is_named_as_the_archive_writes_it() -> None:
+    assert session_named("vendas") == "vendas"
+    assert "\0" not in session_named("ven\0das")
+    assert session_named("x" * 512) == "x" * 512
+    with pytest.raises(InvalidInput, match="at most 512 characters"):
+        session_named("x" * 513)

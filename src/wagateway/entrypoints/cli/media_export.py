@@ -9,9 +9,8 @@ from msgspec import Struct
 
 from wagateway.adapters.filesystem.export import LIST, open_export_folder
 from wagateway.domain.errors import InvalidInput
-from wagateway.domain.identity import Jid, SessionName, StanzaId, chat_candidates
+from wagateway.domain.identity import Jid, StanzaId, chat_candidates, session_named
 from wagateway.domain.messages import Kind
-from wagateway.domain.text import clean_id
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.cli.media import plain
 from wagateway.entrypoints.cli.media_screen import open_media_screen
@@ -49,7 +48,7 @@ class Selection(Struct, frozen=True, kw_only=True):
         if since and until and since >= until:
             raise InvalidInput("--since must be before --until: there is no time between them.")
         return Wanted(
-            session=SessionName(clean_id(self.session)),
+            session=session_named(self.session),
             chat=chat_candidates(self.chat) if self.chat else (),
             kind=Kind(self.kind) if self.kind else None,
             since=since,

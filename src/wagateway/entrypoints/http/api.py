@@ -7,7 +7,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import SkipValidation
 from litestar.types import Guard
 
-from wagateway.domain.identity import account_named, chat_candidates
+from wagateway.domain.identity import account_named, chat_candidates, session_named
 from wagateway.domain.text import clean_id
 from wagateway.domain.views import ChatPage, ContactPage, EventPage, MessagePage, SessionView
 from wagateway.entrypoints.http import examples
@@ -30,7 +30,6 @@ from wagateway.entrypoints.http.parameters import (
     Until,
     at_instant,
     position,
-    session_name,
 )
 from wagateway.entrypoints.http.problems import documented
 from wagateway.ports.archive import ArchiveReader, LogFilter
@@ -68,7 +67,7 @@ async def list_messages(
     were purged, and do not come back; a reply to one still shows what it quoted.
     """
     page = await reader.messages(
-        session_name(session),
+        session_named(session),
         chat_candidates(chat),
         account=account_named(account),
         before=position(before),
@@ -94,7 +93,7 @@ async def list_chats(
 ) -> ChatPage:
     """Return the chats, the one with the latest message first, those without messages last."""
     return await reader.chats(
-        session_name(session), account=account_named(account), cursor=cursor or None, limit=limit
+        session_named(session), account=account_named(account), cursor=cursor or None, limit=limit
     )
 
 
@@ -115,7 +114,7 @@ async def list_contacts(
 ) -> ContactPage:
     """Return people, groups, broadcasts and channels that the account knows, by id."""
     return await reader.contacts(
-        session_name(session),
+        session_named(session),
         account=account_named(account),
         type=type,
         cursor=cursor or None,
@@ -163,7 +162,7 @@ async def list_events(
     """
     which = LogFilter(
         outcome=outcome,
-        session=session_name(session) if session else None,
+        session=session_named(session) if session else None,
         event=clean_id(event) if event else None,
         since=at_instant("since", since),
         until=at_instant("until", until),

@@ -16,12 +16,12 @@ from typing_extensions import override
 
 from wagateway.domain.errors import InvalidInput
 from wagateway.domain.feed import TOLD, Position, kinds_named
-from wagateway.domain.identity import chat_candidates
+from wagateway.domain.identity import chat_candidates, session_named
 from wagateway.domain.views import ChangeView
 from wagateway.entrypoints.bounded_http import STATE_KEY, Connection
 from wagateway.entrypoints.http import examples
 from wagateway.entrypoints.http.media import with_address
-from wagateway.entrypoints.http.parameters import SessionFilter, session_name
+from wagateway.entrypoints.http.parameters import SessionFilter
 from wagateway.entrypoints.http.problems import documented
 from wagateway.usecases.live import Live, Stream
 
@@ -119,7 +119,7 @@ async def follow_changes(
     if chat and not session:
         raise InvalidInput("chat is given together with session, since chats repeat between them")
     stream = await live.follow(
-        session=session_name(session) if session else None,
+        session=session_named(session) if session else None,
         chat=chat_candidates(chat) if chat else (),
         kinds=kinds_named((kinds or "").split(",")),
         after=last_event_id or after or None,

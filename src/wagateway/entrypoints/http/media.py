@@ -17,7 +17,14 @@ from litestar.types import Guard
 
 from wagateway.domain.errors import InvalidInput
 from wagateway.domain.filenames import content_disposition
-from wagateway.domain.identity import Jid, SessionName, StanzaId, account_named, chat_candidates
+from wagateway.domain.identity import (
+    Jid,
+    SessionName,
+    StanzaId,
+    account_named,
+    chat_candidates,
+    session_named,
+)
 from wagateway.domain.media import DownloadStatus
 from wagateway.domain.messages import Kind
 from wagateway.domain.text import MAX_ID_CHARS, clean_id
@@ -30,7 +37,6 @@ from wagateway.entrypoints.http.parameters import (
     Cursor,
     Limit,
     Session,
-    session_name,
 )
 from wagateway.entrypoints.http.problems import (
     PROBLEM_JSON,
@@ -145,7 +151,7 @@ def which_file(
 ) -> Which:
     """Read the parameters that the routes of one file share."""
     return Which(
-        session=session_name(session),
+        session=session_named(session),
         chat=chat_candidates(chat),
         stanza=_id(message_id),
         account=account_named(account),
@@ -282,7 +288,7 @@ async def list_files(
     seldom, `status=expired` what nobody has any more, each with its `problem`.
     """
     page = await library.files(
-        session_name(session),
+        session_named(session),
         account=account_named(account),
         kind=kind,
         status=status,
@@ -316,7 +322,7 @@ async def retry_files(
     if message_id and not chat:
         raise InvalidInput("message_id is given together with chat, since ids repeat between chats")
     files = await library.retry(
-        session_name(session),
+        session_named(session),
         account=account_named(account),
         chat=chat_candidates(chat) if chat else (),
         stanza=_id(message_id) if message_id else None,
@@ -326,6 +332,7 @@ async def retry_files(
 
 
 def _id(text: str) -> StanzaId:
+    """Return *text* as the archive writes ids; no message has one that is empty or too long."""
     return StanzaId(clean_id(text[: MAX_ID_CHARS + 1]))
 
 

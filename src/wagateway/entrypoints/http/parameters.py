@@ -10,10 +10,9 @@ from litestar.params import PathParameter, QueryParameter
 from wagateway.domain.cursors import MAX_PAGE
 from wagateway.domain.errors import InvalidInput
 from wagateway.domain.events import Outcome
-from wagateway.domain.identity import ChatType, SessionName
+from wagateway.domain.identity import ChatType
 from wagateway.domain.media import DownloadStatus
 from wagateway.domain.messages import Kind
-from wagateway.domain.text import MAX_ID_CHARS, clean_id
 from wagateway.domain.times import instant
 
 _LAST_BIGINT = 2**63 - 1
@@ -145,17 +144,6 @@ Until = Annotated[
         examples=[Example(value="2026-10-04T00:00:00Z")],
     ),
 ]
-
-
-def session_name(text: str) -> SessionName:
-    """Return *text* as the archive writes session names.
-
-    Raises:
-        InvalidInput: longer than any name can be.
-    """
-    if len(text) > MAX_ID_CHARS:
-        raise InvalidInput(f"a session name has at most {MAX_ID_CHARS} characters")
-    return SessionName(clean_id(text))
 
 
 def position(text: str | None) -> str | None:

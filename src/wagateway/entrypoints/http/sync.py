@@ -12,10 +12,10 @@ from litestar.openapi.spec import Example
 from litestar.params import QueryParameter, SkipValidation
 from litestar.types import Guard
 
-from wagateway.domain.identity import chat_candidates
+from wagateway.domain.identity import chat_candidates, session_named
 from wagateway.entrypoints.http import examples
 from wagateway.entrypoints.http.answers import answers
-from wagateway.entrypoints.http.parameters import Chat, Session, at_instant, session_name
+from wagateway.entrypoints.http.parameters import Chat, Session, at_instant
 from wagateway.usecases.sync_control import (
     ChatCoverage,
     SessionCoverage,
@@ -77,7 +77,7 @@ async def session_coverage(sync: Sync, session: Session) -> SessionCoverage:
     `not-yet-synced`, `engine-has-no-more`, or `purged`. `live` are the spans in which webhooks
     could arrive; they become complete once pages proved that none was lost.
     """
-    return await sync.coverage(session_name(session))
+    return await sync.coverage(session_named(session))
 
 
 @get(
@@ -93,7 +93,7 @@ async def chat_coverage(sync: Sync, session: Session, chat: Chat) -> ChatCoverag
     `next` is `catch-up` or `back-fill` while it is read, `next-look` when the regular look at all
     chats closes what is open, `wait` when it is tried again later, `paused`, or `nothing`.
     """
-    return await sync.chat_coverage(session_name(session), chat_candidates(chat))
+    return await sync.chat_coverage(session_named(session), chat_candidates(chat))
 
 
 @get(
@@ -105,7 +105,7 @@ async def chat_coverage(sync: Sync, session: Session, chat: Chat) -> ChatCoverag
 )
 async def sync_report(sync: Sync, session: Session) -> SyncReport:
     """Return the session's health, how many chats are in which state, and what is under way."""
-    return await sync.report(session_name(session))
+    return await sync.report(session_named(session))
 
 
 @post(
@@ -146,7 +146,7 @@ async def _started(
     sync: SyncControl, session: str, chat: str | None, mode: Mode, since: str | None
 ) -> Woken:
     tasks = await sync.start(
-        session_name(session),
+        session_named(session),
         chat_candidates(chat) if chat is not None else None,
         full=mode is Mode.FULL,
         since=at_instant("since", since),
@@ -164,7 +164,7 @@ async def _started(
 )
 async def pause_session(sync: Sync, session: Session) -> Woken:
     """Ask the engine nothing more about a session until it is resumed; webhooks go on."""
-    return Woken(tasks=await sync.pause(session_name(session), None))
+    return Woken(tasks=await sync.pause(session_named(session), None))
 
 
 @post(
@@ -177,7 +177,7 @@ async def pause_session(sync: Sync, session: Session) -> Woken:
 )
 async def resume_session(sync: Sync, session: Session) -> Woken:
     """Go on with what was paused, and try what failed again at once."""
-    return Woken(tasks=await sync.resume(session_name(session), None))
+    return Woken(tasks=await sync.resume(session_named(session), None))
 
 
 @post(
@@ -190,7 +190,7 @@ async def resume_session(sync: Sync, session: Session) -> Woken:
 )
 async def pause_chat(sync: Sync, session: Session, chat: Chat) -> Woken:
     """Do not read the history of a chat until it is resumed."""
-    return Woken(tasks=await sync.pause(session_name(session), chat_candidates(chat)))
+    return Woken(tasks=await sync.pause(session_named(session), chat_candidates(chat)))
 
 
 @post(
@@ -203,7 +203,7 @@ async def pause_chat(sync: Sync, session: Session, chat: Chat) -> Woken:
 )
 async def resume_chat(sync: Sync, session: Session, chat: Chat) -> Woken:
     """Go on with a chat that was paused, or try one that failed again at once."""
-    return Woken(tasks=await sync.resume(session_name(session), chat_candidates(chat)))
+    return Woken(tasks=await sync.resume(session_named(session), chat_candidates(chat)))
 
 
 def sync_router(guard: Guard) -> Router:
