@@ -23,6 +23,8 @@ LARGEST_BYTES = 100 * 2**20
 LIFETIME = timedelta(seconds=180)
 """How long WAHA keeps a file unless it is told otherwise. Source: WAHA docs, Storages."""
 
+THUMBNAIL_TYPE = "image/webp"
+"""Of each preview that lies in the media store."""
 
 MediaKey = NewType("MediaKey", str)
 """Names a stored file: ``sha256/ab/cd/abcd…``, or ``thumbnails/ab/cd/abcd…`` for its preview."""

@@ -23,7 +23,7 @@ from wagateway.domain.backups import (
     table_file,
 )
 from wagateway.domain.errors import Defect, InvalidInput, NotFound, Rejected
-from wagateway.domain.media import MediaKey, file_key, thumbnail_key
+from wagateway.domain.media import THUMBNAIL_TYPE, MediaKey, file_key, thumbnail_key
 from wagateway.ports.backups import BackupDraft, BackupPlace
 from wagateway.ports.clock import Clock
 from wagateway.ports.media_store import MediaStore
@@ -31,7 +31,6 @@ from wagateway.ports.tables import StoredObject, Table, TableSource
 from wagateway.usecases.closing import closing
 from wagateway.usecases.media_list import KnownPreviews, listed
 
-_PREVIEW = "image/webp"
 _LINES = 256
 _MOST_TYPES = 2**16 - 1
 
@@ -308,7 +307,7 @@ class _MediaCopy:
             return None
         sha256, size_bytes = added
         return MediaEntry(
-            key=key, size_bytes=size_bytes, sha256=sha256, mimetype=_PREVIEW, copied=True
+            key=key, size_bytes=size_bytes, sha256=sha256, mimetype=THUMBNAIL_TYPE, copied=True
         )
 
     async def _added(self, key: MediaKey, sha256: str | None) -> tuple[str, int] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from wagateway.domain.errors import NotFound, StoreUnavailable, Unavailable
-from wagateway.domain.media import Inspection, MediaObject, file_key, thumbnail_key
+from wagateway.domain.media import THUMBNAIL_TYPE, Inspection, MediaObject, file_key, thumbnail_key
 from wagateway.ports.clock import Clock
 from wagateway.ports.downloads import DownloadStore
 from wagateway.ports.media_inspector import Looked, MediaInspector
@@ -17,7 +17,6 @@ from wagateway.ports.media_store import MediaStore
 
 _MOST_LOOKS = 3
 """At one file: one that ends each of them by killing the worker is left alone."""
-_PREVIEW = "image/webp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +61,7 @@ class InspectMedia:
             if seen.thumbnail is not None:
                 with _disk_errors():
                     path.write_bytes(seen.thumbnail)
-                await self.media.add(thumbnail_key(file.sha256), path, mimetype=_PREVIEW)
+                await self.media.add(thumbnail_key(file.sha256), path, mimetype=THUMBNAIL_TYPE)
         return _inspection(seen)
 
     @asynccontextmanager

@@ -11,7 +11,7 @@ from msgspec import Struct
 from wagateway.domain.errors import NotFound, Purged
 from wagateway.domain.filenames import safe_filename
 from wagateway.domain.identity import Jid, SessionName, StanzaId
-from wagateway.domain.media import DownloadStatus, MediaKey, file_key, thumbnail_key
+from wagateway.domain.media import THUMBNAIL_TYPE, DownloadStatus, MediaKey, file_key, thumbnail_key
 from wagateway.domain.messages import Kind
 from wagateway.domain.mimetype import UNKNOWN, ending_of, is_shown_inline, safe_mimetype
 from wagateway.domain.previews import picture_type
@@ -23,7 +23,6 @@ from wagateway.ports.feed import WakeUp
 from wagateway.ports.media_store import MediaStore
 
 _LINK_LIFETIME = timedelta(minutes=5)
-_PREVIEW = "image/webp"
 _LOST = "the media store lacks this file"
 
 
@@ -154,7 +153,7 @@ class MediaLibrary:
             source=key,
             version=f"{found}-thumbnail",
             size_bytes=await self._size(key),
-            mimetype=_PREVIEW,
+            mimetype=THUMBNAIL_TYPE,
             filename=None,
         )
 
