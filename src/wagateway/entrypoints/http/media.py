@@ -1,7 +1,6 @@
 """Attached files over HTTP: streamed in pieces, whole or in part, and never run by a browser."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
 from typing import Annotated, Any, TypedDict, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -47,6 +46,7 @@ from wagateway.entrypoints.http.problems import (
 )
 from wagateway.entrypoints.http.ranges import NothingThere, is_held, range_applies, wanted_range
 from wagateway.ports.downloads import RETRIED
+from wagateway.usecases.closing import closing
 from wagateway.usecases.media_library import MediaLibrary, NotStored, ServedFile
 
 Library = NamedDependency[SkipValidation[MediaLibrary]]
@@ -398,7 +398,7 @@ async def _pieces(
 ) -> AsyncIterator[bytes]:
     if length < 1:
         return
-    async with aclosing(library.read(file, start=start, length=length)) as pieces:  # type: ignore[type-var] # a generator
+    async with closing(library.read(file, start=start, length=length)) as pieces:
         async for piece in pieces:
             yield piece
 
