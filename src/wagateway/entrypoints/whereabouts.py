@@ -15,6 +15,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from wagateway.adapters.embedded.folder import is_locked
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.stores import spool_name
 
@@ -64,7 +65,7 @@ def whereabouts(settings: Settings) -> Whereabouts | None:
     with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
         fd = os.open(path, _READ)
         with os.fdopen(fd, "rb") as file:
-            if _is_held(fd):
+            if is_locked(fd):
                 told = msgspec.json.decode(file.read(_MAX_BYTES), type=Whereabouts)
                 return told if told.archive == _archive(settings) else None
     return None
@@ -100,11 +101,3 @@ def _give_to_owner(fd: int, folder: Path) -> None:
     owner = folder.stat()
     if os.geteuid() == 0 and owner.st_uid != 0:
         os.fchown(fd, owner.st_uid, owner.st_gid)
-
-
-def _is_held(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False

@@ -139,7 +139,7 @@ class DataFolder:
         except FileNotFoundError:
             return None
         try:
-            return _occupant(fd) if _is_held(fd) else None
+            return _occupant(fd) if is_locked(fd) else None
         finally:
             os.close(fd)
 
@@ -290,7 +290,8 @@ def full(folder: Path) -> StoreUnavailable:
     return StoreUnavailable(f"The disk of {folder} is full: free some space, then start again.")
 
 
-def _is_held(fd: int) -> bool:
+def is_locked(fd: int) -> bool:
+    """Tell whether a process holds a lock on the opened file *fd*; nobody waits for another."""
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
