@@ -105,9 +105,9 @@ async def fetch_files(services: Services, folder: Path) -> None:
 
 async def find_sessions(services: Services) -> None:
     """Do what a worker does once WAHA told it of the session: its chats are to be read."""
-    for archive in await services.store.archives():
-        await services.store.enrol_session(archive, state=SyncState(due_at=now()))
-        await services.store.enrol_heard(archive, state=fresh(now()), limit=9)
+    for archive in await services.sync_store.archives():
+        await services.sync_store.enrol_session(archive, state=SyncState(due_at=now()))
+        await services.sync_store.enrol_heard(archive, state=fresh(now()), limit=9)
 
 
 class Shell:

@@ -89,11 +89,11 @@ async def fill(services: Services) -> None:
     photo = seen(None, stanza="B1", kind=Kind.IMAGE, media=MediaFacts(), offer=told, sent_at=now)
     working = SessionChanged(status=SessionStatus.WORKING, at=now)
     await services.archive.record([delivery(working, photo, at=now)])
-    [archive] = await services.store.archives()
-    await services.store.enrol(archive, [EngineChat(chat=Jid(ANA))], state=fresh(now))
+    [archive] = await services.sync_store.archives()
+    await services.sync_store.enrol(archive, [EngineChat(chat=Jid(ANA))], state=fresh(now))
     looked = SyncState(due_at=now, caught_up_at=now - timedelta(minutes=1))
-    await services.store.enrol_session(archive, state=fresh(now))
-    for task in await services.store.claim(now, lease=timedelta(minutes=1), limit=9):
+    await services.sync_store.enrol_session(archive, state=fresh(now))
+    for task in await services.sync_store.claim(now, lease=timedelta(minutes=1), limit=9):
         spans = span(now - timedelta(hours=20), now)
         state = looked if task.chat is None else task.state
-        await services.store.save(msgspec.structs.replace(task, state=state), proven=spans)
+        await services.sync_store.save(msgspec.structs.replace(task, state=state), proven=spans)

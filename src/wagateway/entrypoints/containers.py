@@ -85,7 +85,7 @@ class Services:
     replay: ReplayLog
     link: LinkIdentity
     unlink: UnlinkIdentity
-    store: SyncStore
+    sync_store: SyncStore
     sync: SyncControl
     downloads: DownloadStore
     media: MediaStore
@@ -147,7 +147,7 @@ class Container(containers.DeclarativeContainer):
     spool: providers.Dependency[Spool | None] = providers.Dependency()
     spool_bodies: providers.Dependency[SpoolBodies | None] = providers.Dependency()
     reader: providers.Dependency[ArchiveReader] = providers.Dependency()
-    store: providers.Dependency[SyncStore] = providers.Dependency()
+    sync_store: providers.Dependency[SyncStore] = providers.Dependency()
     writers: providers.Dependency[int] = providers.Dependency()
     interval: providers.Dependency[timedelta] = providers.Dependency()
     downloads: providers.Dependency[DownloadStore] = providers.Dependency()
@@ -184,7 +184,7 @@ class Container(containers.DeclarativeContainer):
     unlink = providers.Singleton(UnlinkIdentity, archive=archive, clock=clock)
     sync = providers.Singleton(
         SyncControl,
-        store=store,
+        store=sync_store,
         reader=reader,
         clock=clock,
         interval=interval,
@@ -222,7 +222,7 @@ class Container(containers.DeclarativeContainer):
         replay=replay,
         link=link,
         unlink=unlink,
-        store=store,
+        sync_store=sync_store,
         sync=sync,
         downloads=downloads,
         media=media,
@@ -283,7 +283,7 @@ async def open_services(
             spool=providers.Object(spool),
             spool_bodies=providers.Object(spool_bodies),
             reader=providers.Object(store.reader),
-            store=providers.Object(store.sync),
+            sync_store=providers.Object(store.sync),
             downloads=providers.Object(store.downloads),
             media=providers.Object(media),
             purges=providers.Object(store.purges),

@@ -105,7 +105,7 @@ class Gateway:
                 else draining(settings, services, takes_webhooks=webhooks)
             )
             async with (
-                beating(services.store, begun=gateway._takes_webhooks),
+                beating(services.sync_store, begun=gateway._takes_webhooks),
                 background,
             ):
                 yield gateway

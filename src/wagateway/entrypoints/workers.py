@@ -75,24 +75,24 @@ def sync_worker(
         broke: is told what of ours broke outside of a turn.
     """
     plan = sync_plan(settings)
-    people = SyncPeople(engine=engine, archive=services.archive, store=services.store)
+    people = SyncPeople(engine=engine, archive=services.archive, store=services.sync_store)
     return SyncWorker(
         find=FindSessions(
             engine=engine,
             archive=services.archive,
             reader=services.reader,
-            store=services.store,
+            store=services.sync_store,
             clock=now,
         ),
         turn=SyncTurn(
             engine=engine,
-            store=services.store,
+            store=services.sync_store,
             people=people,
             clock=now,
             plan=plan,
             tracing=services.tracing,
         ),
-        store=services.store,
+        store=services.sync_store,
         clock=now,
         plan=plan,
         told=told,

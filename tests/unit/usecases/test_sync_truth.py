@@ -73,7 +73,7 @@ class World:
                 await self.find()
             except Unavailable:
                 continue
-            tasks = await self.services.store.claim(CLOCK[0], lease=PLAN.lease, limit=5)
+            tasks = await self.services.sync_store.claim(CLOCK[0], lease=PLAN.lease, limit=5)
             for task in tasks:
                 await self.turn(task)
             if tasks:
@@ -90,8 +90,8 @@ class World:
         raise AssertionError("sync does not come to rest")
 
     async def _is_at_rest(self) -> bool:
-        [archive] = await self.services.store.archives()
-        tasks = await self.services.store.tasks(archive)
+        [archive] = await self.services.sync_store.archives()
+        tasks = await self.services.sync_store.tasks(archive)
         whole = [task for task in tasks if task.chat is None]
         chats = [task for task in tasks if task.chat is not None]
         return (
@@ -102,7 +102,7 @@ class World:
 
     async def spans(self) -> dict[Jid, Spans]:
         """Return what is claimed of each chat."""
-        store, found = self.services.store, dict[Jid, Spans]()
+        store, found = self.services.sync_store, dict[Jid, Spans]()
         for archive in await store.archives():
             of_all, proven = (
                 (await store.evidence(archive, None)).proven,
@@ -154,16 +154,18 @@ async def world_of(server: WahaServer, start: datetime) -> AsyncIterator[World]:
         open_services(Settings.in_memory()) as services,
         open_engine("http://waha", None, clock=clock, manners=HASTY, transport=transport) as engine,
     ):
-        people = SyncPeople(engine=engine, archive=services.archive, store=services.store)
+        people = SyncPeople(engine=engine, archive=services.archive, store=services.sync_store)
         yield World(
             services,
             server,
-            SyncTurn(engine=engine, store=services.store, people=people, clock=clock, plan=PLAN),
+            SyncTurn(
+                engine=engine, store=services.sync_store, people=people, clock=clock, plan=PLAN
+            ),
             FindSessions(
                 engine=engine,
                 archive=services.archive,
                 reader=services.reader,
-                store=services.store,
+                store=services.sync_store,
                 clock=clock,
             ),
         )

@@ -88,7 +88,7 @@ async def _serve(
     process = watching.process
     async with (
         open_services(settings, committed=process.committed) as services,
-        beating(services.store),
+        beating(services.sync_store),
         tidying(services),
         draining(settings, services),
     ):

@@ -62,7 +62,7 @@ async def _up(settings: Settings, secrets: GatewaySecrets, listener: socket.sock
     process = watching.process
     async with (
         open_services(settings, committed=process.committed) as services,
-        beating(services.store),
+        beating(services.sync_store),
         working(settings, services, turned=process.turned, fetched=process.fetched) as workers,
     ):
         warning = await schema_warning(settings)

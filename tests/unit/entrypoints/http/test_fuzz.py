@@ -118,10 +118,10 @@ async def fill(services: Services, file: Path) -> None:
         await services.downloads.save(done, now=later, stored=stored)
     file.write_bytes(BYTES)
     await services.media.add(file_key(sha256), file, mimetype="image/jpeg")
-    [archived] = await services.store.archives()
+    [archived] = await services.sync_store.archives()
     chats = [EngineChat(chat=ANA, active_at=NOON), EngineChat(chat=BRUNO)]
-    await services.store.enrol(archived, chats, state=fresh(NOON))
-    await services.store.enrol_session(archived, state=SyncState(due_at=NOON))
+    await services.sync_store.enrol(archived, chats, state=fresh(NOON))
+    await services.sync_store.enrol_session(archived, state=SyncState(due_at=NOON))
 
 
 def that_ends(app: Litestar) -> Any:  # noqa: ANN401 - an ASGI application
