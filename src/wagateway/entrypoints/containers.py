@@ -24,7 +24,7 @@ from wagateway.adapters.timescale.downloads import TimescaleDownloadStore
 from wagateway.adapters.timescale.feed import TimescaleChangeFeed
 from wagateway.adapters.timescale.figures import TimescaleArchiveFigures
 from wagateway.adapters.timescale.migrate import migrate
-from wagateway.adapters.timescale.pool import PoolUsage, open_pool, usage_of
+from wagateway.adapters.timescale.pool import Pool, PoolUsage, open_pool, usage_of
 from wagateway.adapters.timescale.purges import TimescalePurgeStore
 from wagateway.adapters.timescale.reader import TimescaleReader
 from wagateway.adapters.timescale.sync import TimescaleSyncStore
@@ -66,15 +66,19 @@ _MOVED_UNASKED = 100_000
 """Rows that move into chunks in a second or two; a start may take that long."""
 _MAX_WRITERS = 4
 """Transactions at once; half of the connections are left to the readers in any case."""
+_PREPARE_EMBEDDED = 5
+"""Uses of a statement before it is prepared, where no pooler is in between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the entrypoints call: use cases, and both sides of the archive.
+    """What the entrypoints call: use cases, and the ports that are opened for them.
 
     Attributes:
         settings: that they were opened with.
+        spool: where webhooks wait while the database is away; None: nowhere.
         pool: how the connections to the database are used; None where there are none.
+        copies: what backups need; None where nothing is kept.
     """
 
     settings: Settings
@@ -111,9 +115,9 @@ class Copies:
     turns: BackupTurns
 
 
-@dataclass(frozen=True, slots=True)
-class _Store:
-    """Both sides of one archive and its sync, opened."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Backend:
+    """What one database fills, or memory, opened: a port each, as in `Services`."""
 
     archive: Archive
     reader: ArchiveReader
@@ -127,9 +131,6 @@ class _Store:
     copies: Copies | None = None
 
 
-_PREPARE_EMBEDDED = 5
-
-
 def now() -> datetime:
     """Return the present."""
     return datetime.now(UTC)
@@ -140,7 +141,7 @@ def _log_defect(defect: Exception) -> None:
 
 
 class Container(containers.DeclarativeContainer):
-    """Everything but what is given: the two sides of the archive, opened, and its writers."""
+    """Builds the use cases over what `open_services` has opened, and gives both as `services`."""
 
     settings: providers.Dependency[Settings] = providers.Dependency()
     archive: providers.Dependency[Archive] = providers.Dependency()
@@ -276,27 +277,27 @@ async def open_services(
         media = await stack.enter_async_context(open_media(settings))
         spool = await stack.enter_async_context(open_spool(settings))
         spool_bodies = None if spool is None else SpoolBodies(spool)
-        store = await _opened(stack, settings)
+        backend = await stack.enter_async_context(_open_backend(settings))
         container = Container(
             settings=providers.Object(settings),
-            archive=providers.Object(store.archive),
+            archive=providers.Object(backend.archive),
             spool=providers.Object(spool),
             spool_bodies=providers.Object(spool_bodies),
-            reader=providers.Object(store.reader),
-            sync_store=providers.Object(store.sync),
-            downloads=providers.Object(store.downloads),
+            reader=providers.Object(backend.reader),
+            sync_store=providers.Object(backend.sync),
+            downloads=providers.Object(backend.downloads),
             media=providers.Object(media),
-            purges=providers.Object(store.purges),
+            purges=providers.Object(backend.purges),
             redirects=providers.Object(settings.media_redirect),
-            feed=providers.Object(store.feed),
-            wake_ups=providers.Object(store.wake_ups),
+            feed=providers.Object(backend.feed),
+            wake_ups=providers.Object(backend.wake_ups),
             streams=providers.Object(settings.live_max_streams),
             kept_for=providers.Object(timedelta(hours=settings.live_retention_hours)),
             broke=providers.Object(_log_defect),
             committed=providers.Object(tell_of_commit),
-            figures=providers.Object(store.figures),
-            pool=providers.Object(store.pool),
-            copies=providers.Object(store.copies),
+            figures=providers.Object(backend.figures),
+            pool=providers.Object(backend.pool),
+            copies=providers.Object(backend.copies),
             tracing=providers.Object(tracing),
             interval=providers.Object(timedelta(milliseconds=settings.sync_interval_ms)),
             writers=providers.Object(max(1, min(_MAX_WRITERS, settings.pool_size // 2))),
@@ -309,50 +310,59 @@ async def open_services(
         yield container.services()
 
 
-async def _opened(stack: AsyncExitStack, settings: Settings) -> _Store:
-    wake_ups = await stack.enter_async_context(open_wake_ups(settings))
-    if settings.backend == "memory":
-        memory = InMemoryArchive(committed=wake_ups.committed)
-        sync, downloads = InMemorySyncStore(memory), InMemoryDownloadStore(memory)
-        return _Store(
-            memory,
-            memory,
-            sync,
-            downloads,
-            InMemoryPurgeStore(memory),
-            memory.feed,
-            wake_ups,
-            InMemoryArchiveFigures(memory, sync, downloads),
+@asynccontextmanager
+async def _open_backend(settings: Settings) -> AsyncIterator[_Backend]:
+    """Open the database that *settings* name, migrated where they say so; or memory."""
+    async with AsyncExitStack() as stack:
+        wake_ups = await stack.enter_async_context(open_wake_ups(settings))
+        if settings.backend == "memory":
+            yield _memory(wake_ups)
+            return
+        url, prepare_threshold = settings.database_url, settings.prepare_threshold
+        if url is None:
+            server = await stack.enter_async_context(EmbeddedPostgres.running(settings.data_dir))
+            url = server.url
+            prepare_threshold = (
+                _PREPARE_EMBEDDED if prepare_threshold is None else prepare_threshold
+            )
+        direct_url = settings.migration_url or url
+        if settings.auto_migrate:
+            await migrate(direct_url, storage=storage_plan(settings, most_rows=_MOVED_UNASKED))
+        pool = await stack.enter_async_context(
+            open_pool(url, max_size=settings.pool_size, prepare_threshold=prepare_threshold)
         )
-    url, migration_url = settings.database_url, settings.migration_url
-    threshold = settings.prepare_threshold
-    if url is None:
-        threshold = _PREPARE_EMBEDDED if threshold is None else threshold  # no pooler in between
-        server = await stack.enter_async_context(EmbeddedPostgres.running(settings.data_dir))
-        url = server.url
-    if settings.auto_migrate:
-        await migrate(
-            migration_url or url, storage=storage_plan(settings, most_rows=_MOVED_UNASKED)
-        )
-    pool = await stack.enter_async_context(
-        open_pool(
-            url,
-            max_size=settings.pool_size,
-            prepare_threshold=threshold,
-        )
+        yield _postgres(pool, direct_url, wake_ups)
+
+
+def _memory(wake_ups: WakeUps) -> _Backend:
+    archive = InMemoryArchive(committed=wake_ups.committed)
+    sync, downloads = InMemorySyncStore(archive), InMemoryDownloadStore(archive)
+    return _Backend(
+        archive=archive,
+        reader=archive,
+        sync=sync,
+        downloads=downloads,
+        purges=InMemoryPurgeStore(archive),
+        feed=archive.feed,
+        wake_ups=wake_ups,
+        figures=InMemoryArchiveFigures(archive, sync, downloads),
     )
+
+
+def _postgres(pool: Pool, direct_url: str, wake_ups: WakeUps) -> _Backend:
+    """Return what *pool* fills; backups go past a pooler, by *direct_url*."""
     archive = TimescaleArchive(pool, committed=wake_ups.committed)
-    return _Store(
-        archive,
-        TimescaleReader(pool),
-        TimescaleSyncStore(pool, archive),
-        TimescaleDownloadStore(pool),
-        TimescalePurgeStore(pool, archive),
-        TimescaleChangeFeed(pool),
-        wake_ups,
-        TimescaleArchiveFigures(pool),
-        partial(usage_of, pool),
-        Copies(tables=TimescaleTables(migration_url or url), turns=TimescaleBackupTurns(pool)),
+    return _Backend(
+        archive=archive,
+        reader=TimescaleReader(pool),
+        sync=TimescaleSyncStore(pool, archive),
+        downloads=TimescaleDownloadStore(pool),
+        purges=TimescalePurgeStore(pool, archive),
+        feed=TimescaleChangeFeed(pool),
+        wake_ups=wake_ups,
+        figures=TimescaleArchiveFigures(pool),
+        pool=partial(usage_of, pool),
+        copies=Copies(tables=TimescaleTables(direct_url), turns=TimescaleBackupTurns(pool)),
     )
 
 
