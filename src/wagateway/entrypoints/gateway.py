@@ -50,6 +50,7 @@ from wagateway.usecases.restore_backup import Restored
 from wagateway.usecases.sync_control import ChatCoverage, SessionCoverage, SyncReport
 
 _PAGE = 500
+"""Messages of each page that history() goes through."""
 _LOOK_S = 60.0
 """How long to wait for a change before waiting again."""
 _ANY = LogFilter()
@@ -85,7 +86,8 @@ class Gateway:
             InvalidInput: the settings or the data folder cannot be used, or a *worker* has no
                 engine to read from.
             Conflict: the data folder is in use, or the schema does not fit.
-            Rejected: the server is too old, or the extra ``embedded`` is not installed.
+            Rejected: the server is too old, or an extra that the settings need is not installed:
+                ``embedded``, ``redis``, ``s3``, ``otel``, or for a *worker* ``backup``.
             StoreUnavailable: the database cannot be reached for its migrations.
         """
         settings = load_settings() if settings is None else settings

@@ -19,7 +19,7 @@ class Turn(Struct, kw_only=True):
     """What a turn did.
 
     Attributes:
-        task: as it was claimed.
+        task: in the state that it came to.
         pages: asked for.
         messages: read.
         stored: of these, what was news.

@@ -100,9 +100,10 @@ class Contents:
         return count
 
     def listed(self, limit: int, without: Collection[str]) -> list[str]:
-        """Return what waits, in its order, but *without* some.
+        """Return the names of all that is known to wait, in its order, but *without* some.
 
-        What other processes put there is among them at the latest where fewer than *limit* are.
+        Where these are fewer than *limit*, or the list is old, the folder is listed anew: then what
+        other processes put there is among them.
         """
         left = [each for each in self._list if each not in without]
         if len(left) >= limit and time.monotonic() < self._listed_at + _LISTED_FOR_S:

@@ -1,4 +1,4 @@
-"""The files in which the entries of a spool lie: their names, and whole or not there."""
+"""The file of one entry of a spool: how it is named, written durably, and read."""
 
 import os
 import re

@@ -1,9 +1,12 @@
 """Attached files in a folder of this machine: whole or not there, and for their owner alone.
 
-<folder>/                 0700
-sha256/ab/cd/abcd…    the files, 0600
-thumbnails/ab/cd/…    their previews
-new/                  what is being written; a worker that starts removes what is a day old
+<folder>/                     0700
+    sha256/ab/cd/abcd…        the files, 0600
+    thumbnails/ab/cd/abcd…    their previews
+    new/                      what is being written
+    incoming/                 of workers: what they fetch or look into
+
+A worker that starts removes what has lain in the last two for a day.
 """
 
 import asyncio
