@@ -18,7 +18,7 @@ from wagateway.entrypoints.backup_places import open_backup_place
 from wagateway.entrypoints.plans import storage_plan
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.stores import open_media
-from wagateway.entrypoints.workers import on_their_way
+from wagateway.entrypoints.workers import open_incoming
 from wagateway.ports.backups import KeptBackup
 from wagateway.usecases.back_up import Told
 from wagateway.usecases.restore_backup import CheckBackup, Damage, RestoreBackup, Restored
@@ -118,7 +118,7 @@ async def restore_backup(
         Rejected: the backup is damaged.
         StoreUnavailable: something is away, or a disk is full.
     """
-    async with open_media(settings) as media, on_their_way(settings) as folder:
+    async with open_media(settings) as media, open_incoming(settings) as folder:
         target = TimescaleTables(settings.migration_url or "", storage_plan(settings))
         restore = RestoreBackup(target=target, media=media if with_media else None, folder=folder)
         return await restore(kept, told=told)

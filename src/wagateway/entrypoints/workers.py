@@ -30,6 +30,7 @@ from wagateway.usecases.turn import Turn
 from wagateway.usecases.upkeep_work import UpkeepWorker
 from wagateway.usecases.work import SyncWorker
 
+_INCOMING = "incoming"
 _LEFT_OVER_S = 24 * 3600.0
 """A file is on its way for minutes; what is older was left by a process that died."""
 
@@ -149,7 +150,7 @@ async def open_media_worker(
         raise InvalidInput("files come from WAHA: set WHATSAPP_CORE_URL")
     plan = media_plan(settings)
     async with (
-        on_their_way(settings) as folder,
+        open_incoming(settings) as folder,
         open_files(
             settings.engine_url,
             settings.engine_key,
@@ -205,28 +206,39 @@ async def _inspecting(
 
 
 @asynccontextmanager
-async def on_their_way(settings: Settings) -> AsyncIterator[Path]:
-    """Yield the folder of files that are not stored yet, without what a crash left there."""
+async def open_incoming(settings: Settings) -> AsyncIterator[Path]:
+    """Yield the folder of files that are not stored yet, without what a crash left there.
+
+    Raises:
+        StoreUnavailable: it cannot be made or written.
+    """
     if settings.backend == "memory":
         with TemporaryDirectory(prefix="wagateway-") as folder:
             yield Path(folder)
         return
     kept = settings.media_folder.expanduser().absolute()
     try:
-        await asyncio.to_thread(remove_left_over, kept, kept / "incoming")
+        await asyncio.to_thread(prepare_incoming, kept)
     except OSError as exc:
         raise StoreUnavailable(
             f"the folder {kept} cannot be used ({exc.strerror}): set WHATSAPP_MEDIA_DIR"
         ) from exc
-    yield kept / "incoming"
+    yield kept / _INCOMING
 
 
-def remove_left_over(kept: Path, folder: Path) -> None:
-    """Make *folder* and *kept*, for their owner alone, and remove what a crash left there."""
-    for made in (kept, folder):
+def prepare_incoming(kept: Path) -> None:
+    """Make *kept* and its folder for incoming files, for their owner alone, without leftovers."""
+    incoming, unfinished = kept / _INCOMING, kept / "new"  # the latter of the store in a folder
+    for made in (kept, incoming):
         made.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = [kept / "new"] if (kept / "new").is_dir() else []  # of the store in a folder
-    for left in (each for place in (folder, *unfinished) for each in place.iterdir()):
+    _remove_left_over(incoming)
+    if unfinished.is_dir():
+        _remove_left_over(unfinished)
+
+
+def _remove_left_over(folder: Path) -> None:
+    """Remove from *folder* what a crash left there."""
+    for left in folder.iterdir():
         try:
             age_s = time.time() - left.lstat().st_mtime
         except FileNotFoundError:  # another worker is done with it

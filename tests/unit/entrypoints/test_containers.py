@@ -23,7 +23,7 @@ from wagateway.entrypoints import containers
 from wagateway.entrypoints.containers import Container, Services, open_services
 from wagateway.entrypoints.plans import media_rules, retention
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.workers import open_media_worker, open_waha, remove_left_over
+from wagateway.entrypoints.workers import open_media_worker, open_waha, prepare_incoming
 from wagateway.simulator.serving import in_thread
 from wagateway.usecases.purge import Retention
 
@@ -155,7 +155,7 @@ async def test_a_media_worker_removes_what_a_crash_left_and_nothing_that_is_on_i
         file.write_bytes(b"hel")
     for place in places:
         os.utime(place, (0, 0))
-    remove_left_over(tmp_path / "media", tmp_path / "media" / "incoming")
+    prepare_incoming(tmp_path / "media")
     assert [place.exists() for place in (*places, *fresh)] == [False, False, True, True]
 
 
