@@ -32,7 +32,7 @@ from wagateway.usecases.find_sessions import FindSessions
 from wagateway.usecases.sync import SyncTurn
 from wagateway.usecases.sync_people import SyncPeople
 from wagateway.usecases.sync_plan import SyncPlan
-from wagateway.usecases.work import SyncWorker
+from wagateway.usecases.sync_work import SyncWorker
 
 _PAGE = 100
 _AT_ONCE = 5

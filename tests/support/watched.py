@@ -22,7 +22,7 @@ from wagateway.entrypoints.serve import build_app
 from wagateway.entrypoints.settings import Settings
 from wagateway.ports.engine import EngineChat
 from wagateway.usecases.media_work import MediaWorkerState
-from wagateway.usecases.work import WorkerState
+from wagateway.usecases.sync_work import SyncWorkerState
 
 METRICS_TOKEN = "metrics-secret-0004"
 BEARER = {"Authorization": f"Bearer {METRICS_TOKEN}"}
@@ -64,7 +64,7 @@ async def watched(settings: Settings) -> AsyncIterator[Client]:
     settings = msgspec.structs.replace(settings, metrics_token=METRICS_TOKEN)
     watching = Watching()
     process = watching.process
-    workers: dict[str, Working | None] = {"sync": WorkerState(), "media": MediaWorkerState()}
+    workers: dict[str, Working | None] = {"sync": SyncWorkerState(), "media": MediaWorkerState()}
     async with AsyncExitStack() as stack:
         services = await stack.enter_async_context(
             open_services(settings, committed=process.committed)

@@ -40,14 +40,14 @@ from wagateway.ports.sync import SyncStore
 from wagateway.usecases.fetch_media import FetchTurn
 from wagateway.usecases.media_work import MediaWorkerState
 from wagateway.usecases.spooling import DrainSpool
+from wagateway.usecases.sync_work import SyncWorkerState
 from wagateway.usecases.turn import Turn
-from wagateway.usecases.work import WorkerState
 
 
 class Workers(Struct, frozen=True, kw_only=True):
     """What the workers of this process tell of themselves; None where there is none."""
 
-    sync: WorkerState | None = None
+    sync: SyncWorkerState | None = None
     media: MediaWorkerState | None = None
 
 
@@ -192,7 +192,7 @@ async def _fetching(
 @asynccontextmanager
 async def _syncing(
     settings: Settings, services: Services, engine: Engine, turned: Callable[[Turn], None]
-) -> AsyncIterator[WorkerState | None]:
+) -> AsyncIterator[SyncWorkerState | None]:
     def tell(turn: Turn) -> None:
         turned(turn)
         log_turn(turn)

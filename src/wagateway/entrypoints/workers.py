@@ -26,9 +26,9 @@ from wagateway.usecases.media_work import MediaWorker
 from wagateway.usecases.purge import Upkeep
 from wagateway.usecases.sync import SyncTurn
 from wagateway.usecases.sync_people import SyncPeople
+from wagateway.usecases.sync_work import SyncWorker
 from wagateway.usecases.turn import Turn
 from wagateway.usecases.upkeep_work import UpkeepWorker
-from wagateway.usecases.work import SyncWorker
 
 _INCOMING = "incoming"
 _LEFT_OVER_S = 24 * 3600.0

@@ -28,7 +28,7 @@ from wagateway.entrypoints.worker_log import log_defect, log_sync_trouble, log_t
 from wagateway.entrypoints.workers import open_waha, sync_worker
 from wagateway.entrypoints.zones import aware, shown
 from wagateway.usecases.sync_control import SyncReport, TaskView
-from wagateway.usecases.work import SyncWorker
+from wagateway.usecases.sync_work import SyncWorker
 
 _DOING = {SyncStatus.PENDING, SyncStatus.RUNNING}
 _LOOK_S = 0.5

@@ -38,7 +38,7 @@ from wagateway.entrypoints.http.health import (
 )
 from wagateway.ports.spool import SpoolDepth, SpooledBody
 from wagateway.usecases.media_work import MediaWorkerState
-from wagateway.usecases.work import WorkerState
+from wagateway.usecases.sync_work import SyncWorkerState
 
 DOWN = {"status": "down", "parts": {"store": {"status": "down"}}}
 
@@ -173,15 +173,15 @@ async def test_lifespans_open_in_order_and_close_in_reverse() -> None:
 @pytest.mark.parametrize(
     ("state", "alone", "status"),
     [
-        (WorkerState(beat_at=NOON), True, "ok"),
-        (WorkerState(beat_at=NOON, problem="waha:3000 refused"), True, "degraded"),
-        (WorkerState(beat_at=NOON - timedelta(minutes=5)), True, "down"),
-        (WorkerState(beat_at=NOON - timedelta(minutes=5)), False, "degraded"),
-        (WorkerState(), True, "down"),
+        (SyncWorkerState(beat_at=NOON), True, "ok"),
+        (SyncWorkerState(beat_at=NOON, problem="waha:3000 refused"), True, "degraded"),
+        (SyncWorkerState(beat_at=NOON - timedelta(minutes=5)), True, "down"),
+        (SyncWorkerState(beat_at=NOON - timedelta(minutes=5)), False, "degraded"),
+        (SyncWorkerState(), True, "down"),
     ],
 )
 async def test_a_worker_is_a_part_of_its_own(
-    state: WorkerState, *, alone: bool, status: str
+    state: SyncWorkerState, *, alone: bool, status: str
 ) -> None:
     health = with_workers(
         store_health(InMemoryArchive()), {"sync": state}, lambda: NOON, alone=alone
@@ -211,7 +211,7 @@ async def test_each_worker_is_a_part_and_who_is_off_is_none() -> None:
 
 
 async def test_a_worker_beside_a_database_that_is_away_is_down() -> None:
-    workers = {"sync": WorkerState(beat_at=NOON), "media": None}
+    workers = {"sync": SyncWorkerState(beat_at=NOON), "media": None}
     health = with_workers(store_health(AwayArchive()), workers, lambda: NOON, alone=True)
     assert (await health()).status is HealthStatus.DOWN
 

@@ -18,8 +18,8 @@ from wagateway.ports.sync import Archived, SyncTask
 from wagateway.usecases.fetch_media import FetchTurn
 from wagateway.usecases.group_commit import Commit
 from wagateway.usecases.media_work import MediaWorkerState
+from wagateway.usecases.sync_work import SyncWorkerState
 from wagateway.usecases.turn import LOST, Turn
-from wagateway.usecases.work import WorkerState
 
 ARCHIVE = Archived(id=1, session=SESSION, account=None)
 
@@ -223,7 +223,7 @@ class TestLooks:
         assert found.value("database_connections_waiting") == 2
 
     def test_workers_tell_of_themselves(self, process: ProcessMetrics) -> None:
-        sync = WorkerState(beat_at=NOON, running=4)
+        sync = SyncWorkerState(beat_at=NOON, running=4)
         process.watch_workers([("sync", sync), ("media", MediaWorkerState(problem="full"))])
         found = scraped(process)
         assert found.value("worker_look_age_seconds", part="sync") == 3

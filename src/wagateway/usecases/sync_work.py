@@ -1,4 +1,4 @@
-"""The worker: claims what is due, a few tasks at a time, until it is told to stop."""
+"""The sync worker: claims what is due, a few tasks at a time, until it is told to stop."""
 
 import asyncio
 from collections.abc import Callable
@@ -29,8 +29,8 @@ _CLOCK_WAS_AHEAD = (
 )
 
 
-class WorkerState(Struct, kw_only=True):
-    """How a worker is, for its health check.
+class SyncWorkerState(Struct, kw_only=True):
+    """How a sync worker is, for its health check.
 
     Attributes:
         beat_at: when it last looked for work.
@@ -38,7 +38,7 @@ class WorkerState(Struct, kw_only=True):
         turns: given since it began.
         messages: read since it began.
         stored: of these, what was news.
-        sessions: what the engine told last; None before it answered.
+        sessions: how many the engine has, as it told last; None before it answered.
         problem: why it cannot work now.
     """
 
@@ -81,7 +81,7 @@ class SyncWorker:
     wake_up: WakeUp | None = None
     poll: timedelta = timedelta(seconds=1)
     deadline: timedelta = timedelta(seconds=20)
-    state: WorkerState = field(default_factory=WorkerState)
+    state: SyncWorkerState = field(default_factory=SyncWorkerState)
     _hands: Hands = field(init=False)
     _find_at: datetime | None = None
     _went_back: bool = False

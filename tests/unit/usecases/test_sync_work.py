@@ -19,8 +19,8 @@ from wagateway.domain.sync import SyncState
 from wagateway.domain.views import SessionView
 from wagateway.ports.engine import EngineSession
 from wagateway.ports.sync import SyncTask
+from wagateway.usecases.sync_work import SyncWorker
 from wagateway.usecases.turn import Turn
-from wagateway.usecases.work import SyncWorker
 
 TICK = timedelta(milliseconds=1)
 
