@@ -13,8 +13,8 @@ from wagateway.ports.clock import Clock
 from wagateway.ports.downloads import DownloadStore, DownloadTask
 from wagateway.ports.feed import WakeUp
 from wagateway.usecases.fetch_media import FetchMedia, FetchTurn, MediaPlan
-from wagateway.usecases.hands import Hands
 from wagateway.usecases.inspect_media import InspectMedia
+from wagateway.usecases.task_slots import TaskSlots
 
 _TIDY_EVERY = timedelta(hours=1)
 _TIDIED_AT_ONCE = 500
@@ -74,9 +74,9 @@ class MediaWorker:
     poll: timedelta = timedelta(seconds=1)
     deadline: timedelta = timedelta(seconds=20)
     state: MediaWorkerState = field(default_factory=MediaWorkerState)
-    _hands: Hands = field(init=False)
-    _looking: Hands = field(default_factory=lambda: Hands(1))
-    _tidying: Hands = field(default_factory=lambda: Hands(1))
+    _fetching: TaskSlots = field(init=False)
+    _looking: TaskSlots = field(default_factory=lambda: TaskSlots(1))
+    _tidying: TaskSlots = field(default_factory=lambda: TaskSlots(1))
     _prepared: bool = False
     _tidied_at: datetime | None = None
     _rests_until: datetime | None = None
@@ -85,15 +85,15 @@ class MediaWorker:
     _stores: bool = False
 
     def __post_init__(self) -> None:
-        self._hands = Hands(self.plan.concurrent)
+        self._fetching = TaskSlots(self.plan.concurrent)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until *stop* is set; then finish the files that are under way."""
         while not stop.is_set():
             await self._look()
-            await self._hands.rest(stop, self.poll, self.wake_up)
-        for hands in (self._hands, self._looking, self._tidying):
-            await hands.finish(self.deadline)
+            await self._fetching.rest(stop, self.poll, self.wake_up)
+        for slots in (self._fetching, self._looking, self._tidying):
+            await slots.finish(self.deadline)
 
     async def _look(self) -> None:
         self.state.beat_at = now = self.clock()
@@ -118,7 +118,7 @@ class MediaWorker:
             await self.fetch.media.prepare()
             self._prepared = True
         begun = 0
-        if self._hands.free:
+        if self._fetching.free:
             begun = await self._claim(now)
         may_look = self._looks_at is None or now >= self._looks_at
         if self.inspect is not None and self._looking.free and may_look:
@@ -133,11 +133,11 @@ class MediaWorker:
             now,
             rules=self.plan.rules,
             lease=self.plan.lease,
-            limit=self._hands.free,
+            limit=self._fetching.free,
             again=max(0, self.plan.again - self.state.again),
         )
         for task in tasks:
-            self._hands.begin(self._fetched(task))
+            self._fetching.begin(self._fetched(task))
         return len(tasks)
 
     async def _fetched(self, task: DownloadTask) -> None:

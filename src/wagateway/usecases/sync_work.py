@@ -14,10 +14,10 @@ from wagateway.ports.engine import EngineSession
 from wagateway.ports.feed import WakeUp
 from wagateway.ports.sync import SyncStore, SyncTask
 from wagateway.usecases.find_sessions import FindSessions
-from wagateway.usecases.hands import Hands
 from wagateway.usecases.set_clock_right import SetClockRight
 from wagateway.usecases.sync import SyncTurn
 from wagateway.usecases.sync_plan import SyncPlan
+from wagateway.usecases.task_slots import TaskSlots
 from wagateway.usecases.turn import Turn, broken, defect
 
 _AGAIN = timedelta(seconds=10)
@@ -82,20 +82,20 @@ class SyncWorker:
     poll: timedelta = timedelta(seconds=1)
     deadline: timedelta = timedelta(seconds=20)
     state: SyncWorkerState = field(default_factory=SyncWorkerState)
-    _hands: Hands = field(init=False)
+    _slots: TaskSlots = field(init=False)
     _find_at: datetime | None = None
     _went_back: bool = False
     _engine_problem: str | None = None
 
     def __post_init__(self) -> None:
-        self._hands = Hands(self.plan.concurrent)
+        self._slots = TaskSlots(self.plan.concurrent)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until *stop* is set; then finish the pages that are under way."""
         while not stop.is_set():
             await self._look(stop)
-            await self._hands.rest(stop, self.poll, self.wake_up)
-        await self._hands.finish(self.deadline)
+            await self._slots.rest(stop, self.poll, self.wake_up)
+        await self._slots.finish(self.deadline)
 
     async def _look(self, stop: asyncio.Event) -> None:
         before, now = self.state.beat_at, self.clock()
@@ -142,12 +142,12 @@ class SyncWorker:
         return min(self.plan.interval, timedelta(minutes=1)) if found else _AGAIN
 
     async def _begin(self, stop: asyncio.Event) -> None:
-        if not self._hands.free:
+        if not self._slots.free:
             return
         for task in await self.store.claim(
-            self.clock(), lease=self.plan.lease, limit=self._hands.free
+            self.clock(), lease=self.plan.lease, limit=self._slots.free
         ):
-            self._hands.begin(self._do(task, stop))
+            self._slots.begin(self._do(task, stop))
 
     async def _do(self, task: SyncTask, stop: asyncio.Event) -> None:
         self.state.running += 1

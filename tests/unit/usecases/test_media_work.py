@@ -123,7 +123,7 @@ async def test_it_stores_what_is_due_and_looks_into_it(
 
 
 async def test_what_is_slow_holds_nobody_back(world: World, told: Told, tmp_path: Path) -> None:
-    """Files that the engine must get from WhatsApp take but their share of the hands."""
+    """Files that the engine must get from WhatsApp take but their share of the slots."""
     asked = asyncio.Event()
 
     class Hanging(MediaSource):

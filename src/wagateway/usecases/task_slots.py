@@ -1,4 +1,4 @@
-"""How much a worker does at once, and how it rests and stops."""
+"""What a worker does at once, and how it rests and stops."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -11,8 +11,8 @@ _UNDISTURBED_S = 0.2
 """Of each rest, for what wakes may come with every commit."""
 
 
-class Hands:
-    """So many things at the same time, and no more."""
+class TaskSlots:
+    """Tasks that run at the same time, up to so many."""
 
     def __init__(self, most: int) -> None:
         """Do up to *most* at once, 1 or more."""
@@ -21,7 +21,7 @@ class Hands:
 
     @property
     def free(self) -> int:
-        """How many more things can be begun."""
+        """How many more can be begun."""
         return self._most - len(self._running)
 
     def begin(self, work: Coroutine[None, None, None]) -> None:

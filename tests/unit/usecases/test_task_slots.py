@@ -3,7 +3,7 @@ import time
 from datetime import timedelta
 
 from wagateway.adapters.memory.feed import InProcessWakeUp
-from wagateway.usecases.hands import Hands
+from wagateway.usecases.task_slots import TaskSlots
 
 LONG = timedelta(seconds=20)
 SOON_S = 5.0
@@ -11,7 +11,7 @@ SOON_S = 5.0
 
 async def rested_s(*, longest: timedelta = LONG, wake_up: InProcessWakeUp | None = None) -> float:
     began = time.monotonic()
-    await Hands(1).rest(asyncio.Event(), longest, wake_up)
+    await TaskSlots(1).rest(asyncio.Event(), longest, wake_up)
     return time.monotonic() - began
 
 
