@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from wagateway.adapters.filesystem import _spool_entry as form
+from wagateway.adapters.filesystem import _spool_entry as entry_file
 
 BELIEVED_S = 1.0
 """How long a count of the folder is believed, at least."""
@@ -148,7 +148,7 @@ def names(folder: Path) -> Iterator[str]:
     """Yield the names of the entries in *folder*, in no order."""
     with suppress(FileNotFoundError), os.scandir(folder) as found:
         for each in found:
-            if form.is_name(each.name) and each.is_file(follow_symlinks=False):
+            if entry_file.is_name(each.name) and each.is_file(follow_symlinks=False):
                 yield each.name
 
 

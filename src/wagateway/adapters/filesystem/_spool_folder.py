@@ -16,7 +16,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from wagateway.adapters.filesystem import _spool_entry as form
+from wagateway.adapters.filesystem import _spool_entry as entry_file
 from wagateway.adapters.filesystem._spool_contents import BELIEVED_S, Contents, Count, names
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.ports.spool import SpoolDepth, SpoolEntry
@@ -53,9 +53,9 @@ class SpoolFolder:
     def prepare(self) -> None:
         """Make it, and try to write and to lock."""
         self._make_folders()
-        path = self._new / form.name_at(time.time_ns())
+        path = self._new / entry_file.name_at(time.time_ns())
         try:
-            form.write(path, b"a full disk makes files, but writes nothing into them")
+            entry_file.write(path, b"a full disk makes files, but writes nothing into them")
         finally:
             path.unlink(missing_ok=True)
         lock = _locked(self._waiting, fcntl.LOCK_SH)
@@ -72,7 +72,7 @@ class SpoolFolder:
         name = self._take_room(len(content))
         written = self._new / name
         try:
-            form.write(written, content)
+            entry_file.write(written, content)
             written.rename(self._waiting / name)
         except BaseException:
             with suppress(OSError):
@@ -101,7 +101,7 @@ class SpoolFolder:
         unreadable: Exception | None = None
         for name in self._contents.listed(limit, without):
             try:
-                bodies = form.read(self._waiting / name)
+                bodies = entry_file.read(self._waiting / name)
             except FileNotFoundError:  # another process recorded it
                 continue
             except (OSError, StoreUnavailable) as exc:
@@ -178,13 +178,13 @@ class SpoolFolder:
         return SpoolDepth(
             entries=count.entries,
             size_bytes=count.size_bytes,
-            oldest_at=None if count.first is None else form.kept_at(count.first),
+            oldest_at=None if count.first is None else entry_file.kept_at(count.first),
             set_aside=count.aside,
             max_bytes=self._max_bytes,
         )
 
     def _paths(self, keys: Collection[str]) -> list[Path]:
-        if not all(form.is_name(key) for key in keys):
+        if not all(entry_file.is_name(key) for key in keys):
             raise ValueError("no key of ours")
         return [self._waiting / key for key in keys]
 
@@ -216,9 +216,9 @@ class SpoolFolder:
                     "the database back"
                 )
             self._reserved_bytes += size_bytes
-            last_ns = max(self._last_ns, form.ns_of(count.last) if count.last else 0)
+            last_ns = max(self._last_ns, entry_file.ns_of(count.last) if count.last else 0)
             self._last_ns = min(max(time.time_ns(), last_ns + 1), _LAST_NS)
-            return form.name_at(self._last_ns)
+            return entry_file.name_at(self._last_ns)
 
     def _has_room(self, count: Count, size_bytes: int) -> bool:
         return count.size_bytes + self._reserved_bytes + size_bytes <= self._max_bytes
