@@ -311,7 +311,7 @@ async def test_a_file_of_which_nothing_can_be_told_stops_no_other(
     await fresh.aclose()
 
 
-async def test_a_disk_that_became_read_only_is_read(
+async def test_a_disk_that_became_read_only_is_read_and_told_with_what_to_do(
     spool: FilesystemSpool, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await spool.put([body("a")])
@@ -324,6 +324,10 @@ async def test_a_disk_that_became_read_only_is_read(
 
     monkeypatch.setattr(os, "open", open_or_fail)
     assert await texts(FilesystemSpool(folder, max_bytes=MANY)) == ["a"]
+    with pytest.raises(
+        StoreUnavailable, match=r"\(Read-only file system\): mount its disk for writ"
+    ):
+        await spool.put([body("b")])
 
 
 async def test_where_nothing_can_be_read_others_may_try(

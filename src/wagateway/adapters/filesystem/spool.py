@@ -25,7 +25,7 @@ _MENDS = {
     **dict.fromkeys(
         (errno.EAGAIN, errno.EMFILE, errno.ENFILE), "raise the limits of ulimit -u, -n"
     ),
-    errno.EROFS: "its disk is read-only",
+    errno.EROFS: "mount its disk for writing",
 }
 
 
