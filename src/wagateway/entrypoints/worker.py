@@ -68,7 +68,7 @@ async def draining(
     """
     async with AsyncExitStack() as stack:
         tried = services.spool if takes_webhooks else None
-        await stack.enter_async_context(_told_meanwhile(settings, tried))
+        await stack.enter_async_context(_checking_spools(settings, tried))
         if services.spool is not None:
             ingest = services.ingest
             drain = DrainSpool(
@@ -86,7 +86,7 @@ async def draining(
 
 
 @asynccontextmanager
-async def _told_meanwhile(settings: Settings, spool: Spool | None) -> AsyncIterator[None]:
+async def _checking_spools(settings: Settings, spool: Spool | None) -> AsyncIterator[None]:
     """Log whether *spool* can be used, and what waits in others; nobody waits for a disk here."""
 
     async def tell() -> None:

@@ -215,11 +215,11 @@ class DrainSpool:
     poll_s: float = 1.0
     passed_s: float = 10.0
     _problem: str | None = None
-    _taken: int = 0
+    _recorded_count: int = 0
     """How many entries were recorded."""
     _refusals: dict[str, tuple[int, int]] = field(default_factory=dict)
     """How often entries broke since others were recorded, and how many those were the last time."""
-    _recorded: set[str] = field(default_factory=set)
+    _to_let_go: set[str] = field(default_factory=set)
     """Keys of entries that are recorded, and could not be let go yet."""
     _stuck: dict[str, float] = field(default_factory=dict)
     """Keys of entries that failed where others did not, and until when they are passed over."""
@@ -271,12 +271,12 @@ class DrainSpool:
         outcomes = await self._outcomes([entry for entry in found if entry.problem is None])
         done = [entry.key for entry, error in outcomes if error is None]
         failed = [entry.key for entry, error in outcomes if error is not None]
-        self._recorded.update(done)
-        self._taken += len(done)
+        self._to_let_go.update(done)
+        self._recorded_count += len(done)
         self._refusals = {key: n for key, n in self._refusals.items() if key not in done}
         self._remember(done, failed)
         problem = await self._let_go()
-        problem = await self._refuse(found, outcomes) or problem
+        problem = await self._set_aside_all(found, outcomes) or problem
         if failed and not done:
             await self.spool.release()  # another process may be better off
             for _, error in outcomes:
@@ -284,7 +284,7 @@ class DrainSpool:
                     raise error
         if problem is not None:
             self._trouble(str(problem))
-        elif found or not (self._recorded or self._stuck):  # else what was told still holds
+        elif found or not (self._to_let_go or self._stuck):  # else what was told still holds
             self._trouble(None)
         return len(done)
 
@@ -298,7 +298,7 @@ class DrainSpool:
         else:
             self._in_vain.update(failed)
 
-    async def _refuse(
+    async def _set_aside_all(
         self, found: Sequence[SpoolEntry], outcomes: Sequence["_Outcome"]
     ) -> Unavailable | None:
         """Set aside what will never be recorded; return why some of it cannot be set aside."""
@@ -308,14 +308,14 @@ class DrainSpool:
                 problem = await self._set_aside(entry, entry.problem) or problem
         for entry, error in outcomes:
             if error is not None and not isinstance(error, Unavailable):
-                problem = await self._refused(entry, error) or problem
+                problem = await self._broke_on(entry, error) or problem
         return problem
 
     async def _found(self) -> Sequence[SpoolEntry]:
         """Return the oldest entries of which it is not known that they cannot be recorded now."""
         now = _now()
         self._stuck = {key: until for key, until in self._stuck.items() if until > now}
-        passed = self._recorded | self._stuck.keys()
+        passed = self._to_let_go | self._stuck.keys()
         if self._in_vain:
             with suppress(Unavailable):  # it may be that nothing behind them can be read
                 found = await self.spool.oldest(limit=_AT_ONCE, without=passed | self._in_vain)
@@ -349,26 +349,29 @@ class DrainSpool:
 
     async def _let_go(self) -> Unavailable | None:
         """Let go of what is recorded; return why that cannot be: then it is tried again."""
-        keys = list(islice(self._recorded, _AT_ONCE * 5))
+        keys = list(islice(self._to_let_go, _AT_ONCE * 5))
         try:
             if keys:
                 await self.spool.let_go(keys)
         except Unavailable as exc:
             return exc
-        self._recorded.difference_update(keys)
+        self._to_let_go.difference_update(keys)
         return None
 
-    async def _refused(self, entry: SpoolEntry, error: Exception) -> Unavailable | None:
-        """Set an entry aside that will never be recorded; return why it cannot be set aside.
+    async def _broke_on(self, entry: SpoolEntry, error: Exception) -> Unavailable | None:
+        """Tell what broke on *entry*, and set it aside where that is its own fault.
 
-        As long as nothing else is recorded it may not be the entry's fault.
+        As long as nothing else is recorded it may not be.
+
+        Returns:
+            Why it cannot be set aside; None: it is, or it is tried again.
         """
         self.broke(error)
         if not isinstance(error, InvalidInput):
-            refusals, taken = self._refusals.get(entry.key, (0, 0))
-            if self._taken > taken:
+            refusals, recorded = self._refusals.get(entry.key, (0, 0))
+            if self._recorded_count > recorded:
                 refusals += 1
-            self._refusals[entry.key] = refusals, self._taken
+            self._refusals[entry.key] = refusals, self._recorded_count
             if refusals < _MOST_REFUSALS:
                 return None
         return await self._set_aside(entry, type(error).__name__)
