@@ -6,19 +6,19 @@ from typing import Any, Generic, TypeVar
 
 from wagateway.domain.errors import Unavailable
 
-Told = TypeVar("Told")
+Answer = TypeVar("Answer")
 
 
-class Question(Generic[Told]):
+class Question(Generic[Answer]):
     """A question to the store, or to a disk, that is open once, however many ask it."""
 
-    def __init__(self, ask: Callable[[], Coroutine[Any, Any, Told]], timeout_s: float) -> None:
+    def __init__(self, ask: Callable[[], Coroutine[Any, Any, Answer]], timeout_s: float) -> None:
         """Let *ask* take *timeout_s*."""
         self._ask = ask
         self._timeout_s = timeout_s
-        self._asked: asyncio.Task[Told] | None = None
+        self._asked: asyncio.Task[Answer] | None = None
 
-    async def __call__(self) -> asyncio.Task[Told]:
+    async def __call__(self) -> asyncio.Task[Answer]:
         """Return the question: answered, failed, or not answered in time."""
         if self._asked is None or self._asked.done():
             self._asked = asyncio.create_task(self._ask())

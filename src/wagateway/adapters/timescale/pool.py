@@ -17,11 +17,10 @@ from typing_extensions import override
 Connection = AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 
-
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.database")
 
 
-class _Reached:
+class _Reachability:
     """Tells the log when no connection can be had, and why; and when there is one again.
 
     Once for each reason, however often a pool tries: it does so in the background, where the one
@@ -44,22 +43,22 @@ class _Reached:
         self._reason = None
 
     def connection_class(self) -> type[Connection]:
-        """Return a class of connections that tell us how they came about."""
-        reached = self
+        """Return a class of connections of which each attempt is noted here."""
+        reachability = self
 
-        class Told(AsyncConnection[DictRow]):
+        class ObservedConnection(AsyncConnection[DictRow]):
             @override
             @classmethod
             async def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
                 try:
                     conn = await super().connect(conninfo, **kwargs)
                 except psycopg.Error as exc:
-                    reached.failed(str(exc).split("\n", 1)[0])
+                    reachability.failed(str(exc).split("\n", 1)[0])
                     raise
-                reached.succeeded()
+                reachability.succeeded()
                 return conn
 
-        return Told
+        return ObservedConnection
 
 
 async def _configure(conn: Connection) -> None:
@@ -88,7 +87,7 @@ async def open_pool(
     """
     pool: Pool = AsyncConnectionPool(
         url,
-        connection_class=_Reached().connection_class(),
+        connection_class=_Reachability().connection_class(),
         kwargs={
             "autocommit": True,
             "prepare_threshold": prepare_threshold,
