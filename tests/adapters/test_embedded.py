@@ -28,7 +28,7 @@ from wagateway.adapters.embedded.binaries import binaries
 from wagateway.adapters.embedded.folder import disk_errors
 from wagateway.adapters.embedded.process import MAX_CONNECTIONS
 from wagateway.adapters.embedded.remains import read_pidfile, server_processes
-from wagateway.adapters.embedded.server import EmbeddedPostgres, url_of_running
+from wagateway.adapters.embedded.server import EmbeddedPostgres, has_cluster, url_of_running
 from wagateway.domain.errors import (
     Conflict,
     InvalidInput,
@@ -650,6 +650,22 @@ class TestRefusals:
         with pytest.raises(InvalidInput) as caught, disk_errors(tmp_path):
             raise PermissionError(errno.EACCES, "Permission denied", hidden)
         assert f"It belongs to {owner}." in str(caught.value)
+
+    def test_a_cluster_that_is_out_of_sight_is_not_taken_for_absent(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert not has_cluster(folder)
+        stat = Path.stat
+
+        def closed(path: Path, **how: bool) -> os.stat_result:
+            if path.name == "pg":
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return stat(path, **how)
+
+        monkeypatch.setattr(Path, "stat", closed)
+        monkeypatch.setattr(Path, "exists", os.path.exists)  # as Python 3.14 has it
+        with pytest.raises(InvalidInput, match="Permission denied"):
+            has_cluster(folder)
 
     @as_anyone_but_root
     async def test_a_folder_of_somebody_else(self) -> None:

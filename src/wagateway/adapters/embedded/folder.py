@@ -291,7 +291,7 @@ def full(folder: Path) -> StoreUnavailable:
 
 
 def is_locked(fd: int) -> bool:
-    """Tell whether a process holds a lock on the opened file *fd*; nobody waits for another."""
+    """Tell whether a process has locked the opened file *fd*; to ask locks it for an instant."""
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -98,7 +98,11 @@ def has_cluster(data_dir: Path) -> bool:
     """
     folder = DataFolder.at(data_dir)
     with disk_errors(folder.path):
-        return folder.pg.exists()
+        try:
+            folder.pg.stat()  # exists() hides from Python 3.14 on that it may not be looked at
+        except FileNotFoundError:
+            return False
+        return True
 
 
 def occupant_of(data_dir: Path) -> Occupant | None:

@@ -248,10 +248,12 @@ class SpoolFolder:
 
 def names_of_folders(folder: Path) -> Sequence[str]:
     """Return which folders in *folder* are spools; links are none."""
-    if not folder.is_dir():
+    try:
+        inner = list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
         return []
     found = []
-    for each in folder.iterdir():
+    for each in inner:
         with suppress(OSError):  # of others, such as lost+found
             if not each.is_symlink() and (each / "waiting").is_dir():
                 found.append(each.name)
