@@ -61,7 +61,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         timescale: ``auto`` uses TimescaleDB where it is; ``off`` leaves the tables as they are.
         chunk_days: what a new chunk of a hypertable covers, 1 to 3650; None: 90 days of messages,
             30 of the log.
-        compress_after_days: age at which messages are compressed, to 36500, where TimescaleDB can
+        compress_after_days: age at which messages are compressed, to 36,500, where TimescaleDB can
             do that; 0: never.
         host: where the HTTP server listens.
         port: its port, 1 to 65535.
@@ -87,7 +87,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         sync_enabled: ask the engine for what webhooks did not bring; needs ``engine_url``.
         sync_interval_ms: between two looks at all chats of a session, 1 s to a day.
         sync_batch_size: messages per request, 20 to 1000.
-        sync_lookback_days: how far the first look at all chats goes back, and a regular one.
+        sync_lookback_days: how far the first look at all chats goes back, and a regular one, 1 to
+            36,500.
         sync_depth: how far the history of each chat is filled: ``full``, or days.
         sync_concurrent_chats: chats of one worker at the same time, 1 to 100.
         sync_max_retries: failures of a chat before it waits long, 0 to 100.
@@ -108,7 +109,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         media_skip_chats: chats whose files are not kept.
         media_skip_sessions: sessions whose files are not kept.
         media_outgoing: keep files that were sent from the account, too.
-        media_max_age_days: of a message whose file is kept; None: any age.
+        media_max_age_days: of a message whose file is kept, 1 to 36,500; None: any age.
         media_lifetime_s: how long the engine keeps a file, 0 (for ever) to a year.
         media_concurrent: downloads at the same time, 1 to 100.
         media_redirect: send who asks for a file to the store, where it has addresses.
@@ -117,9 +118,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         redis_host: where it runs.
         redis_port: 1 to 65535.
         redis_password: of its user; None: it takes none, or ``redis_url`` has it.
-        retention_days: of messages, since they were sent, and no longer of the raw log; None: for
-            ever.
-        event_log_retention_days: of the raw log, since it was received; None: as long as messages.
+        retention_days: of messages, since they were sent, and no longer of the raw log, 1 to
+            36,500; None: for ever.
+        event_log_retention_days: of the raw log, since it was received, 1 to 36,500; None: as long
+            as messages.
         backup_dir: where backups are kept unless told otherwise: a folder, or
             ``s3://bucket/prefix`` on the server of ``minio_url``.
         backup_every_hours: between two regular backups, 1 to 8760; None: none is made. Needs
