@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -343,6 +344,22 @@ async def test_where_nothing_can_be_read_others_may_try(
     other = FilesystemSpool(folder, max_bytes=MANY)
     assert await texts(other) == ["newer"]
     await other.aclose()
+
+
+async def test_of_what_a_newer_version_kept_only_the_beginning_is_read(
+    spool: FilesystemSpool, folder: Path
+) -> None:
+    """It is met at each look, which has its time; many large ones would let it do nothing else."""
+    await spool.put([body("ours")])
+    newer = folder / "waiting" / f"{1:019d}-{'0' * 16}"
+    newer.write_bytes(b"wagateway spool 2\n" + bytes(32 * 2**20))
+    tracemalloc.start()
+    try:
+        assert await texts(spool) == ["ours"]
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most_bytes < 4 * 2**20
 
 
 async def test_a_folder_that_was_removed_is_made_anew(spool: FilesystemSpool, folder: Path) -> None:

@@ -14,6 +14,8 @@ from wagateway.ports.spool import SpooledBody
 
 FORM = b"wagateway spool 1\n"
 """How everything begins that this version keeps."""
+HEAD_BYTES = 32
+"""Of the beginning, enough for the form of any version."""
 _FORMS = re.compile(rb"wagateway spool [0-9]{1,9}\n")
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -35,9 +37,14 @@ def unpack(content: bytes) -> tuple[SpooledBody, ...]:
     digest, packed = rest[:_DIGEST_BYTES], rest[_DIGEST_BYTES:]
     if form == FORM and hashlib.sha256(packed).digest() == digest:
         return msgspec.msgpack.decode(packed, type=tuple[SpooledBody, ...])
-    if form != FORM and _FORMS.match(content):
+    if is_newer(content):
         raise newer_waits()
     raise ValueError("it is damaged")
+
+
+def is_newer(head: bytes) -> bool:
+    """Tell whether a newer version kept what begins with *head*, HEAD_BYTES of it or more."""
+    return not head.startswith(FORM) and _FORMS.match(head) is not None
 
 
 def newer_waits() -> StoreUnavailable:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from wagateway.ports.spool import SpooledBody
-from wagateway.ports.spool_form import unpack
+from wagateway.ports.spool_form import HEAD_BYTES, is_newer, newer_waits, unpack
 
 _NAME = re.compile(r"[0-9]{19}-[0-9a-f]{16}")
 
@@ -55,4 +55,6 @@ def read(path: Path) -> tuple[SpooledBody, ...]:
     """
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
+        if is_newer(file.peek(HEAD_BYTES)[:HEAD_BYTES]):  # it may be large, and be met each second
+            raise newer_waits()
         return unpack(file.read())
