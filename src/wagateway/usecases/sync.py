@@ -57,11 +57,12 @@ class SyncTurn:
         """
         turn = Turn(task=task)
         try:
-            await self._go_on(turn, enough)
+            try:
+                await self._go_on(turn, enough)
+            except NotFound:
+                await self._not_found(turn)
         except LeaseLost:
             turn.problem = LOST
-        except NotFound:
-            await self._not_found(turn)
         except SessionNotReady as exc:
             await self._wait_for_session(turn, str(exc))
         except (RateLimited, EngineResting) as exc:
@@ -76,19 +77,15 @@ class SyncTurn:
         return turn
 
     async def _not_found(self, turn: Turn) -> None:
-        """Leave a chat alone for long, unless it is the session that the engine lost meanwhile."""
+        """Leave a chat alone for long, unless it is the session that the engine lost meanwhile.
+
+        Raises:
+            SessionNotReady: it is; or what else comes of asking for the session.
+        """
         archive = turn.task.archive
-        try:
-            await self._asked(archive, await self.store.evidence(archive, None))
-        except SessionNotReady as exc:
-            await self._wait_for_session(turn, str(exc))
-        except (RateLimited, EngineResting) as exc:
-            await self._wait(turn, exc)
-        except (EngineUnavailable, Rejected) as exc:
-            await self._fail(turn, words(exc))
-        else:
-            again = self.clock() + self.plan.unknown_after
-            await give_back(self.store, turn, unknown_to_engine(turn.task.state, again))
+        await self._asked(archive, await self.store.evidence(archive, None))
+        again = self.clock() + self.plan.unknown_after
+        await give_back(self.store, turn, unknown_to_engine(turn.task.state, again))
 
     async def _wait(self, turn: Turn, asked: RateLimited | EngineResting) -> None:
         """Wait as long as is asked, which is no failure of this task."""
