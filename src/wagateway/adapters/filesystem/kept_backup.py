@@ -56,24 +56,13 @@ class FilesystemBackup(KeptBackup):
             return await in_thread(lambda: self._checked(fact))
 
     @override
-    async def read(self, name: str, *, most_bytes: int | None = None) -> AsyncIterator[bytes]:
-        pieces = self._unpacked(name, most_bytes)
-        try:
-            with disk_errors("the backup"):
-                while piece := await in_thread(lambda: next(pieces, b"")):
-                    yield piece
-        finally:
-            pieces.close()
+    def read(self, name: str, *, most_bytes: int | None = None) -> AsyncIterator[bytes]:
+        return _read(self._unpacked(name, most_bytes))
 
     @override
-    async def read_media(self, sha256: str) -> AsyncIterator[bytes]:
-        pieces = self._media(sha256)
-        try:
-            with disk_errors("the backup"):
-                while piece := await in_thread(lambda: next(pieces, b"")):
-                    yield piece
-        finally:
-            pieces.close()
+    def read_media(self, sha256: str) -> AsyncIterator[bytes]:
+        name = f"{MEDIA}/{media_path(sha256)}{self._suffix}"
+        return _read(_pieces(self._place, name, self._seal, None, packed=False))
 
     def media_paths(self) -> Iterator[str]:
         """Yield where its attached files lie below the folder of them; blocks.
@@ -103,16 +92,22 @@ class FilesystemBackup(KeptBackup):
     def _unpacked(self, name: str, most_bytes: int | None) -> "_Pieces":
         return _pieces(self._folder, name + self._suffix, self._seal, most_bytes)
 
-    def _media(self, sha256: str) -> "_Pieces":
-        name = f"{MEDIA}/{media_path(sha256)}{self._suffix}"
-        return _pieces(self._place, name, self._seal, None, packed=False)
-
     @property
     def _suffix(self) -> str:
         return SEAL if self._seal else ""
 
 
 _Pieces = Generator[bytes, None, None]
+
+
+async def _read(pieces: _Pieces) -> AsyncIterator[bytes]:
+    """Yield *pieces*, each of which is read in a thread."""
+    try:
+        with disk_errors("the backup"):
+            while piece := await in_thread(lambda: next(pieces, b"")):
+                yield piece
+    finally:
+        pieces.close()
 
 
 def media_path(sha256: str) -> str:
