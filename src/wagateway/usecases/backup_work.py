@@ -85,10 +85,19 @@ class RegularBackup:
         async with self.place.kept(made.manifest.name) as kept:
             found = await CheckBackup()(kept, told=_nobody, with_media=False)
         if found:
+            name = made.manifest.name
             raise Rejected(
-                f"the new backup {made.manifest.name} is damaged: {summary(found)}. No older one "
-                "was removed: look at the disk that it is on; another one is made soon"
+                f"the new backup {name} is damaged: {summary(found)}. {await self._removed(name)} "
+                "No older one went: look at the disk that it is on; another one is made soon"
             )
+
+    async def _removed(self, damaged: BackupName) -> str:
+        """Remove a backup that would take the place of a good one, and say what became of it."""
+        try:
+            await self.place.remove(damaged)
+        except WagatewayError as exc:
+            return f"Remove it, else it takes the place of a good one ({exc})."
+        return "It was removed."
 
     async def _let_go(self) -> tuple[BackupName, ...]:
         old = expired(await self.place.names(), self.keep)

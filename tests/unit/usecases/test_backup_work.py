@@ -11,7 +11,7 @@ from tests.support.backups import FakeTables, World
 from typing_extensions import override
 
 from wagateway.adapters.memory.backup_turns import InMemoryBackupTurns
-from wagateway.domain.errors import Rejected, StoreUnavailable
+from wagateway.domain.errors import Conflict, Rejected, StoreUnavailable
 from wagateway.ports.tables import Table
 from wagateway.usecases.backup_work import BackupWorker, Regular, RegularBackup
 from wagateway.usecases.restore_backup import CheckBackup, Damage
@@ -66,17 +66,34 @@ async def test_nothing_goes_where_the_new_one_cannot_be_read_again(
 ) -> None:
     backup = regular(world, keep=1)
     await backup()
+    good = await world.place.names()
     world.clock.pass_(24 * HOUR)
 
     async def ill(*_: object, **__: object) -> list[Damage]:
         return [Damage(file="tables/messages.tsv.gz", problem="was changed")]
 
     monkeypatch.setattr(CheckBackup, "__call__", ill)
-    with pytest.raises(Rejected, match="No older one was removed: look at the disk") as refusal:
+    with pytest.raises(Rejected, match="No older one went: look at the disk") as refusal:
         await backup()
     assert "was changed" in str(refusal.value)
+    assert "It was removed." in str(refusal.value)
     assert "put back" not in str(refusal.value)
-    assert len(await world.place.names()) == 2
+    assert await world.place.names() == good
+
+
+async def test_who_cannot_remove_a_damaged_one_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ill(*_: object, **__: object) -> list[Damage]:
+        return [Damage(file="tables/messages.tsv.gz", problem="was changed")]
+
+    async def fail(*_: object) -> None:
+        raise Conflict("a backup is being made there")
+
+    monkeypatch.setattr(CheckBackup, "__call__", ill)
+    monkeypatch.setattr(type(world.place), "remove", fail)
+    with pytest.raises(Rejected, match=r"Remove it, .* \(a backup is being made there\)\."):
+        await regular(world)()
 
 
 async def test_a_failure_is_repeated_soon(world: World) -> None:
