@@ -58,9 +58,9 @@ def backup(
 
     Exit codes:
         0  it is made
-        1  it is made, but the media store lacks some of the attached files, or has them damaged
-        3  the disk is full, or the database or the store is away; there is no backup
-        4  another backup is being made in DIR, or its key is missing
+        1  it is made, but attached files are missing or damaged in the store
+        3  none is made: the disk is full, or database or store are away
+        4  none is made: another one is being made in DIR, or its key is missing
 
     \b
     Examples:
@@ -104,7 +104,7 @@ def verify(*, backup: str, scratch: str | None, hashes: bool, as_json: bool) -> 
     \b
     Examples:
       wagateway backup verify /mnt/disk/backups/wagateway-20261127T063000Z
-      wagateway backup verify backups/wagateway-20261127T063000Z --hashes --json
+      wagateway backup verify backups/wagateway-20261127T063000Z --hashes
       wagateway backup verify backups/wagateway-20261127T063000Z \\
           --database postgresql://me@db.example/scratch
     """  # noqa: D301 - \b keeps click from re-wrapping
@@ -141,8 +141,9 @@ def restore(
     \b
     Examples:
       wagateway restore /mnt/disk/backups/wagateway-20261127T063000Z
-      wagateway restore backups/wagateway-20261127T063000Z --data-dir /srv/wagateway
-      wagateway restore backups/wagateway-20261127T063000Z --without-media --json
+      wagateway restore backups/wagateway-20261127T063000Z \\
+          --data-dir /srv/wagateway
+      wagateway restore backups/wagateway-20261127T063000Z --without-media
     """  # noqa: D301 - \b keeps click from re-wrapping
     from wagateway.entrypoints.cli.backup import run_restore
 

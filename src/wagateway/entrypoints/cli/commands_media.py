@@ -76,6 +76,7 @@ def list_files(
 ) -> None:
     """Show how many files of SESSION stand how, and the latest of them.
 
+    Each stands in one of these ways:
         pending      it is to be fetched
         downloading  a worker fetches it
         completed    it is stored
@@ -180,7 +181,7 @@ def verify(
         missing      the database has it, the store has not
         damaged      its content is another than its SHA-256 says
         wrong-size   its size is not that of the database
-        unreadable   the store has it, and cannot read it; --repair leaves it alone
+        unreadable   the store cannot read it; --repair leaves it alone
         orphan       the store has it, the database does not know it
         no-preview   its preview is gone; --repair has it made again
 
@@ -189,7 +190,7 @@ def verify(
     Exit codes:
         0  all is well, or all that was found has been mended
         1  something was found and not mended, or the store is another one
-        3  the store or the database is away; nothing is called missing because of that
+        3  the store or the database is away, so nothing is called missing
 
     \b
     Examples:
@@ -248,14 +249,14 @@ def export(  # noqa: PLR0913 - its options
     Exit codes:
         0  all files are in the folder
         1  some could not be copied, or there is no such session or chat
-        3  the disk is full, or the store or the database is away: mend that and repeat
+        3  the disk is full, or store or database are away: mend that, repeat
         4  another export writes there, or manifest.jsonl is none of ours
 
     \b
     Examples:
       wagateway media export default ./files
       wagateway media export default ./ana --chat +5511987650102 --kind image
-      wagateway media export default ./2026 --since 2026-01-01 --until 2027-01-01 --json
+      wagateway media export default ./2026 --since 2026-01-01 --json
     """  # noqa: D301 - \b keeps click from re-wrapping
     from wagateway.entrypoints.cli.media_export import Selection, run_export
 

@@ -38,7 +38,7 @@ def up(
     Examples:
       wagateway up
       wagateway up --data-dir /srv/whatsapp --port 8080
-      wagateway up --host 0.0.0.0        # for a WAHA in Docker or on another machine
+      wagateway up --host 0.0.0.0     # a WAHA in Docker or elsewhere reaches it
     """  # noqa: D301 - \b keeps click from re-wrapping
     from wagateway.entrypoints.cli.up import run_up
 

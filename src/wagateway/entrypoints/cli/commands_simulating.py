@@ -229,10 +229,10 @@ def simulate(ctx: click.Context, /, **options: Any) -> int:  # noqa: ANN401 - se
 
     \b
     Examples:
-      wagateway simulate --webhook http://127.0.0.1:4011/webhooks/messages --count 500
-      wagateway simulate --webhook http://127.0.0.1:3000/waha --faults all --truth truth.jsonl
-      wagateway simulate --webhook http://127.0.0.1:3000/waha --engine gows --rate 50 --duration 60
-      wagateway simulate --serve 127.0.0.1:3311 --past 2000 --rate 5 --truth truth.jsonl
+      wagateway simulate --webhook http://127.0.0.1:4011/webhooks/messages \\
+          --count 500 --faults all --truth truth.jsonl
+      wagateway simulate --webhook http://127.0.0.1:8000/waha --engine gows
+      wagateway simulate --serve 127.0.0.1:3311 --past 2000
     """  # noqa: D301 - \b keeps click from re-wrapping
     if ctx.invoked_subcommand:
         return 0

@@ -174,6 +174,8 @@ def list_links(
 ) -> None:
     """List the links of SESSION, with their evidence; undone ones too.
 
+    Where a LID has several, the one that was learned last is in force.
+
     \b
     Example:
       wagateway identity list default
@@ -201,6 +203,8 @@ def link(
 ) -> None:
     """Say that LID is PHONE in SESSION; their chats become one.
 
+    Evidence does so by itself: this is for what it does not tell, or tells wrongly.
+
     \b
     Example:
       wagateway identity link default 271000000000102@lid '+55 11 98765-0102'
@@ -222,6 +226,9 @@ def unlink(
     *, session: str, lid: str, data_dir: Path | None, database_url: str | None, as_json: bool
 ) -> None:
     """Undo the link of LID in SESSION, for good: its messages go back to a chat of their own.
+
+    Evidence does not bring it back, only `wagateway identity link` does. Where LID was another
+    phone before, it is that one again.
 
     \b
     Example:

@@ -28,6 +28,7 @@ _EPILOG = "\n\n".join(
 )
 _LOOK = click.RichHelpConfiguration(
     text_paragraph_linebreaks="\n\n",
+    padding_helptext_first_line=(0, 0, 1, 0),
     options_table_column_types=["opt_long_metavar", "help"],
     options_table_help_sections=["help", "required", "default"],
     commands_before_options=True,

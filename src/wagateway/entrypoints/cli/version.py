@@ -24,6 +24,8 @@ def show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None: 
 def version(*, as_json: bool) -> None:
     """Show the version of wagateway and of what it stands on.
 
+    Tell them when you report that something is wrong.
+
     \b
     Example:
       wagateway version --json

@@ -1,3 +1,4 @@
+import inspect
 import json
 import os
 import subprocess
@@ -89,6 +90,30 @@ def every_command() -> Iterator[list[str]]:
 def test_help_has_no_more_than_one_empty_line_at_a_time(words: list[str]) -> None:
     lines = [line.strip() for line in run(*words, "--help").output.strip().splitlines()]
     assert not any(pair == ("", "") for pair in pairwise(lines))
+
+
+@pytest.mark.parametrize("words", list(every_command()), ids=" ".join)
+def test_help_shows_indented_lines_as_they_are_on_a_narrow_terminal(words: list[str]) -> None:
+    text = inspect.cleandoc(command_of(words).help or "")
+    shown = run(*words, "--help", env={"COLUMNS": "80"}).output.splitlines()
+    written = {f" {line}" for line in text.splitlines() if line.startswith("  ")}
+    assert written - {line.rstrip() for line in shown} == set()
+
+
+@pytest.mark.parametrize("words", list(every_command()), ids=" ".join)
+def test_help_sets_the_summary_apart(words: list[str]) -> None:
+    summary, *_ = inspect.cleandoc(command_of(words).help or "").split("\n\n")
+    lines = [line.strip() for line in run(*words, "--help").output.splitlines()]
+    [end] = [at for at, line in enumerate(lines) if line and summary.endswith(line)]
+    assert lines[end + 1] == ""
+
+
+def command_of(words: list[str]) -> click.Command:
+    command: click.Command = program
+    for word in words:
+        assert isinstance(command, click.Group)
+        command = command.commands[word]
+    return command
 
 
 @pytest.mark.parametrize(
