@@ -270,8 +270,8 @@ def _lines(made: Made, path: str) -> list[str]:
         lines.append("The archive has no attached files.")
     elif media.copied:
         lines.append(
-            f"{counted(media.files, 'attached file')} ({sized(media.size_bytes)}), of which "
-            f"{made.new_files:,} ({sized(made.new_bytes)}) were copied now, previews included."
+            f"{counted(media.files, 'attached file')} ({sized(media.size_bytes)}). Copied now, "
+            f"previews included: {counted(made.new_files, 'file')} ({sized(made.new_bytes)})."
         )
     elif media.files:
         lines.append(f"{counted(media.files, 'attached file')} only listed: --media copies them.")
@@ -289,5 +289,5 @@ def _content(manifest: Manifest) -> str:
 
 
 def _back(done: Restored) -> str:
-    files = f", {counted(done.files, 'file')}" if done.files else ""
+    files = f", {counted(done.files, 'file')} (previews included)" if done.files else ""
     return f"{counted(done.rows, 'row')}, the same as in the backup{files}"

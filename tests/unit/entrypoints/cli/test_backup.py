@@ -87,7 +87,9 @@ class TestBackup:
         assert "rows of 22 tables" in done.stdout
         assert "1 attached file only listed: --media copies them." in done.stdout
         done = await run(url, *to, "--media", media=tmp_path / "media")
-        assert "1 attached file (18 bytes), of which 1 (18 bytes) were copied now" in done.stdout
+        assert "1 attached file (18 bytes). Copied now, previews included: 1 file (18 bytes)." in (
+            done.stdout
+        )
 
     async def test_counts_for_scripts(self, url: str, tmp_path: Path) -> None:
         to = ("backup", "--to", str(tmp_path / "to"), "--json")
