@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
+from wagateway.domain.errors import InvalidInput
+
 _UNITS = (
     ("day", timedelta(days=1)),
     ("hour", timedelta(hours=1)),
@@ -24,6 +26,20 @@ def aware(at: datetime, timezone: str) -> datetime:
     """Return *at* in UTC; where it names no offset, a clock of *timezone* is meant."""
     local = at if at.tzinfo is not None else at.replace(tzinfo=zone(timezone))
     return local.astimezone(UTC)
+
+
+def aware_span(
+    since: datetime | None, until: datetime | None, timezone: str
+) -> tuple[datetime | None, datetime | None]:
+    """Return both as aware() does; None is without a bound.
+
+    Raises:
+        InvalidInput: no time is between the two.
+    """
+    begin, end = since and aware(since, timezone), until and aware(until, timezone)
+    if begin and end and begin >= end:
+        raise InvalidInput("--since must be before --until: there is no time between them.")
+    return begin, end
 
 
 def lasting(span: timedelta) -> str:

@@ -8,7 +8,6 @@ import rich_click as click
 from msgspec import Struct
 
 from wagateway.adapters.filesystem.export import LIST, open_export_folder
-from wagateway.domain.errors import InvalidInput
 from wagateway.domain.identity import Jid, StanzaId, chat_candidates, session_named
 from wagateway.domain.messages import Kind
 from wagateway.entrypoints.cli.endings import ExitCode
@@ -18,7 +17,7 @@ from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import counted, echo_json, note, sized
 from wagateway.entrypoints.cli.place import archive_of, settings_at
 from wagateway.entrypoints.settings import Settings
-from wagateway.entrypoints.zones import aware
+from wagateway.entrypoints.zones import aware_span
 from wagateway.usecases.export_media import Ending, Exported, Wanted
 
 _WHY = {
@@ -43,10 +42,7 @@ class Selection(Struct, frozen=True, kw_only=True):
         Raises:
             InvalidInput: the chat is no JID and no phone number, or no time is between the two.
         """
-        since = self.since and aware(self.since, timezone)
-        until = self.until and aware(self.until, timezone)
-        if since and until and since >= until:
-            raise InvalidInput("--since must be before --until: there is no time between them.")
+        since, until = aware_span(self.since, self.until, timezone)
         return Wanted(
             session=session_named(self.session),
             chat=chat_candidates(self.chat) if self.chat else (),

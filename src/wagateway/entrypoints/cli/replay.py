@@ -11,7 +11,7 @@ from wagateway.domain.identity import SessionName
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import counted, echo_json, note
 from wagateway.entrypoints.cli.place import archive_of, settings_at
-from wagateway.entrypoints.zones import aware
+from wagateway.entrypoints.zones import aware_span
 from wagateway.ports.archive import LogFilter
 from wagateway.usecases.ingest import Ingested
 from wagateway.usecases.replay import Replayed
@@ -28,13 +28,18 @@ class Selection(Struct, frozen=True, kw_only=True):
     after: int
 
     def filter(self, timezone: str) -> LogFilter:
-        """Return it in the archive's words, for people of *timezone*."""
+        """Return it in the archive's words, for people of *timezone*.
+
+        Raises:
+            InvalidInput: no time is between the two.
+        """
+        since, until = aware_span(self.since, self.until, timezone)
         return LogFilter(
             outcome=None if self.outcome is None else Outcome(self.outcome),
             session=None if self.session is None else SessionName(self.session),
             event=self.event,
-            since=self.since and aware(self.since, timezone),
-            until=self.until and aware(self.until, timezone),
+            since=since,
+            until=until,
         )
 
 

@@ -132,6 +132,13 @@ def test_a_replay_takes_times_of_the_zone_of_the_settings(
     assert which.filter(timezone).since == datetime.fromisoformat(meant)
 
 
+def test_a_replay_of_no_time_is_refused() -> None:
+    at = datetime(2026, 10, 1)  # noqa: DTZ001 - of the settings' time zone
+    which = Selection(outcome=None, session=None, event=None, since=at, until=at, after=0)
+    with pytest.raises(InvalidInput, match="--since must be before --until"):
+        which.filter("UTC")
+
+
 def test_help_lists_every_command_and_every_exit_code() -> None:
     lines = run("--help").output.splitlines()
     for words in COMMANDS:
