@@ -18,6 +18,13 @@ EXAMPLES = 5
 """How many findings of each sort and field are kept in full."""
 
 _IDENTITY = {"type", "session", "account", "chat_id", "id", "sender_id", "certain"}
+FIELDS = {
+    *("ack", "clash", "contacts", "edits", "event", "forwarded", "from_me", "kind", "location"),
+    *("media", "mentions", "name", "poll", "reactions", "reply_to", "revoked", "sent_at", "text"),
+    "view_once",
+}
+"""What a truth may name of messages and chats, beside who they are."""
+
 _UNORDERED = {"reactions", "votes"}
 _REPLACED = str.maketrans("", "", "\x00\ufffd")
 """Characters that a database cannot keep, and what stands for them."""
@@ -107,8 +114,11 @@ class Comparison:
             fields: of messages and chats that are compared; None: all that the truth names.
 
         Raises:
-            ValueError: a line is not one of a truth.
+            ValueError: a line is not one of a truth, or no truth names one of *fields*.
         """
+        if unknown := sorted(set(fields or ()) - FIELDS - _IDENTITY):
+            known = ", ".join(sorted(FIELDS))
+            raise ValueError(f"no truth names {unknown[0]!r}; fields are {known}")
         self._messages: dict[_Key, Line] = {}
         self._chats: dict[_Chat, Line] = {}
         self._seen_chats: set[_Chat] = set()

@@ -385,6 +385,11 @@ def test_any_message_that_is_there_twice_is_twinned(data: st.DataObject) -> None
     assert report.examples[0].what == identity(simulated()[place])
 
 
+def test_every_field_of_a_truth_can_be_chosen() -> None:
+    named = {name for line in simulated() if line["type"] in {"message", "chat"} for name in line}
+    assert compare(simulated(), simulated(), fields=named).perfect
+
+
 @given(st.data())
 def test_any_field_that_is_altered_is_wrong(data: st.DataObject) -> None:
     place = data.draw(st.sampled_from(certain()))

@@ -195,3 +195,10 @@ def test_only_chosen_fields_are_compared() -> None:
     write("archive.jsonl", [{**line, "text": "?"} for line in TRUTH])
     assert check("--archive", "archive.jsonl").exit_code == ExitCode.FAILED
     assert check("--archive", "archive.jsonl", "--fields", "kind,sent_at").exit_code == ExitCode.OK
+
+
+def test_a_field_that_no_truth_names_is_refused() -> None:
+    write("archive.jsonl", TRUTH)
+    result = check("--archive", "archive.jsonl", "--fields", "txet,kind")
+    assert result.exit_code == ExitCode.USAGE
+    assert "no truth names 'txet'; fields are ack, clash," in result.stderr
