@@ -12,6 +12,7 @@ import rich_click as click
 from wagateway.domain.media import DownloadStatus
 from wagateway.entrypoints.cli.endings import Command, ExitCode
 from wagateway.entrypoints.cli.options import (
+    FolderPath,
     Instant,
     Place,
     data_dir_option,
@@ -207,7 +208,7 @@ def verify(
 
 @media.command(cls=Command)
 @click.argument("session")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=FolderPath(path_type=Path))
 @click.option("--chat", metavar="CHAT", help="Only files of this chat: a JID or a phone number.")
 @_kind_option
 @click.option(

@@ -10,6 +10,7 @@ import rich_click as click
 
 from wagateway.entrypoints.cli.endings import Command
 from wagateway.entrypoints.cli.options import (
+    FolderPath,
     Place,
     data_dir_option,
     database_url_option,
@@ -78,7 +79,7 @@ def api(*, database_url: str | None, host: str | None, port: int | None, workers
 @click.option(
     "--data-dir",
     metavar="FOLDER",
-    type=click.Path(file_okay=False, readable=False, path_type=Path),  # our own words tell more
+    type=FolderPath(file_okay=False, readable=False, path_type=Path),  # our own words tell more
     help="Where the demo's archive is kept, apart from your own. "
     "Default on Linux: ~/.local/share/wagateway/demo",
 )

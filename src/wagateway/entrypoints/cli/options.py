@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -30,6 +31,21 @@ class Instant(click.ParamType[datetime]):
             )
 
 
+class FolderPath(click.Path):
+    """A folder; an empty name, as an unset variable leaves it, is not the current one."""
+
+    @override
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        if value == "":
+            self.fail("the name is empty; write . for the current folder.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Place(Struct, frozen=True, kw_only=True):
     """Where the archive is, as far as the command line says; None leaves it to the settings."""
 
@@ -54,7 +70,7 @@ def _checked_url(_: click.Context, __: click.Parameter, url: str | None) -> str 
 data_dir_option = click.option(
     "--data-dir",
     metavar="FOLDER",
-    type=click.Path(file_okay=False, readable=False, path_type=Path),  # our own words tell more
+    type=FolderPath(file_okay=False, readable=False, path_type=Path),  # our own words tell more
     help="Folder of the embedded PostgreSQL and of the generated tokens; overrides "
     "WHATSAPP_DATA_DIR and a database that the settings name. "
     "Default on Linux: ~/.local/share/wagateway",

@@ -132,6 +132,22 @@ def test_a_replay_takes_times_of_the_zone_of_the_settings(
     assert which.filter(timezone).since == datetime.fromisoformat(meant)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["database-url", "--data-dir", ""],
+        ["demo", "--count", "1", "--data-dir", ""],
+        ["media", "export", "default", ""],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_name_is_not_the_current_folder(words: list[str]) -> None:
+    result = run(*words)
+    assert result.exit_code == ExitCode.USAGE
+    assert "the name is empty" in result.output
+    assert list(Path.cwd().iterdir()) == []
+
+
 def test_a_replay_of_no_time_is_refused() -> None:
     at = datetime(2026, 10, 1)  # noqa: DTZ001 - of the settings' time zone
     which = Selection(outcome=None, session=None, event=None, since=at, until=at, after=0)
