@@ -303,7 +303,7 @@ def show(outcome: Outcome, wish: Wish, timezone: str) -> None:
     """Print *outcome* for people of *timezone*."""
     if wish.what == "sync":
         read = counted(outcome.messages, "message")
-        click.echo(f"{read} read, {outcome.stored:,} of them news.")
+        click.echo(f"{read} read, {outcome.stored:,} of them new.")
         if outcome.paused:
             click.echo(
                 f"Not all was read: {_paused_chats(outcome.paused)} until `wagateway sync "

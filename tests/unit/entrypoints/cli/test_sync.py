@@ -72,6 +72,7 @@ async def test_what_is_paused_is_told_and_is_not_done(
     capsys.readouterr()
     show(again, wish, "UTC")
     told = capsys.readouterr().out
+    assert " read, 0 of them new.\n" in told
     assert f"Not all was read: {chats} chats are paused" in told
     assert f"`wagateway sync {name} --resume`" in told
 
