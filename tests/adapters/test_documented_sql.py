@@ -53,6 +53,10 @@ FILLING: tuple[LiteralString, ...] = (
         " SELECT session_id, session, '', 'pending', now() FROM whatsapp_gateway.sessions"
     ),
 )
+WITH_NUL = rb"""{"event": "message.any", "session": "default", "engine": "GOWS",
+"me": {"id": "5511912340001@c.us"}, "payload": {"id": "false_5511987650103@c.us_A1", "timestamp":
+1791028800, "from": "5511987650103@c.us", "fromMe": false, "body": "a\u0000b"}}"""
+"""What the type json does not read."""
 BUSIEST: LiteralString = (
     "SELECT chat_id FROM whatsapp_gateway.messages WHERE chat_id LIKE '%@c.us'"
     " GROUP BY chat_id ORDER BY count(*) DESC LIMIT 1"
@@ -77,6 +81,7 @@ async def filled(embedded_server: str) -> AsyncIterator[str]:
             deliveries = islice(traffic, 2000)
             while some := list(islice(deliveries, 100)):  # at once, so that they share commits
                 await asyncio.gather(*(services.ingest(each.body) for each in some))
+            await services.ingest(WITH_NUL)
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
             for statement in FILLING:
                 await conn.execute(statement)
