@@ -155,7 +155,8 @@ _truth_file = click.Path(dir_okay=False, path_type=Path)
     "--rate",
     type=click.FloatRange(min=0, min_open=True, max=100_000),
     metavar="NUMBER",
-    help="Deliveries per second, all sessions together. Default: as fast as they are taken",
+    help="Deliveries per second, all sessions together; the past of --history comes first, "
+    "without waiting. Default: as fast as they are taken",
 )
 @click.option(
     "--count",
