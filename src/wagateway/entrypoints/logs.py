@@ -1,6 +1,7 @@
 """Logs: one set-up for our events and for those of the libraries below, without secrets."""
 
 import logging
+import os
 import re
 import sys
 import traceback
@@ -98,7 +99,7 @@ def configure_logging(
     Args:
         level: the least that is shown: debug, info, warning, error or critical.
         format: ``console`` for people, ``json`` for programs, a line each; None chooses by
-            whether *stream* is a terminal.
+            whether *stream* is a terminal. There it is coloured, unless ``NO_COLOR`` is set.
         stream: the standard error when None, so that the standard output stays for answers.
         hide: secrets that are known, hidden wherever they appear.
     """
@@ -126,7 +127,7 @@ def configure_logging(
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 redactor(hide),
-                _json() if json else _console(colors=terminal),
+                _json() if json else _console(colors=terminal and not os.environ.get("NO_COLOR")),
             ],
         ),
     )

@@ -108,7 +108,8 @@ def test_the_level_holds_for_both_and_chatty_libraries_are_quiet() -> None:
     assert [x["event"] for x in lines(out)] == ["yes", "yes"]
 
 
-def test_the_form_follows_the_terminal() -> None:
+def test_the_form_follows_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
     plain, terminal = io.StringIO(), Terminal()
     configure_logging(stream=plain)
     structlog.get_logger("a").info("hello")
@@ -120,6 +121,14 @@ def test_the_form_follows_the_terminal() -> None:
     structlog.get_logger("a").info("again", n=1)
     assert "\x1b[" not in plain.getvalue()
     assert plain.getvalue().splitlines()[1].endswith("[a] n=1")
+
+
+def test_who_wants_no_colours_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    configure_logging(stream=(terminal := Terminal()))
+    structlog.get_logger("a").info("hello")
+    assert "hello" in terminal.getvalue()
+    assert "\x1b[" not in terminal.getvalue()
 
 
 def test_a_second_call_replaces_the_first() -> None:
