@@ -8,10 +8,13 @@ import httpx
 import pytest
 from tests.journeys.program import free_port, read_one_line, run, running
 
+from wagateway import Gateway, Settings
 from wagateway.entrypoints.cli.endings import ExitCode
 from wagateway.entrypoints.serve import listen
 
 pytestmark = pytest.mark.slow
+
+SAMPLES = Path(__file__).parents[1] / "data" / "waha" / "events"
 
 
 def messages_in(out: str) -> int:
@@ -89,6 +92,19 @@ async def test_names_the_folder_alone_when_another_demo_runs_in_it(tmp_path: Pat
     assert second.code == ExitCode.CONFLICT
     assert f"in use by process {demo.process.pid}" in second.err
     assert "Port" not in second.err
+
+
+async def test_puts_nobody_invented_into_an_archive_of_yours(tmp_path: Path) -> None:
+    folder = tmp_path / "yours"
+    body = (SAMPLES / "noweb-message-text.json").read_bytes()
+    async with Gateway.open(Settings.embedded(folder)) as gateway:
+        assert (await gateway.ingest(body)).stored == 1
+        held = [each.session for each in await gateway.sessions()]
+    demo = await run("demo", "--data-dir", str(folder), "--count", "1", home=tmp_path)
+    assert demo.code == ExitCode.CONFLICT
+    assert f"holds an archive that no demo made, of session '{held[0]}'" in demo.err
+    async with Gateway.open(Settings.embedded(folder)) as gateway:
+        assert [each.session for each in await gateway.sessions()] == held
 
 
 async def test_uses_nothing_of_the_users_own_gateway(tmp_path: Path) -> None:

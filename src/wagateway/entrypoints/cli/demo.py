@@ -76,7 +76,7 @@ def run_demo(scenario: Scenario) -> None:
     """Run until stopped, or until the scenario's count is delivered.
 
     Raises:
-        Conflict: the data folder is in use or does not fit.
+        Conflict: the data folder is in use, holds another archive, or does not fit.
         WagatewayError: see `open_services` and `ensure_secrets`.
     """
     settings = _settings(scenario)
@@ -126,6 +126,7 @@ async def _demo(
 ) -> None:
     url = base_url(listener)
     async with open_services(settings) as services:
+        await _refuse_archive_without_demo(services.reader, settings)
         tally = Tally(services.ingest)
         poster = Poster(
             url + WEBHOOK_PATH, headers={WEBHOOK_TOKEN_HEADER: secrets.webhook_token or ""}
@@ -145,6 +146,16 @@ async def _demo(
         finally:
             if held is not None:  # below the last figures, which stay on the screen
                 click.echo("\n".join(_summary(held, settings)))
+
+
+async def _refuse_archive_without_demo(reader: ArchiveReader, settings: Settings) -> None:
+    """Raise Conflict where others were archived and no demo: invented people are not to join."""
+    names = [held.session for held in await reader.sessions()]
+    if names and not any(name == "demo" or name.startswith("demo-") for name in names):
+        raise Conflict(
+            f"The data folder {settings.data_dir} holds an archive that no demo made, of session "
+            f"{names[0]!r}: choose another folder with --data-dir."
+        )
 
 
 async def _deliveries(scenario: Scenario, reader: ArchiveReader) -> Iterable[Delivery]:
