@@ -132,7 +132,8 @@ def run_retry(
             f"`wagateway worker` does so; `wagateway media list {session}` shows how far it is."
         )
     else:
-        click.echo(f"No file stands so: {', '.join(sorted(chosen))}.")
+        of = "" if message is None else f" of a message {plain(message)}"
+        click.echo(f"No file{of} stands so: {', '.join(sorted(chosen))}.")
 
 
 async def _retried(

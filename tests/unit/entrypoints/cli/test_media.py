@@ -163,6 +163,8 @@ class TestRetry:
         await place.keep("A2", None, chat=BRUNO)
         assert await place.json("retry", SESSION, "--id", name) == [{"due": 1}]
         assert await place.json("retry", SESSION, "--id", name) == [{"due": 0}]
+        told = await place.run("retry", SESSION, "--id", "A9")
+        assert told.stdout == "No file of a message A9 stands so: expired, failed.\n"
 
     async def test_other_states_are_named(self, place: Place) -> None:
         await place.keep("A1", None)
