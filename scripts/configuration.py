@@ -74,14 +74,17 @@ def page() -> str:
         KeyError: the example names a variable that there is not.
     """
     lines, section = [INTRODUCTION], ""
+    first: dict[str, str] = {}  # of those that share a meaning
     for each in described(EXAMPLE.read_text("utf-8")):
         if each.section != section:
-            section = each.section
+            section, first = each.section, {}
             lines += ["", f"## {section}", "", "| variable | meaning | accepted |", "|---|---|---|"]
         variable = VARIABLES[each.name]
         accepted = variable.kind.accepted + (" (a secret)" if variable.secret else "")
         shown = f"`{each.name}`" + (f"<br>`{each.value}`" if each.value else "")
-        lines.append(f"| {shown} | {_cell(each.meaning)} | {_cell(accepted)} |")
+        told = first.setdefault(each.meaning, each.name)
+        meaning = each.meaning if told == each.name else f"See `{told}`."
+        lines.append(f"| {shown} | {_cell(meaning)} | {_cell(accepted)} |")
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 

@@ -91,6 +91,15 @@ def test_the_page_of_settings_is_written_anew_with_them() -> None:
     assert sorted(names) == sorted(VARIABLES)
 
 
+def test_the_page_of_settings_says_each_meaning_once() -> None:
+    page = (ROOT / "docs" / "CONFIGURATION.md").read_text("utf-8")
+    rows = re.findall(r"^\| `WHATSAPP_[^|]*\| (.*?) \| .* \|$", page, re.MULTILINE)
+    meanings = [meaning for meaning in rows if not meaning.startswith("See `")]
+    assert len(rows) == len(VARIABLES)
+    assert len(set(meanings)) == len(meanings)
+    assert "No default." not in meanings
+
+
 @pytest.mark.parametrize("guarantee", GUARANTEES)
 def test_a_guarantee_names_its_tests_or_that_it_is_not_built(guarantee: str) -> None:
     (row,) = re.findall(rf"^\| {guarantee} \|.*$", README.read_text(), re.MULTILINE)
