@@ -395,6 +395,15 @@ class TestHostileBackups:
         with pytest.raises(Rejected, match=SHA):
             await world.restore(made.manifest, empty(), InMemoryMediaStore())
 
+    async def test_attached_files_are_looked_at_where_a_table_is_damaged(
+        self, world: World
+    ) -> None:
+        made = await world.back_up()
+        flip("tables/messages.tsv.gz")(world.folder / NAME)
+        media_file(world).unlink()
+        found = [each.file for each in await world.check(made.manifest)]
+        assert found == ["tables/messages.tsv.gz", f"media/{SHA}"]
+
     async def test_a_link_is_no_attached_file(self, world: World, tmp_path: Path) -> None:
         made = await world.back_up()
         media_file(world).rename(tmp_path / "mine")
