@@ -92,6 +92,9 @@ def run_purge(place: Place, meant: Meant, *, dry_run: bool, yes: bool, as_json: 
         )
         return
     click.echo(f"{_listed(gone)} {'would go' if dry_run else 'purged'}")
+    if not dry_run:  # also where nothing went: sync reads no further back from now on
+        until = shown(before, settings.timezone)
+        note(f"What was sent before {until} in {_where(meant)} is not archived again.")
 
 
 async def _purge(
@@ -121,9 +124,13 @@ def _is_asked() -> bool:
 
 def _ask(meant: Meant, counts: PurgeCounts, before: str) -> None:
     """Go on where the answer is yes; else the command ends with code 1."""
-    place = f"session {meant.session}" + (f", chat {meant.chat}" if meant.chat else "")
-    note(f"{place}, sent before {before}: {_listed(counts)}.")
+    note(f"{_where(meant)}, sent before {before}: {_listed(counts)}.")
     click.confirm("Purge all of it, for good?", abort=True, err=True)
+
+
+def _where(meant: Meant) -> str:
+    narrowed = (("chat", meant.chat), ("account", meant.account))
+    return f"session {meant.session}" + "".join(f", {w} {which}" for w, which in narrowed if which)
 
 
 def _listed(counts: PurgeCounts) -> str:

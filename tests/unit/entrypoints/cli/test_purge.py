@@ -66,11 +66,20 @@ class TestPurge:
     async def test_purges_and_says_how_much(self, url: str) -> None:
         done = await purge(url, "vendas", "--chat", "+55 11 98765-0102", "--yes")
         assert (done.exit_code, done.stdout) == (0, "2 messages purged\n")
-        assert done.stderr == "2 messages, 0 of the log\n"
+        assert done.stderr.startswith("2 messages, 0 of the log\n")
         done = await purge(url, "vendas", "--yes")
         assert done.stdout == "2 rows of the raw log purged\n"
         done = await purge(url, "vendas", "--yes")
         assert done.stdout == "nothing purged\n"
+
+    async def test_says_what_does_not_come_any_more_also_where_nothing_went(self, url: str) -> None:
+        done = await purge(url, "vendas", "--before", "2020-01-01", "--yes")
+        assert done.stdout == "nothing purged\n"
+        assert done.stderr.splitlines()[-1] == (
+            "What was sent before 2020-01-01 00:00 UTC in session vendas is not archived again."
+        )
+        counted = await purge(url, "vendas", "--before", "2020-01-01", "--dry-run")
+        assert counted.stderr == ""
 
     async def test_scripts_are_told_the_same(self, url: str) -> None:
         done = await purge(url, "vendas", "--before", "2025-01-01", "--yes", "--json")
