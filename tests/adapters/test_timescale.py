@@ -229,6 +229,23 @@ async def test_a_store_that_is_away_turns_callers_away_soon_and_works_when_it_is
         assert {message.id for message in page.messages} == {"A1", "A3"}
 
 
+async def test_a_database_is_found_again_in_seconds_however_long_it_was_away(
+    url: str, postgres_server: str
+) -> None:
+    """Else the pauses between two tries, which double, would be as long as the outage was."""
+    async with open_pool(url, timeout_s=0.3) as pool:
+        archive = TimescaleArchive(pool)
+        await archive.record([delivery(seen())])
+        await allow_connections(postgres_server, url, allowed=False)
+        away_until = time.monotonic() + 8.5  # doubled, the pause then would end 5 s later
+        while time.monotonic() < away_until:
+            assert not await recorded(archive, delivery(seen(stanza="A2")))
+        await allow_connections(postgres_server, url, allowed=True)
+        async with asyncio.timeout(4):
+            while not await recorded(archive, delivery(seen(stanza="A2"))):
+                await asyncio.sleep(0.05)
+
+
 async def allow_connections(server_url: str, url: str, *, allowed: bool) -> None:
     """Open or close the database of *url*; closing it cuts those who are in."""
     name = str(conninfo_to_dict(url)["dbname"])

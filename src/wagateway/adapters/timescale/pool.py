@@ -17,6 +17,11 @@ from typing_extensions import override
 Connection = AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 
+_TRIES_FOR_S = 4.0
+"""How long one try for a connection is repeated, each time after twice as long. Then the next that
+is asked of the pool begins from the first: else, after an outage of hours, hours might pass before
+anybody notices that the database is back."""
+
 _log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wagateway.database")
 
 
@@ -77,6 +82,8 @@ async def open_pool(
 ) -> AsyncIterator[Pool]:
     """Open a pool; it fills and heals in the background, so that a start needs no database.
 
+    While there is none, whoever asks for a connection lets it be tried for, every other second.
+
     Args:
         url: libpq URL or conninfo, direct or through PgBouncer in transaction mode.
         min_size: connections kept.
@@ -103,7 +110,7 @@ async def open_pool(
         min_size=min_size,
         max_size=max_size,
         timeout=timeout_s,
-        reconnect_timeout=float("inf"),
+        reconnect_timeout=_TRIES_FOR_S,
         open=False,
     )
     async with pool:
