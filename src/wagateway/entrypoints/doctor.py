@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from wagateway.adapters.embedded.account import user_name
 from wagateway.adapters.timescale.migrate import status, storage_of
 from wagateway.domain.errors import WagatewayError
 from wagateway.domain.events import Outcome, SessionStatus
@@ -32,6 +33,7 @@ from wagateway.entrypoints.secrets import GatewaySecrets, known_secrets
 from wagateway.entrypoints.settings import Settings
 from wagateway.entrypoints.spool_check import spool_finding
 from wagateway.entrypoints.storage_check import storage_finding
+from wagateway.entrypoints.strangers import stranger_on
 from wagateway.entrypoints.waha_check import Heard, silence_finding, waha_findings
 from wagateway.entrypoints.waha_webhook import WEBHOOK_PATH
 from wagateway.ports.archive import ArchiveReader, LogFilter
@@ -208,7 +210,9 @@ async def _api(settings: Settings, secrets: GatewaySecrets | None) -> AsyncGener
     async with httpx.AsyncClient(base_url=url, timeout=8.0, trust_env=False) as client:
         try:
             ill = _ill(await client.get("/health"), url)
-            # Only wagateway is shown the tokens: another program on the port might keep them.
+            # Only wagateway is shown the tokens: another program on the port might keep them, and
+            # that of another user might answer as wagateway does.
+            ill = ill or _foreign(settings, url)
             if ill is not None:
                 yield ill
                 return
@@ -280,6 +284,18 @@ def _ill(health: httpx.Response, url: str) -> Finding | None:
             _API, f"it runs, but says of a part that it is down: {told}", "Its log says why."
         )
     return None
+
+
+def _foreign(settings: Settings, url: str) -> Finding | None:
+    uid = stranger_on(settings.port, settings.data_dir.expanduser().resolve())
+    if uid is None:
+        return None
+    return fail(
+        _API,
+        f"what answers at {url} is run by {user_name(uid)}, so it is shown no token",
+        "Does that user run wagateway? Then run this as that user. Else find out who took the "
+        "port, stop that program, and start `wagateway up` again.",
+    )
 
 
 def _admitted(sessions: httpx.Response, url: str) -> Finding:

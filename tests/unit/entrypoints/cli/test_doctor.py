@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 from tests.support.hung import frozen
+from tests.support.listener import listening
 from tests.support.postgres import fresh_database
 from tests.unit.entrypoints.cli.waha import HMAC_KEY, KEY, TOKEN, answers, session, waha, webhook
 
@@ -20,6 +22,7 @@ from wagateway.adapters.timescale.feed import TimescaleChangeFeed
 from wagateway.adapters.timescale.migrate import migrate
 from wagateway.domain.errors import InvalidInput, StoreUnavailable
 from wagateway.domain.events import Source
+from wagateway.entrypoints import strangers
 from wagateway.entrypoints.cli.place import database
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.doctor import Report, examine, report_of
@@ -281,6 +284,39 @@ async def test_another_program_on_the_port_is_named_and_not_shown_the_token(
         found = await report(settings_of(None, tmp_path, port=port))
     assert "is not wagateway" in by_hop(found)["api"].found
     assert asked == ["/health"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells whose a port is")
+async def test_a_program_of_another_user_that_answers_as_wagateway_is_not_shown_the_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            shown.append(await reader.readuntil(b"\r\n\r\n"))
+            well = b'{"status":"ok","parts":{}}'
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(well), well))
+
+    async with listening(serve) as port:
+        monkeypatch.setattr(strangers, "_TABLES", [_told_as_of(54321, port, tmp_path)])
+        found = by_hop(await report(settings_of(None, tmp_path, port=port)))
+    assert "run by user id 54321" in found["api"].found
+    assert "webhook" not in found
+    assert [head.split(b"\r\n")[0] for head in shown] == [b"GET /health HTTP/1.1"]
+
+
+def _told_as_of(uid: int, port: int, folder: Path) -> Path:
+    """Return the kernel's table of sockets, in which the listener of *port* is another user's."""
+    ours, words = f":{port:04X}", []
+    for line in Path("/proc/net/tcp").read_text("ascii").splitlines():
+        words = line.split()
+        if words[1].endswith(ours) and words[3] == "0A":
+            words[7] = str(uid)
+            told = folder / "tcp"
+            told.write_text(f"sl local_address\n{' '.join(words)}\n")
+            return told
+    raise AssertionError("nobody listens there")
 
 
 @pytest.mark.embedded
