@@ -1,19 +1,23 @@
 """Where a running gateway listens: it says so in its data folder, for commands beside it.
 
 ``gateway.json`` is complete from its first moment, and locked while the process runs that wrote it.
-One that nobody locks was left behind by a process that was killed, and tells nothing.
+One that nobody locks was left behind by a process that was killed, and tells nothing; so does one
+that another user may have written: whoever believed it would send tokens and webhooks there.
 """
 
 import fcntl
+import ipaddress
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from wagateway.adapters.embedded.folder import is_locked
 from wagateway.entrypoints.settings import Settings
@@ -36,7 +40,7 @@ class Whereabouts(Struct, frozen=True, kw_only=True):
     """
 
     host: str
-    port: int
+    port: Annotated[int, Meta(ge=1, le=65535)]
     archive: str
 
 
@@ -61,12 +65,13 @@ def left_in_folder(settings: Settings, host: str, port: int) -> Iterator[None]:
 
 def whereabouts(settings: Settings) -> Whereabouts | None:
     """Return where the gateway of the archive in *settings* listens now; None: nobody says so."""
-    path = settings.data_dir.expanduser().resolve() / _FILE
-    with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
-        fd = os.open(path, _READ)
+    folder = settings.data_dir.expanduser().resolve()
+    with suppress(OSError, ValueError, RecursionError):
+        fd = os.open(folder / _FILE, _READ)
         with os.fdopen(fd, "rb") as file:
-            if is_locked(fd):
+            if _is_ours(os.fstat(fd), folder.stat()) and is_locked(fd):
                 told = msgspec.json.decode(file.read(_MAX_BYTES), type=Whereabouts)
+                ipaddress.ip_address(told.host)  # where a socket listens is never a name
                 return told if told.archive == _archive(settings) else None
     return None
 
@@ -101,3 +106,13 @@ def _give_to_owner(fd: int, folder: Path) -> None:
     owner = folder.stat()
     if os.geteuid() == 0 and owner.st_uid != 0:
         os.fchown(fd, owner.st_uid, owner.st_gid)
+
+
+def _is_ours(file: os.stat_result, folder: os.stat_result) -> bool:
+    owners = {os.geteuid(), folder.st_uid} if os.geteuid() == 0 else {os.geteuid()}
+    return (
+        stat.S_ISREG(file.st_mode)
+        and file.st_nlink == 1
+        and file.st_uid in owners
+        and not file.st_mode & 0o022
+    )

@@ -1,4 +1,7 @@
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -69,6 +72,61 @@ def test_a_folder_that_refuses_it_does_not_stop_the_gateway(settings: Settings) 
     with left_in_folder(settings, "127.0.0.1", 4500):
         assert whereabouts(settings) is None
     assert names_in(settings.data_dir) == ["gateway.json"]
+
+
+@contextmanager
+def held(path: Path, content: bytes, *, mode: int = 0o600) -> Iterator[None]:
+    """Write *path*, and lock it as a gateway does that runs."""
+    path.write_bytes(content)
+    path.chmod(mode)
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def told(host: str = "127.0.0.1", port: int = 4500) -> bytes:
+    return b'{"host":"%s","port":%d,"archive":"embedded"}' % (host.encode(), port)
+
+
+def test_what_others_may_have_written_tells_nothing(settings: Settings, tmp_path: Path) -> None:
+    path = settings.data_dir / "gateway.json"
+    with held(path, told()):
+        assert whereabouts(settings) == HERE
+    with held(path, told(), mode=0o620):
+        assert whereabouts(settings) is None
+    with held(path, told()):
+        (tmp_path / "second name").hardlink_to(path)
+        assert whereabouts(settings) is None
+    path.unlink()
+    with held(tmp_path / "elsewhere", told()):
+        path.symlink_to(tmp_path / "elsewhere")
+        assert whereabouts(settings) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone may give files away")
+def test_what_another_user_wrote_tells_nothing(settings: Settings) -> None:
+    """Else tokens would be sent to wherever it says."""
+    path = settings.data_dir / "gateway.json"
+    with held(path, told()):
+        os.chown(path, 12345, 12345)
+        assert whereabouts(settings) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        told(host="gateway.example"),
+        told(host="127.0.0.1/elsewhere"),
+        told(port=0),
+        told(port=65536),
+        b'{"a":' + b"[" * 4000,
+        b"\xff",
+        b"",
+    ],
+)
+def test_what_no_gateway_says_tells_nothing(settings: Settings, content: bytes) -> None:
+    with held(settings.data_dir / "gateway.json", content):
+        assert whereabouts(settings) is None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone may give files away")
