@@ -133,6 +133,24 @@ async def test_an_error_names_no_path(file: Path, tmp_path: Path) -> None:
     assert str(tmp_path) not in str(caught.value)
 
 
+async def test_a_disk_that_hangs_keeps_no_thread_from_others(
+    folder: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else no name is looked up meanwhile, so that no connection to a database can be had."""
+    store = FilesystemMediaStore(folder)
+    goes_on = threading.Event()
+    monkeypatch.setattr(media, "_make", lambda _: goes_on.wait(30))
+    adding = [asyncio.create_task(store.add(KEY, file, mimetype="text/plain")) for _ in range(100)]
+    try:
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await asyncio.get_running_loop().getaddrinfo("localhost", 5432)
+    finally:
+        monkeypatch.undo()
+        goes_on.set()
+        await asyncio.gather(*adding)
+
+
 async def test_a_reader_that_goes_away_leaves_nothing_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

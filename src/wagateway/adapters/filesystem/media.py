@@ -15,11 +15,14 @@ import shutil
 import stat
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from typing_extensions import override
 
@@ -30,6 +33,9 @@ from wagateway.ports.media_store import MediaStore, StoredFile
 _PIECE = 256 * 1024
 _OWNER_ONLY = 0o700
 _LISTED_AT_ONCE = 500
+_THREADS = 16
+
+_T = TypeVar("_T")
 
 
 class FilesystemMediaStore(MediaStore):
@@ -38,21 +44,26 @@ class FilesystemMediaStore(MediaStore):
     def __init__(self, folder: Path) -> None:
         """Keep files under *folder*, an absolute path, which is made when needed."""
         self._folder = folder
+        # Not the event loop's: without those no name of a host is looked up, a database's neither.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="media")
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.wrap_future(self._threads.submit(work))
 
     @override
     async def prepare(self) -> None:
         with _disk_errors():
-            await asyncio.to_thread(_make, self._folder)
+            await self._in_thread(partial(_make, self._folder))
 
     @override
     async def add(self, key: MediaKey, file: Path, *, mimetype: str) -> bool:
         with _disk_errors():
-            return await asyncio.to_thread(self._add, key, file)
+            return await self._in_thread(partial(self._add, key, file))
 
     @override
     async def size_bytes(self, key: MediaKey) -> int:
         with _disk_errors(key):
-            return (await asyncio.to_thread(os.lstat, self._path(key))).st_size
+            return (await self._in_thread(partial(os.lstat, self._path(key)))).st_size
 
     @override
     async def read(
@@ -63,7 +74,7 @@ class FilesystemMediaStore(MediaStore):
             try:
                 while left is None or left > 0:
                     wanted = _PIECE if left is None else min(_PIECE, left)
-                    piece = await asyncio.to_thread(opened.read, wanted)
+                    piece = await self._in_thread(partial(opened.read, wanted))
                     if not piece:
                         return
                     left = None if left is None else left - len(piece)
@@ -75,7 +86,7 @@ class FilesystemMediaStore(MediaStore):
     async def remove(self, key: MediaKey) -> bool:
         with _disk_errors():
             try:
-                await asyncio.to_thread(os.unlink, self._path(key))
+                await self._in_thread(partial(os.unlink, self._path(key)))
             except FileNotFoundError:
                 return False
             return True
@@ -84,7 +95,7 @@ class FilesystemMediaStore(MediaStore):
     async def files(self) -> AsyncIterator[StoredFile]:
         found = self._files()
         with _disk_errors():
-            while batch := await asyncio.to_thread(lambda: list(islice(found, _LISTED_AT_ONCE))):
+            while batch := await self._in_thread(lambda: list(islice(found, _LISTED_AT_ONCE))):
                 for each in batch:
                     yield each
 
@@ -103,7 +114,7 @@ class FilesystemMediaStore(MediaStore):
     @override
     async def readable_by_anyone(self) -> bool:
         with _disk_errors():
-            found = await asyncio.to_thread(self._folder.stat)
+            found = await self._in_thread(self._folder.stat)
         return bool(found.st_mode & stat.S_IRWXO)
 
     def _path(self, key: MediaKey) -> Path:
