@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.listener import listening
+from tests.support.within import within
 
 from wagateway.adapters.waha.fetching import FetchLimits, WahaFiles, open_files
 from wagateway.domain.errors import (
@@ -244,6 +246,22 @@ async def test_a_full_disk() -> None:
     async with peer_of(whole(BODY)) as peer, open_files(peer.url, KEY) as files:
         with pytest.raises(StoreUnavailable):
             await fetched(files, Path("/dev/full"))
+
+
+@pytest.mark.parametrize("size_bytes", [10, len(BODY)])
+async def test_a_disk_that_hangs_holds_up_nothing_else(tmp_path: Path, size_bytes: int) -> None:
+    hanging = tmp_path / "pipe"  # to open it waits for a reader
+    os.mkfifo(hanging)
+    reader = threading.Timer(5, lambda: hanging.open("rb").close())
+    reader.start()
+    async with peer_of(whole(BODY[:size_bytes])) as peer, open_files(peer.url, KEY) as files:
+        fetching = asyncio.create_task(fetched(files, hanging))
+        with within(3):
+            await asyncio.wait({fetching}, timeout=0.5)
+        assert not fetching.done()
+        with pytest.raises(StoreUnavailable):
+            await fetching  # who reads goes away at once
+    reader.join()
 
 
 async def test_a_large_file_takes_no_more_memory_than_a_small_one(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
@@ -63,6 +64,10 @@ _KEEP_ALIVE_S = 75
 """Longer than clients keep idle connections, so that none posts into one that just closes."""
 
 _FILES = 65536
+
+_THREADS = 256
+"""Beside the event loop, each begun when it is needed: twice as many as files may be fetched at
+once, so that names of hosts are still looked up while all of these wait for a disk that hangs."""
 
 _SHOW_CURSOR = "\x1b[?25h"
 
@@ -281,6 +286,7 @@ async def _stoppable(
             on_stop()
 
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="beside"))
     for number in signals:
         loop.add_signal_handler(number, stop, number)
     try:

@@ -57,6 +57,7 @@ from wagateway.ports.media_source import Fetched, MediaSource
 from wagateway.ports.media_store import MediaStore
 from wagateway.ports.sync import Archived
 from wagateway.ports.tracing import UNTRACED, Tracing
+from wagateway.usecases.copying import copied
 from wagateway.usecases.turn import defect, words
 
 _RECENT = timedelta(seconds=30)
@@ -176,7 +177,7 @@ class FetchMedia:
             await self._end(turn, self._after(turn, exc))
         finally:
             with suppress(OSError):
-                file.unlink(missing_ok=True)
+                await asyncio.to_thread(file.unlink, missing_ok=True)
 
     async def _fetch(self, turn: FetchTurn, file: Path, *, again: bool) -> None:
         fetched = await self._had(turn, file, again=again)
@@ -221,12 +222,16 @@ class FetchMedia:
         if declared is None:
             return None
         digest, size = hashlib.sha256(), 0
+
+        async def hashed() -> AsyncIterator[bytes]:
+            nonlocal size
+            async for piece in self.media.read(file_key(declared)):
+                digest.update(piece)
+                size += len(piece)
+                yield piece
+
         try:
-            with file.open("wb") as copy:
-                async for piece in self.media.read(file_key(declared)):
-                    digest.update(piece)
-                    copy.write(piece)
-                    size += len(piece)
+            await copied(hashed(), file)
         except NotFound:
             return None
         except OSError as exc:

@@ -1,5 +1,6 @@
 """Look into a stored file, and keep what is found, with a preview."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -14,6 +15,7 @@ from wagateway.ports.clock import Clock
 from wagateway.ports.downloads import DownloadStore
 from wagateway.ports.media_inspector import Looked, MediaInspector
 from wagateway.ports.media_store import MediaStore
+from wagateway.usecases.copying import copied
 
 _MOST_LOOKS = 3
 """At one file: one that ends each of them by killing the worker is left alone."""
@@ -60,22 +62,21 @@ class InspectMedia:
             seen = await self.inspector.inspect(path, declared=file.mimetype)
             if seen.thumbnail is not None:
                 with _disk_errors():
-                    path.write_bytes(seen.thumbnail)
+                    await asyncio.to_thread(path.write_bytes, seen.thumbnail)
                 await self.media.add(thumbnail_key(file.sha256), path, mimetype=THUMBNAIL_TYPE)
         return _inspection(seen)
 
     @asynccontextmanager
     async def _here(self, file: MediaObject) -> AsyncIterator[Path]:
         with _disk_errors():
-            folder = Path(mkdtemp(dir=self.folder, prefix="look-"))
+            folder = Path(await asyncio.to_thread(mkdtemp, dir=self.folder, prefix="look-"))
         try:
             path = folder / "file"
-            with _disk_errors(), path.open("wb") as copy:
-                async for piece in self.media.read(file_key(file.sha256)):
-                    copy.write(piece)
+            with _disk_errors():
+                await copied(self.media.read(file_key(file.sha256)), path)
             yield path
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 @contextmanager

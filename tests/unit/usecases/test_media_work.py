@@ -2,6 +2,8 @@
 
 import asyncio
 import dataclasses
+import errno
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -11,6 +13,7 @@ import msgspec
 import pytest
 from tests.support.deliveries import ANA, SESSION
 from tests.support.media_world import HELLO, PLAN, World, sha256_of
+from tests.support.within import within
 from typing_extensions import override
 
 from wagateway.adapters.memory.downloads import InMemoryDownloadStore
@@ -120,6 +123,42 @@ async def test_it_stores_what_is_due_and_looks_into_it(
     assert found.has_thumbnail
     assert await world.media.size_bytes(thumbnail_key(found.sha256)) == len(b"small")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "offered"),
+    [
+        pytest.param("wagateway.usecases.inspect_media.mkdtemp", True, id="looking into a file"),
+        pytest.param("pathlib.Path.open", False, id="copying what is stored already"),
+        pytest.param("pathlib.Path.unlink", True, id="tidying up"),
+    ],
+)
+async def test_a_disk_that_hangs_holds_up_nothing_else(
+    world: World,
+    told: Told,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    *,
+    offered: bool,
+) -> None:
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        hangs.set()
+        goes_on.wait(8)
+        raise OSError(errno.EIO, "it is ill")
+
+    if not offered:
+        (tmp_path / "file").write_bytes(HELLO)
+        await world.media.add(file_key(sha256_of(HELLO)), tmp_path / "file", mimetype="image/png")
+    await world.tell(offered=offered, facts=MediaFacts(sha256=sha256_of(HELLO)))
+    with monkeypatch.context() as patch:
+        patch.setattr(call, hang)
+        async with at_work(worker_of(world, told, tmp_path, Previews())):
+            with within(5):
+                await until(hangs.is_set)
+            goes_on.set()
 
 
 async def test_what_is_slow_holds_nobody_back(world: World, told: Told, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ Source: WAHA docs, Storages.
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -94,28 +94,40 @@ class WahaFiles(MediaSource):
             _require_file(answer, with_key=source.with_key)
             _require_small(int(answer.headers.get("content-length") or 0), largest_bytes)
             digest, size = hashlib.sha256(), 0
-            with into.open("wb") as file:
+            async with _beside(into) as file:
                 async for piece in answer.aiter_bytes(_PIECE):
                     size += len(piece)
                     _require_small(size, largest_bytes)
-                    await _kept(piece, file, digest)
+                    await asyncio.to_thread(_kept, piece, file, digest)
         if size == 0:
             raise EngineUnavailable("the engine's file is empty")
         mimetype = answer.headers.get("content-type", "")[:_LONGEST_MIMETYPE_CHARS]
         return Fetched(sha256=digest.hexdigest(), size_bytes=size, mimetype=mimetype or None)
 
 
-async def _kept(piece: bytes, file: BinaryIO, digest: "hashlib._Hash") -> None:
-    """Hash and write *piece*, a large one beside the event loop."""
+@asynccontextmanager
+async def _beside(path: Path) -> AsyncIterator[BinaryIO]:
+    """Open the new file *path* beside the event loop, since a disk may be slow, or hang.
 
-    def keep() -> None:
-        digest.update(piece)
-        file.write(piece)
+    Where that breaks off nobody waits for the disk once more.
+    """
+    file = await asyncio.to_thread(lambda: path.open("wb"))
+    try:
+        yield file
+    except BaseException:
+        asyncio.get_running_loop().run_in_executor(None, _closed, file)
+        raise
+    await asyncio.to_thread(file.close)
 
-    if len(piece) < _PIECE:
-        keep()
-    else:
-        await asyncio.to_thread(keep)
+
+def _closed(file: BinaryIO) -> None:
+    with suppress(OSError):
+        file.close()
+
+
+def _kept(piece: bytes, file: BinaryIO, digest: "hashlib._Hash") -> None:
+    digest.update(piece)
+    file.write(piece)
 
 
 def _require_small(size_bytes: int, largest_bytes: int) -> None:

@@ -2,6 +2,7 @@ import asyncio
 import os
 import signal
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,23 @@ async def test_settings_say_how_often_one_client_may_ask() -> None:
 def test_an_ipv6_address_is_written_in_brackets(host: str) -> None:
     with listen(host, 0) as listener:
         assert base_url(listener) == f"http://[::1]:{listener.getsockname()[1]}"
+
+
+def test_files_that_wait_for_a_disk_leave_threads_for_the_rest() -> None:
+    """As many as may be fetched at once, and as many to be tidied up."""
+    goes_on = threading.Event()
+
+    async def work() -> None:
+        waiting = [asyncio.create_task(asyncio.to_thread(goes_on.wait, 30)) for _ in range(200)]
+        await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(5):
+                await asyncio.to_thread(socket.getaddrinfo, "localhost", 5432)
+        finally:
+            goes_on.set()
+            await asyncio.gather(*waiting)
+
+    run_until_stopped(work())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
