@@ -4,6 +4,7 @@
 
 import asyncio
 import errno
+import fcntl
 import json
 import os
 import pwd
@@ -25,7 +26,7 @@ from tests.support.gateway import commands, gateway, socket_dir, start, until_go
 from wagateway.adapters.embedded import remains
 from wagateway.adapters.embedded.account import server_account, user_name
 from wagateway.adapters.embedded.binaries import binaries
-from wagateway.adapters.embedded.folder import disk_errors
+from wagateway.adapters.embedded.folder import DataFolder, disk_errors
 from wagateway.adapters.embedded.process import MAX_CONNECTIONS
 from wagateway.adapters.embedded.remains import read_pidfile, server_processes
 from wagateway.adapters.embedded.server import EmbeddedPostgres, has_cluster, url_of_running
@@ -313,6 +314,42 @@ class TestAccess:
             )
             assert tried.returncode != 0
             assert "Permission denied" in tried.stderr
+
+    @pytest.mark.parametrize("way", ["writable", "of another user"])
+    async def test_a_lock_that_others_wrote_leads_nowhere(self, folder: Path, way: str) -> None:
+        """Else the password would be told to a server of theirs, and a folder of ours removed."""
+        folder.mkdir(mode=0o777)
+        (folder / "postgres.password").write_text("hidden-word")
+        elsewhere = folder.parent / "wagateway-elsewhere"
+        (elsewhere / "s").mkdir(parents=True)
+        told = {"pid": 1, "folder": str(folder), "runtime": str(elsewhere), "port": 5432}
+        lock = DataFolder.at(folder).path / "wagateway.lock"
+        lock.write_text(json.dumps(told))
+        if way == "writable":
+            lock.chmod(0o666)
+        elif os.geteuid() == 0:
+            os.chown(lock, 12345, 12345)
+        else:
+            pytest.skip("root alone may give files away")
+        with lock.open() as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            assert await url_of_running(folder) is None
+        async with DataFolder.at(folder).locked() as mine:
+            mine.sweep()
+        assert elsewhere.exists()
+
+    async def test_only_a_folder_of_a_socket_is_taken_for_a_predecessor_s(
+        self, folder: Path
+    ) -> None:
+        kept = folder.parent / "wagateway-backups"
+        kept.mkdir()
+        folder.mkdir()
+        told = {"pid": 1, "folder": str(folder), "runtime": str(kept), "port": 5432}
+        (folder / "wagateway.lock").write_text(json.dumps(told))
+        async with DataFolder.at(folder).locked() as mine:
+            assert mine.previous is not None
+            mine.sweep()
+        assert kept.exists()
 
     async def test_tells_the_password_to_no_process_list_and_no_log(
         self, shared: EmbeddedPostgres

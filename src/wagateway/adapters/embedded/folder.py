@@ -128,7 +128,7 @@ class DataFolder:
         try:
             with disk_errors(self.path):
                 await self._acquire(fd)
-            yield FolderLock(self, fd, _occupant(fd))
+            yield FolderLock(self, fd, _occupant(fd) if self._is_ours(fd) else None)
         finally:
             os.close(fd)
 
@@ -139,9 +139,16 @@ class DataFolder:
         except FileNotFoundError:
             return None
         try:
-            return _occupant(fd) if is_locked(fd) else None
+            return _occupant(fd) if self._is_ours(fd) and is_locked(fd) else None
         finally:
             os.close(fd)
+
+    def _is_ours(self, fd: int) -> bool:
+        """Tell whether no other user can have written the file *fd* of this folder."""
+        file, owners = os.fstat(fd), {os.geteuid()}
+        if os.geteuid() == 0:
+            owners.add(self.path.stat().st_uid)
+        return file.st_uid in owners and not file.st_mode & 0o022
 
     async def _acquire(self, fd: int) -> None:
         # A few tries: someone who merely asks who holds the folder locks it for an instant.
@@ -196,8 +203,10 @@ class FolderLock:
         left = self.previous
         if left is None or left.folder != str(self.folder.path):
             return  # a copy of another folder, whose server may be running
-        if Path(left.runtime).name.startswith(_PREFIX):
-            shutil.rmtree(left.runtime, ignore_errors=True)
+        runtime = Path(left.runtime)
+        # Who else can write the lock, as the owner of a folder that root uses, may name any folder.
+        if runtime.name.startswith(_PREFIX) and socket_folder(runtime).is_dir():
+            shutil.rmtree(runtime, ignore_errors=True)
 
 
 def socket_folder(runtime: Path) -> Path:
