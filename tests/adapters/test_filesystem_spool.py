@@ -19,6 +19,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from wagateway.adapters.filesystem import _spool_folder
+from wagateway.adapters.filesystem import spool as filesystem_spool
 from wagateway.adapters.filesystem.spool import FilesystemSpool, names_of_folders
 from wagateway.domain.errors import StoreUnavailable
 from wagateway.ports.spool import SpooledBody
@@ -268,6 +270,60 @@ async def test_what_cannot_be_read_stays_and_stops_no_other(
     with pytest.raises(StoreUnavailable, match="look at its disk"):
         await spool.oldest(limit=9)
     assert ill.exists()
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_what_a_disk_tries_to_read_for_long_stops_no_other(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    """A disk that is ill may try for half a minute before it gives up."""
+    monkeypatch.setattr(filesystem_spool, "_OTHERS_WITHIN_S", 0.5)
+    monkeypatch.setattr(_spool_folder, "_LONG_S", 0.1)
+    spool = FilesystemSpool(folder, max_bytes=MANY)
+    await spool.put([body("ill")])
+    await spool.put([body("well")])
+    ill, _ = files(folder, "waiting")
+    opened, gives_up = os.open, threading.Event()
+
+    def open_for_long(path: Path, *more: Any) -> int:  # noqa: ANN401 - as os.open takes it
+        if path == ill:
+            gives_up.wait(60)
+            raise OSError(errno.EIO, "Input/output error")
+        return opened(path, *more)
+
+    monkeypatch.setattr(os, "open", open_for_long)
+    try:
+        with pytest.raises(StoreUnavailable, match="in time"):
+            await spool.oldest(limit=9)
+        if fails:
+            gives_up.set()
+            await asyncio.sleep(0.1)
+        [entry] = await spool.oldest(limit=9)
+        assert entry.bodies[0].body == b"well"
+        await spool.let_go([entry.key])
+        with pytest.raises(StoreUnavailable, match="in time"):
+            await spool.oldest(limit=9)
+    finally:
+        gives_up.set()
+        await spool.aclose()
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(_spool_folder, "_ILL_S", 0.0)
+    again = FilesystemSpool(folder, max_bytes=MANY)
+    assert await texts(again) == ["ill"]
+    await again.aclose()
+
+
+async def test_of_what_a_newer_version_kept_only_the_form_is_read(
+    spool: FilesystemSpool, folder: Path
+) -> None:
+    """Else those behind it would not be come to in time, where much of it waits."""
+    await spool.put([body("newer")])
+    [newer] = files(folder, "waiting")
+    with newer.open("wb") as file:
+        file.write(b"wagateway spool 2\n")
+        file.truncate(2**44)  # no disk has it
+    await spool.put([body("a")])
+    assert await texts(spool) == ["a"]
 
 
 async def test_what_cannot_be_removed_stays_and_stops_no_other(

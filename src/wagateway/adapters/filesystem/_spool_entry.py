@@ -46,7 +46,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def read(path: Path) -> tuple[SpooledBody, ...]:
-    """Return the bodies that lie in *path*.
+    """Return the bodies that lie in *path*; of what a newer version wrote only the form is read.
 
     Raises:
         ValueError: it is not what was written.

@@ -19,12 +19,16 @@ from pathlib import Path
 from wagateway.adapters.filesystem import _spool_entry as entry_file
 from wagateway.adapters.filesystem._spool_contents import BELIEVED_S, Contents, Count, names
 from wagateway.domain.errors import StoreUnavailable
-from wagateway.ports.spool import SpoolDepth, SpoolEntry
+from wagateway.ports.spool import SpoolDepth, SpooledBody, SpoolEntry
 
 _ENOUGH_BYTES = 16 * 2**20
 """At once, or one entry that is larger: what is read lies in memory."""
 _LEFT_OVER_S = 3600.0
 """What is being written is there for less than a second; older ones are those of a crash."""
+_ILL_S = 60.0
+"""How long an entry is passed over that a disk tries to read, or tried, for a long time: a call is
+given up after some seconds, and those behind it are to be come to."""
+_LONG_S = 1.0
 _LAST_NS = 9 * 10**18
 """In 2255: no name is later, whatever a clock said."""
 
@@ -47,6 +51,8 @@ class SpoolFolder:
         self._reserved_bytes = 0
         self._swept_at = float("-inf")
         self._draining = threading.Lock()
+        self._ill: dict[str, tuple[float, float]] = {}
+        """Entries that are passed over, and since and until when."""
         self._lock: int | None = None
         """The handle of the locked folder, while this process drains."""
 
@@ -101,7 +107,7 @@ class SpoolFolder:
         unreadable: Exception | None = None
         for name in self._contents.listed(limit, without):
             try:
-                bodies = entry_file.read(self._waiting / name)
+                bodies = self._read(name)
             except FileNotFoundError:  # another process recorded it
                 continue
             except (OSError, StoreUnavailable) as exc:
@@ -119,6 +125,30 @@ class SpoolFolder:
             if unreadable is not None:
                 raise unreadable
         return entries
+
+    def _read(self, name: str) -> tuple[SpooledBody, ...]:
+        """Return the bodies of an entry.
+
+        Raises:
+            TimeoutError: a disk tries in vain to read it, or did so a moment ago.
+            Exception: what entry_file.read() does.
+        """
+        began = time.monotonic()
+        since, until = self._ill.get(name, (began, began))
+        if since <= began < until:
+            raise TimeoutError
+        self._ill[name] = began + _LONG_S, began + _ILL_S  # for who comes while it is tried
+        late = False
+        try:
+            return entry_file.read(self._waiting / name)
+        except OSError:
+            late = time.monotonic() - began >= _LONG_S
+            raise
+        finally:
+            if late:
+                self._ill[name] = began, time.monotonic() + _ILL_S
+            else:
+                self._ill.pop(name, None)
 
     def release(self) -> None:
         """Let others drain."""
