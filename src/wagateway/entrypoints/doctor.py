@@ -209,10 +209,11 @@ async def _api(settings: Settings, secrets: GatewaySecrets | None) -> AsyncGener
     url = local_url(settings.host, settings.port)
     async with httpx.AsyncClient(base_url=url, timeout=8.0, trust_env=False) as client:
         try:
-            ill = _ill(await client.get("/health"), url)
-            # Only wagateway is shown the tokens: another program on the port might keep them, and
-            # that of another user might answer as wagateway does.
-            ill = ill or _foreign(settings, url)
+            # Who is foreign is not even asked: the answer might have no end. Once more afterwards,
+            # since the port may have been free before.
+            ill = _foreign(settings, url)
+            ill = ill or _ill(await client.get("/health"), url) or _foreign(settings, url)
+            # Only wagateway is shown the tokens: another program on the port might keep them.
             if ill is not None:
                 yield ill
                 return
