@@ -274,7 +274,7 @@ async def _refuse_rows(conn: _Connection, table: str) -> None:
     if row and row[0]:
         raise Conflict(
             f"The database holds an archive already ({table} has rows), and nothing was changed: "
-            "restore into an empty one, such as a new database or another --data-dir."
+            "restore into an empty one, such as a new database or another data folder."
         )
 
 
