@@ -61,6 +61,9 @@ async def _try_all(home: Path, *folder: str) -> None:
     replayed = await run("replay", "--session", "vendas", "--json", *folder, home=home)
     assert replayed.json["rows"] == 1
     assert replayed.json["outcomes"]["failed"] == 0
+    nobody = await run("replay", "--session", "venda", *folder, home=home)
+    assert nobody.code == ExitCode.FAILED
+    assert "there is no session 'venda', only 'vendas'" in nobody.err
     links = await run("identity", "list", "vendas", "--json", *folder, home=home)
     phone = next(link["phone"] for link in links.json if link["lid"] == LID)
     undone = await run("identity", "unlink", "vendas", LID, "--json", *folder, home=home)

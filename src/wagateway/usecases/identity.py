@@ -7,6 +7,9 @@ from wagateway.domain.identity import Jid, SessionName, is_lid, is_phone
 from wagateway.ports.archive import Archive
 from wagateway.ports.clock import Clock
 
+_LEAST_DIGITS, _MOST_DIGITS = 7, 15
+"""Of an international number: those of the smallest countries, and the limit of E.164."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkIdentity:
@@ -22,11 +25,16 @@ class LinkIdentity:
             How many messages moved.
 
         Raises:
-            InvalidInput: *lid* is no LID or *phone* no phone JID.
+            InvalidInput: *lid* is no LID, or *phone* no phone JID or too short or long for one.
             NotFound: no such session.
         """
         if not is_lid(lid) or not is_phone(phone):
             raise InvalidInput("a link takes a LID (…@lid) and a phone JID (…@c.us)")
+        if not _LEAST_DIGITS <= len(phone.partition("@")[0]) <= _MOST_DIGITS:
+            raise InvalidInput(
+                f"a phone number has {_LEAST_DIGITS} to {_MOST_DIGITS} digits, its country's code "
+                f"among them: {phone.partition('@')[0][:20]!r}"
+            )
         return await self.archive.link(session, lid, phone, at=self.clock())
 
 

@@ -181,6 +181,9 @@ async def test_a_person_can_link_and_unlink(gateway: Gateway) -> None:
         await gateway.unlink("vendas", LID)
     with pytest.raises(InvalidInput):
         await gateway.link("vendas", ANA, LID)
+    for mistyped in ("123", "5511987650102" * 2):
+        with pytest.raises(InvalidInput, match="7 to 15 digits"):
+            await gateway.link("vendas", LID, mistyped)
 
 
 async def test_the_log_is_listed_read_and_replayed(gateway: Gateway) -> None:

@@ -6,11 +6,13 @@ from datetime import datetime
 import rich_click as click
 from msgspec import Struct
 
+from wagateway.domain.archives import no_session
 from wagateway.domain.events import Outcome
-from wagateway.domain.identity import SessionName
+from wagateway.domain.identity import SessionName, session_named
 from wagateway.entrypoints.cli.options import Place
 from wagateway.entrypoints.cli.output import counted, echo_json, note
 from wagateway.entrypoints.cli.place import archive_of, settings_at
+from wagateway.entrypoints.containers import Services
 from wagateway.entrypoints.zones import aware_span
 from wagateway.ports.archive import LogFilter
 from wagateway.usecases.ingest import Ingested
@@ -36,7 +38,7 @@ class Selection(Struct, frozen=True, kw_only=True):
         since, until = aware_span(self.since, self.until, timezone)
         return LogFilter(
             outcome=None if self.outcome is None else Outcome(self.outcome),
-            session=None if self.session is None else SessionName(self.session),
+            session=None if self.session is None else session_named(self.session),
             event=self.event,
             since=since,
             until=until,
@@ -85,7 +87,20 @@ async def _replay(place: Place, which: Selection) -> Report:
         async for step in services.replay(which.filter(settings.timezone), after=which.after):
             report = _sum(report, step)
             note(f"{counted(report.rows, 'event')}, up to id {report.last_id}")
+        if report.rows == 0 and which.session is not None:
+            await _require(services, session_named(which.session))
     return report
+
+
+async def _require(services: Services, session: SessionName) -> None:
+    """Refuse a *session* of which nothing was ever understood, and which the log has not either.
+
+    Raises:
+        NotFound: no such session.
+    """
+    known = [each.session for each in await services.reader.sessions()]
+    if session not in known:
+        raise no_session(session, known)
 
 
 def _sum(report: Report, step: Replayed) -> Report:
