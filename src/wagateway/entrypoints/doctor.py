@@ -15,6 +15,7 @@ from wagateway.adapters.timescale.migrate import status, storage_of
 from wagateway.domain.errors import WagatewayError
 from wagateway.domain.events import Outcome, SessionStatus
 from wagateway.entrypoints.addresses import local_url
+from wagateway.entrypoints.asking import asking
 from wagateway.entrypoints.backup_check import backup_findings
 from wagateway.entrypoints.containers import open_services
 from wagateway.entrypoints.exposure import exposure_findings
@@ -207,7 +208,7 @@ async def _log(reader: ArchiveReader) -> Finding:
 async def _api(settings: Settings, secrets: GatewaySecrets | None) -> AsyncGenerator[Finding]:
     """Yield the findings of the running gateway: its health, its API, and its webhook's door."""
     url = local_url(settings.host, settings.port)
-    async with httpx.AsyncClient(base_url=url, timeout=8.0, trust_env=False) as client:
+    async with asking(url) as client:
         try:
             # Who is foreign is not even asked: the answer might have no end. Once more afterwards,
             # since the port may have been free before.

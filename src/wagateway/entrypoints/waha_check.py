@@ -11,6 +11,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
+from wagateway.entrypoints.asking import asking
 from wagateway.entrypoints.findings import Finding, fail, ok, skipped, warn
 from wagateway.entrypoints.secrets import GatewaySecrets
 from wagateway.entrypoints.settings import Settings
@@ -95,9 +96,7 @@ async def waha_findings(
         )
         return
     headers = {"X-Api-Key": settings.engine_key} if settings.engine_key else {}
-    async with httpx.AsyncClient(
-        base_url=settings.engine_url, timeout=8.0, trust_env=False
-    ) as client:
+    async with asking(settings.engine_url) as client:
         broken = await _unreachable(client)
         if broken is not None:
             yield broken
