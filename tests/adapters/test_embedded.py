@@ -228,31 +228,6 @@ class TestRunning:
             assert await rows(server.url, "SELECT 1") == [(1,)]
 
 
-class TestAddress:
-    async def test_stays_the_same_from_start_to_start(self, tmp_path: Path) -> None:
-        """Programs keep it, and the spool of a program is named after it."""
-        async with EmbeddedPostgres.running(tmp_path / "data") as first:
-            address = first.url
-        async with EmbeddedPostgres.running(tmp_path / "data") as again:
-            assert again.url == address
-        async with EmbeddedPostgres.running(tmp_path / "other") as other:
-            assert socket_dir(other.url) != socket_dir(address)
-
-    async def test_another_is_taken_where_somebody_has_its_folder(self, tmp_path: Path) -> None:
-        async with EmbeddedPostgres.running(tmp_path / "data") as server:
-            usual = socket_dir(server.url)
-        (tmp_path / "data" / "wagateway.lock").unlink()  # which says that this folder was ours
-        usual.parent.mkdir()
-        try:
-            async with EmbeddedPostgres.running(tmp_path / "data") as server:
-                assert socket_dir(server.url) != usual
-                assert await rows(server.url, "SELECT 1") == [(1,)]
-            assert usual.parent.is_dir()
-            assert list(usual.parent.iterdir()) == []
-        finally:
-            usual.parent.rmdir()
-
-
 class TestAccess:
     async def test_everything_is_for_the_owner_alone(self, shared: EmbeddedPostgres) -> None:
         assert mode(shared.folder) == 0o700

@@ -16,7 +16,6 @@
 import asyncio
 import errno
 import fcntl
-import hashlib
 import os
 import secrets
 import shutil
@@ -214,11 +213,8 @@ def socket_folder(runtime: Path) -> Path:
     return runtime / "s"
 
 
-def make_runtime_folder(account: Account, data: DataFolder) -> Path:
+def make_runtime_folder(account: Account) -> Path:
     """Make a folder that *account* may enter, with its socket folder, short enough for a socket.
-
-    It is called after *data*, whose lock the caller holds, so that the server's address stays the
-    same; where something else has that name already, by chance.
 
     Raises:
         StoreUnavailable: no temporary folder can be used.
@@ -230,7 +226,7 @@ def make_runtime_folder(account: Account, data: DataFolder) -> Path:
             continue
         try:
             if account.may_enter(folder):
-                return _make_runtime_folder(account, folder, data)
+                return _make_runtime_folder(account, folder)
         except OSError:
             continue
     raise StoreUnavailable(
@@ -239,12 +235,8 @@ def make_runtime_folder(account: Account, data: DataFolder) -> Path:
     )
 
 
-def _make_runtime_folder(account: Account, base: Path, data: DataFolder) -> Path:
-    made = base / (_PREFIX + hashlib.sha256(os.fsencode(data.path)).hexdigest()[:16])
-    try:
-        made.mkdir(mode=0o700)
-    except FileExistsError:
-        made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+def _make_runtime_folder(account: Account, base: Path) -> Path:
+    made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
     # It stays ours: we write here as root, so the server's user must not place links.
     if account.dropped:
         made.chmod(0o711)

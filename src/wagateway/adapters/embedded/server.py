@@ -143,7 +143,7 @@ async def _prepared(
     lock = await stack.enter_async_context(folder.locked())
     await clear_remains(folder.pg)
     lock.sweep()
-    runtime = make_runtime_folder(account, folder)
+    runtime = make_runtime_folder(account)
     stack.callback(shutil.rmtree, runtime, ignore_errors=True)
     lock.sign(runtime, port or SOCKET_PORT)
     found = await programs(account, runtime)

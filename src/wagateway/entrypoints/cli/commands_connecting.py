@@ -55,7 +55,7 @@ def database_url(*, data_dir: Path | None, as_json: bool) -> None:
 
     That is the database that the settings name, or else the embedded one, while `wagateway up`
     runs on the data folder: its address leads to a socket that only the same user of this machine
-    may use, and stays the same while the data folder stays where it is.
+    may use, and changes with each start.
 
     \b
     Examples:
